@@ -1,0 +1,23 @@
+"""HTTP messages as values: what a dialect may see of a call, and what it answers."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client sent, as far as a dialect may see it."""
+
+    path: str
+    """Decoded and normalised, without query: `/v1beta/models/gemini-2.5-pro:generateContent`."""
+    body: bytes
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    """Names in lower case; the first of several wins. Credentials are not in here."""
+
+
+class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    """Beside content-type (JSON) and length, which the server adds."""

@@ -1,0 +1,93 @@
+"""Server-sent events, sans I/O: bytes in any chunking -> events; events -> bytes.
+
+Follows https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream : LF, CR and CRLF, a leading BOM,
+comments, `data:` with or without a space, several data lines. Deviation: an event that the stream's end cuts off before its
+blank line is still given by `close()` (several providers end so).
+"""
+
+from typing import NamedTuple
+
+MAX_EVENT_BYTES = 16 << 20
+"""The largest event accepted from an upstream: an inline image of 8 MB in base64 fits; a runaway does not."""
+
+
+class OversizedEvent(ValueError):
+    """An event grew beyond the limit before its end came."""
+
+
+class SseEvent(NamedTuple):
+    name: bytes
+    """The `event:` field; empty when there was none."""
+    data: bytes
+    """The `data:` lines joined by LF; empty for an event without data (kept: some providers send them)."""
+
+
+class SseParser:
+    """feed(bytes) -> complete events. The common case (LF, one `data:` line) costs two slices an event."""
+
+    __slots__ = ("_buffer", "_started", "max_bytes")
+
+    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._buffer = b""
+        self._started = False
+        self.max_bytes = max_bytes
+
+    def feed(self, data: bytes) -> list[SseEvent]:
+        """The events that `data` completes. Raises OversizedEvent when what is held back grows too large."""
+        if self._buffer:
+            data = self._buffer + data
+        if not self._started:
+            if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
+                self._buffer = data
+                return []
+            self._started = True
+            data = data.removeprefix(b"\xef\xbb\xbf")
+        if b"\r" in data:
+            # A CR at the very end may be half of a CRLF: wait for what follows.
+            held = data[-1:] if data.endswith(b"\r") else b""
+            data = (data[:-1] if held else data).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        else:
+            held = b""
+        blocks = data.split(b"\n\n")
+        rest = blocks.pop()
+        self._buffer = rest + held
+        if len(self._buffer) > self.max_bytes:
+            raise OversizedEvent(f"a server-sent event is larger than {self.max_bytes} bytes")
+        events: list[SseEvent] = []
+        for block in blocks:
+            if block.startswith(b"data: ") and b"\n" not in block:
+                events.append(SseEvent(b"", block[6:]))
+            elif (event := _parse_block(block)) is not None:
+                events.append(event)
+        return events
+
+    def close(self) -> list[SseEvent]:
+        """The event that the end of the stream cut off, if there is one."""
+        block = self._buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n").strip(b"\n")
+        self._buffer = b""
+        event = _parse_block(block) if block else None
+        return [] if event is None else [event]
+
+
+def _parse_block(block: bytes) -> SseEvent | None:
+    """One event's lines; None when they hold neither an event name nor data (comments, ids, retry)."""
+    name = b""
+    lines: list[bytes] = []
+    for line in block.split(b"\n"):
+        field, colon, value = line.partition(b":")
+        if not field:
+            continue  # a comment, or a blank line
+        if colon and value.startswith(b" "):
+            value = value[1:]
+        if field == b"data":
+            lines.append(value)
+        elif field == b"event":
+            name = value
+    if not lines and not name:
+        return None
+    return SseEvent(name, b"\n".join(lines))
+
+
+def sse(data: bytes, name: bytes = b"") -> bytes:
+    """One event. `data` is one line (JSON has no raw line breaks)."""
+    return b"event: %b\ndata: %b\n\n" % (name, data) if name else b"data: %b\n\n" % data
