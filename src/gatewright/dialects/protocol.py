@@ -107,7 +107,8 @@ class Dialect(Protocol):
 
     def pass_edits(self, call: Call, target: Target) -> dict[str, bytes | None]:
         """Top-level edits (raw JSON values; None removes) that make the client's body fit the target when bytes pass through:
-        the model name, `stream_options`."""
+        the model name, `stream_options`.
+        """
         ...
 
     def pass_path(self, call: Call, target: Target) -> str:

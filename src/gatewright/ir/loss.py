@@ -27,7 +27,7 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def is_void(value: JsonValue) -> bool:
     """Null and empty containers say nothing: leaving them out loses nothing."""
-    return value is None or value == [] or value == {}
+    return value is None or (isinstance(value, list | dict) and not value)
 
 
 def join(at: str, key: str) -> str:

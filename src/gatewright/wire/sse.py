@@ -5,7 +5,7 @@ comments, `data:` with or without a space, several data lines. Deviation: an eve
 blank line is still given by `close()` (several providers end so).
 """
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 MAX_EVENT_BYTES = 16 << 20
 """The largest event accepted from an upstream: an inline image of 8 MB in base64 fits; a runaway does not."""
@@ -15,11 +15,9 @@ class OversizedEvent(ValueError):
     """An event grew beyond the limit before its end came."""
 
 
-class SseEvent(NamedTuple):
-    name: bytes
-    """The `event:` field; empty when there was none."""
-    data: bytes
-    """The `data:` lines joined by LF; empty for an event without data (kept: some providers send them)."""
+SseEvent: TypeAlias = tuple[bytes, bytes]
+"""(name, data): the `event:` field, empty when there was none; the `data:` lines joined by LF, empty for an event without data
+(kept: some providers send them). A bare tuple, because there is one for every token."""
 
 
 class SseParser:
@@ -56,7 +54,7 @@ class SseParser:
         events: list[SseEvent] = []
         for block in blocks:
             if block.startswith(b"data: ") and b"\n" not in block:
-                events.append(SseEvent(b"", block[6:]))
+                events.append((b"", block[6:]))
             elif (event := _parse_block(block)) is not None:
                 events.append(event)
         return events
@@ -85,7 +83,7 @@ def _parse_block(block: bytes) -> SseEvent | None:
             name = value
     if not lines and not name:
         return None
-    return SseEvent(name, b"\n".join(lines))
+    return (name, b"\n".join(lines))
 
 
 def sse(data: bytes, name: bytes = b"") -> bytes:
