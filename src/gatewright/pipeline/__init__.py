@@ -1,1 +1,38 @@
-"""."""
+"""The whole stack, top to bottom, with the reason for each height.
+
+    settle        outermost: whatever happens beneath, one reply in the client's dialect and one settlement
+    authenticate  before anything that costs: an unknown key reaches nothing
+    state         before routing: `previous_response_id` becomes items, so that any target can answer
+    route         after who and what are known: which targets, in which order
+    attempt       innermost: send, and give the answer back; it asks `translate` whether bytes pass or cross the neutral form
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from gatewright.errors import refuse
+from gatewright.exchange import Exchange, Next, Operation, Reply, Stage
+
+
+async def nothing_beneath(_exchange: Exchange) -> Reply:
+    """Ends every stack: innermost stages answer themselves."""
+    raise refuse("not_found", "Nothing is served at this path.")
+
+
+def compose(stages: Sequence[Stage]) -> Next:
+    """One callable from stages listed top to bottom."""
+    below: Next = nothing_beneath
+    for stage in reversed(stages):
+        below = partial(stage, following=below)
+    return below
+
+
+class Stacks:
+    """One composed stack per operation."""
+
+    def __init__(self, by_operation: Mapping[Operation, Next], otherwise: Next) -> None:
+        self.by_operation = dict(by_operation)
+        self.otherwise = otherwise
+
+    async def handle(self, exchange: Exchange) -> Reply:
+        return await self.by_operation.get(exchange.operation, self.otherwise)(exchange)

@@ -1,1 +1,1 @@
-"""."""
+"""Watchers that cannot fail or slow a request."""

@@ -1,0 +1,145 @@
+"""Exchange, Segment, Reply: one client request's life, and what travels back.
+
+    client ─▶ server ─▶ settle ─▶ authenticate ─▶ state ─▶ route ─▶ attempt ─▶ translate ─▶ transport ─▶ upstream
+    client ◀─ server ◀──────────────── the same stages, in reverse, over Segments ◀───────────────────── upstream
+
+A stage is `async (exchange, next) -> Reply`, nothing else.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+from gatewright.errors import Problem
+from gatewright.ir.blocks import DialectName
+from gatewright.ir.events import StreamEvent
+from gatewright.ir.loss import Loss
+from gatewright.ir.request import Request
+from gatewright.ir.response import Usage
+from gatewright.wire.http import Call
+
+Operation = Literal[
+    "generate",  # a model call in one of the dialects
+    "count_tokens",
+    "list_models",
+    "get_model",
+    "get_response",
+    "delete_response",
+    "cancel_response",
+    "list_input_items",
+    "forward",  # an endpoint that is forwarded, not translated
+    "health",
+    "ready",
+    "unknown",
+]
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Who is calling."""
+
+    name: str
+    models: tuple[str, ...] = ("*",)
+    """Globs of the model names this key may ask for."""
+
+
+class Segment(msgspec.Struct, gc=False):
+    """One step of an answer on its way to the client."""
+
+    wire: bytes
+    """The bytes for the client. In passthrough: the upstream's own."""
+    events: Sequence[StreamEvent] | None = None
+    """What `wire` means, where it was rendered from events. None: bytes that pass; whoever needs their meaning parses them."""
+
+
+class Source(Protocol):
+    """A streamed answer, pulled by the server as fast as the client reads."""
+
+    async def next(self) -> Segment | None:
+        """The next step; None at the end. Never raises: failures are the dialect's error event, then None."""
+        ...
+
+    def abort(self) -> None:
+        """The client left: stop the upstream at once. Idempotent."""
+        ...
+
+    def keepalive(self) -> bytes:
+        """What may be written while nothing comes; empty when nothing may."""
+        ...
+
+
+class Reply:
+    """What goes back: a whole body or a source of segments."""
+
+    __slots__ = ("body", "headers", "problem", "source", "status")
+
+    def __init__(
+        self,
+        status: int,
+        headers: bytes,
+        body: bytes = b"",
+        source: Source | None = None,
+        problem: Problem | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        """Ready header lines (`name: value\\r\\n`…), without length, connection and request id."""
+        self.body = body
+        self.source = source
+        self.problem = problem
+        """Set when the reply is an error: what it says, in no dialect's words."""
+
+
+class Exchange:
+    """One client request's life. The comment beside a field says which stage sets it."""
+
+    __slots__ = (
+        "call",
+        "credential",
+        "dialect",
+        "losses",
+        "method",
+        "model",
+        "operation",
+        "params",
+        "pin",
+        "plan",
+        "principal",
+        "request",
+        "request_id",
+        "route_overrides",
+        "served",
+        "started",
+        "stream",
+        "usage",
+    )
+
+    def __init__(
+        self, *, request_id: str, dialect: DialectName, operation: Operation, method: str, call: Call, started: float
+    ) -> None:
+        self.request_id = request_id  # server
+        self.dialect: DialectName = dialect  # server: the client's dialect
+        self.operation: Operation = operation  # server
+        self.method = method  # server
+        self.call = call  # server; the state stage may replace it
+        self.started = started  # server: monotonic seconds
+        self.credential = b""  # server: the client's key as sent
+        self.pin = ""  # server: provider named by the path
+        self.params: tuple[str, ...] = ()  # server: path parameters
+        self.model = ""  # server: as the client wrote it
+        self.stream = False  # server
+        self.principal: Principal | None = None  # authenticate
+        self.plan: Sequence[object] = ()  # route: the candidates in the order to try
+        self.request: Request | None = None  # translate: parsed once, for all attempts
+        self.served = ""  # attempt: `provider/model` that answered
+        self.losses: tuple[Loss, ...] = ()  # translate
+        self.usage: Usage | None = None  # translate, at the end of the answer
+
+
+class Stage(Protocol):
+    """One layer of the stack. `following` is the rest of it."""
+
+    async def __call__(self, exchange: Exchange, following: "Next") -> Reply: ...
+
+
+Next: TypeAlias = Callable[[Exchange], Awaitable[Reply]]

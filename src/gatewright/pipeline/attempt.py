@@ -1,0 +1,185 @@
+"""Attempt: try the planned candidates in order until one answers; give its answer back in the client's dialect.
+
+Until the first segment is out, a failure moves on to the next candidate; client errors never do. The last failure is what the
+client sees, with every attempt named.
+"""
+
+from gatewright.dialects.protocol import Dialect
+from gatewright.errors import Problem, Refused, UpstreamFailed
+from gatewright.exchange import Exchange, Next, Reply
+from gatewright.ir.fold import Folder, unfold
+from gatewright.ir.response import Response
+from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.sources import BaseSource, PassSource, TranslatedSource
+from gatewright.pipeline.translate import Dialects, Prepared, loss_lines, prepare
+from gatewright.transport import Incoming, TransportError, header_lines
+from gatewright.wire.json import encode
+
+JSON = b"content-type: application/json\r\n"
+SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
+
+RETRYABLE = frozenset(("rate_limit", "timeout", "upstream", "overloaded", "billing"))
+"""Kinds after which another target may do better. Everything else is the client's to mend."""
+
+_CARRIED = (b"retry-after", b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-processing-ms", b"x-request-id", b"request-id")
+
+MAX_ERROR_BYTES = 1 << 20
+
+_SERVER_ADDS = frozenset(("x-request-id", "request-id", "content-type", "content-length"))
+
+
+class Attempt:
+    """The innermost stage. Sets `exchange.served`, `losses` and, at the answer's end, `usage`."""
+
+    def __init__(self, dialects: Dialects, max_answer_bytes: int = 256 << 20) -> None:
+        self.dialects = dialects
+        self.max_answer_bytes = max_answer_bytes
+
+    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+        tried: list[tuple[str, Problem]] = []
+        reply: Reply | None = None
+        for candidate in exchange.plan:
+            assert isinstance(candidate, Candidate)
+            reply = await self._try(exchange, candidate)
+            if reply.problem is None or reply.problem.kind not in RETRYABLE:
+                return reply
+            tried.append((candidate.name, reply.problem))
+        assert reply is not None, "a route has at least one target"
+        return reply if len(tried) == 1 else self._all_failed(exchange, tried)
+
+    def _all_failed(self, exchange: Exchange, tried: list[tuple[str, Problem]]) -> Reply:
+        last = tried[-1][1]
+        told = ", ".join(f"{name} {problem.http_status} ({problem.message[:120]})" for name, problem in tried)
+        problem = Problem(
+            kind=last.kind,
+            status=last.status,
+            message=f"All {len(tried)} targets failed: {told}",
+            code=last.code,
+            retry_after_s=last.retry_after_s,
+            headers=last.headers,
+        )
+        return self.error(exchange, problem)
+
+    async def _try(self, exchange: Exchange, candidate: Candidate) -> Reply:
+        prepared = prepare(exchange, candidate, self.dialects)
+        try:
+            incoming = await candidate.endpoint.send(
+                dialect=prepared.dialect, method="POST", path=prepared.path, headers=prepared.headers, body=prepared.body
+            )
+        except TransportError as error:
+            return self.error(exchange, error.problem)
+        try:
+            if incoming.status >= 400:
+                return await self._refused(exchange, candidate, prepared, incoming)
+            exchange.served = candidate.name
+            exchange.losses = prepared.losses
+            return await self._answer(exchange, prepared, incoming)
+        except TransportError as error:
+            return self.error(exchange, error.problem)
+        except UpstreamFailed as error:
+            incoming.abort()
+            return self.error(exchange, error.problem)
+        except Refused as error:  # the answer, not the request, is malformed
+            incoming.abort()
+            return self.error(exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {error.problem.message}"))
+
+    async def _refused(self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming) -> Reply:
+        """An HTTP error of the upstream, in the client's dialect: its own bytes where the dialects match and they are JSON."""
+        body = candidate.endpoint.scrub(await incoming.read(MAX_ERROR_BYTES))
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in incoming.headers}
+        problem = self.dialects[prepared.dialect].parse_error(incoming.status, headers, body)
+        reply = self.error(exchange, problem)
+        if prepared.dialect == exchange.dialect and problem.raw is not None:
+            reply.body = body
+            reply.status = incoming.status
+        return reply
+
+    async def _answer(self, exchange: Exchange, prepared: Prepared, incoming: Incoming) -> Reply:
+        client = self.dialects[exchange.dialect]
+        content_type = incoming.header(b"content-type") or b""
+        streamed = b"event-stream" in content_type or (prepared.dialect == "gemini" and prepared.passing and exchange.stream)
+        head = carried(incoming) + served_line(exchange) + loss_lines(prepared.losses)
+        if exchange.stream and streamed:
+            return await self._stream(exchange, prepared, incoming, head, content_type)
+        if prepared.passing:
+            body = await incoming.read(self.max_answer_bytes)
+            exchange.usage = client.read_usage(body)
+            return Reply(incoming.status, b"content-type: %b\r\n" % (content_type or b"application/json") + head, body)
+        response = await self._whole(prepared, incoming, streamed=streamed)
+        exchange.usage = response.usage
+        request = exchange.request
+        assert request is not None
+        if exchange.stream:  # the upstream did not stream after all
+            renderer = client.stream_renderer(request)
+            return Reply(200, SSE + head, renderer.render(unfold(response)))
+        rendered = client.render_response(response, request)
+        exchange.losses = prepared.losses + rendered.losses
+        head = carried(incoming) + served_line(exchange) + loss_lines(exchange.losses)
+        return Reply(200, JSON + head, encode(rendered.body))
+
+    async def _whole(self, prepared: Prepared, incoming: Incoming, *, streamed: bool) -> Response:
+        upstream = self.dialects[prepared.dialect]
+        body = await incoming.read(self.max_answer_bytes)
+        if not streamed:
+            return upstream.parse_response(body, prepared.asked)
+        parser = upstream.stream_parser(prepared.asked)
+        folder = Folder()
+        for event in (*parser.feed(body), *parser.close()):
+            folder.add(event)
+        if folder.problem is not None:
+            raise UpstreamFailed(folder.problem)
+        return folder.response
+
+    async def _stream(self, exchange: Exchange, prepared: Prepared, incoming: Incoming, head: bytes, content_type: bytes) -> Reply:
+        client = self.dialects[exchange.dialect]
+        source: BaseSource
+        if prepared.passing:
+            sse = b"event-stream" in content_type
+            source = PassSource(incoming, client, client.watch(exchange.call), exchange.request_id, sse=sse)
+            head = (SSE if sse else b"content-type: %b\r\n" % content_type) + head
+        else:
+            request = exchange.request
+            assert request is not None
+            parser = self.dialects[prepared.dialect].stream_parser(prepared.asked)
+            source = TranslatedSource(incoming, parser, client.stream_renderer(request))
+            head = stream_type(client, request.client.get("alt")) + head
+        try:
+            await source.begin()
+        except BaseException:
+            source.abort()
+            raise
+        if source.problem is not None and not source.content:
+            source.abort()
+            return self.error(exchange, source.problem)
+        return Reply(200, head, source=source)
+
+    def error(self, exchange: Exchange, problem: Problem) -> Reply:
+        """A problem as the client's dialect tells it."""
+        return error_reply(self.dialects[exchange.dialect], problem, exchange.request_id)
+
+
+def stream_type(client: Dialect, alt: object) -> bytes:
+    """The head of a stream we frame ourselves. Gemini without `alt=sse` is one JSON array."""
+    return JSON if client.name == "gemini" and alt != "sse" else SSE
+
+
+def error_reply(dialect: Dialect, problem: Problem, request_id: str) -> Reply:
+    answer = dialect.render_error(problem, request_id)
+    carried_over = tuple((name, value) for name, value in answer.headers if name.lower() not in _SERVER_ADDS)
+    return Reply(answer.status, JSON + header_lines(carried_over), answer.body, problem=problem)
+
+
+def carried(incoming: Incoming) -> bytes:
+    """The upstream's rate-limit headers, as lines; its request id under a name that cannot be mistaken for ours."""
+    lines = b""
+    for name, value in incoming.headers:
+        if name.startswith(_CARRIED):
+            if name in (b"x-request-id", b"request-id"):
+                name = b"x-gatewright-upstream-request-id"  # noqa: PLW2901 - renamed on the way
+            lines += b"%b: %b\r\n" % (name, value)
+    return lines
+
+
+def served_line(exchange: Exchange) -> bytes:
+    return b"x-gatewright-target: %b\r\n" % exchange.served.encode("ascii", "replace")
+

@@ -1,0 +1,32 @@
+"""Authenticate: whose call is this? Keys are compared by the full SHA-256, in constant work, never by a prefix."""
+
+import hashlib
+from collections.abc import Mapping
+
+from gatewright.errors import Problem, Refused
+from gatewright.exchange import Exchange, Next, Principal, Reply
+
+HELP = "Send the gateway's key as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`."
+
+
+def digest(key: bytes) -> bytes:
+    """What is stored and compared instead of a key."""
+    return hashlib.sha256(key).digest()
+
+
+class Authenticate:
+    """Sets `exchange.principal`. Above everything that costs anything."""
+
+    def __init__(self, principals: Mapping[bytes, Principal]) -> None:
+        self.principals = principals
+        """SHA-256 of the key → who it is."""
+
+    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+        credential = exchange.credential
+        if not credential:
+            raise Refused(Problem(kind="authentication", code="missing_api_key", message=f"No API key. {HELP}"))
+        principal = self.principals.get(digest(credential))
+        if principal is None:
+            raise Refused(Problem(kind="authentication", code="invalid_api_key", message=f"This API key is not known here. {HELP}"))
+        exchange.principal = principal
+        return await following(exchange)

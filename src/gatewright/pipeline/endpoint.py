@@ -1,0 +1,112 @@
+"""An endpoint: a provider's URL, its credential and the dialects it speaks, ready to be sent to."""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import msgspec
+
+from gatewright.ir.blocks import DialectName
+from gatewright.jsontypes import JsonValue
+from gatewright.transport import Incoming, Outgoing, Timeouts, Transport, header_lines
+
+Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "none"]
+
+FORWARDED_REQUEST_HEADERS: dict[DialectName, tuple[str, ...]] = {
+    "openai_chat": ("openai-beta", "idempotency-key"),
+    "openai_responses": ("openai-beta", "idempotency-key"),
+    "anthropic": ("anthropic-version", "anthropic-beta", "idempotency-key"),
+    "gemini": (),
+}
+"""What a client's header may reach an upstream of its own dialect. All others stay here."""
+
+
+class Headers(Protocol):
+    def get(self, name: str, /) -> str | None: ...
+
+
+class Endpoint:
+    """One provider as the pipeline sees it. Immutable after the start."""
+
+    __slots__ = ("_base_paths", "_heads", "dialects", "forwards", "name", "secret", "timeouts", "transport", "_transports")
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        dialects: tuple[DialectName, ...],
+        transports: Mapping[DialectName, Transport],
+        base_paths: Mapping[DialectName, str],
+        auth: Mapping[DialectName, Auth],
+        secret: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
+        forwards: bool = True,
+    ) -> None:
+        self.name = name
+        self.dialects = dialects
+        self._transports = dict(transports)
+        self.transport = self._transports[dialects[0]]
+        self._base_paths = {dialect: path.rstrip("/").encode("ascii") for dialect, path in base_paths.items()}
+        self.secret = secret.encode("utf-8")
+        self.timeouts = timeouts
+        self.forwards = forwards
+        self._heads = {d: header_lines(_auth_headers(auth[d], secret) + _PLAIN + headers) for d in dialects}
+
+    def dialect_for(self, client: DialectName) -> DialectName:
+        """The client's own where this endpoint speaks it, else the first it speaks."""
+        return client if client in self.dialects else self.dialects[0]
+
+    async def send(
+        self,
+        *,
+        dialect: DialectName,
+        method: str,
+        path: str,
+        headers: bytes,
+        body: bytes,
+        content_type: bytes = b"content-type: application/json\r\n",
+    ) -> Incoming:
+        """Send one request; returns when the answer's head is there. Raises TransportError."""
+        return await self._transports[dialect].send(
+            Outgoing(
+                method=method.encode("ascii"),
+                path=self._base_paths[dialect] + path.encode("ascii"),
+                headers=self._heads[dialect] + content_type + headers,
+                body=body,
+                timeouts=self.timeouts,
+            )
+        )
+
+    def scrub(self, text: bytes) -> bytes:
+        """`text` (an upstream's error) without this endpoint's credential."""
+        return text.replace(self.secret, b"***") if self.secret and self.secret in text else text
+
+
+_PLAIN: tuple[tuple[str, str], ...] = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "gatewright"))
+
+
+def _auth_headers(auth: Auth, secret: str) -> tuple[tuple[str, str], ...]:
+    if not secret or auth == "none":
+        return ()
+    if auth == "bearer":
+        return (("authorization", f"Bearer {secret}"),)
+    return ((auth, secret),)
+
+
+def forwarded_headers(dialect: DialectName, client: Headers) -> tuple[tuple[str, str], ...]:
+    """The client's headers that an upstream of the same dialect may see."""
+    return tuple((name, value) for name in FORWARDED_REQUEST_HEADERS[dialect] if (value := client.get(name)) is not None)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A target to try: an endpoint, the model's name there, and what the route asks of it."""
+
+    endpoint: Endpoint
+    model: str
+    losses: Literal["warn", "refuse"] = "warn"
+    overrides: Mapping[str, JsonValue] = {}
+    max_tokens: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.endpoint.name}/{self.model}"

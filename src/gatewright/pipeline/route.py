@@ -1,0 +1,128 @@
+"""Route: from the model name a client wrote to the targets to try, in order.
+
+Names, in this order: aliases, configured models, `provider/model`, wildcards (the longest pattern first).
+"""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import msgspec
+
+from gatewright.errors import Problem, Refused
+from gatewright.exchange import Exchange, Next, Principal, Reply
+from gatewright.jsontypes import JsonValue
+from gatewright.pipeline.endpoint import Candidate, Endpoint
+
+
+class RouteTarget(msgspec.Struct, frozen=True):
+    provider: str
+    model: str
+    """May hold one `*`, which takes what the route's own `*` matched."""
+    weight: float = 1.0
+
+
+class Route(msgspec.Struct, frozen=True):
+    name: str
+    targets: tuple[RouteTarget, ...]
+    fallback: tuple[RouteTarget, ...] = ()
+    losses: Literal["warn", "refuse"] = "warn"
+    overrides: Mapping[str, JsonValue] = {}
+
+
+class Router:
+    """Resolves names. Pure but for `random`, which is an argument: a number in [0, 1)."""
+
+    def __init__(
+        self, *, endpoints: Mapping[str, Endpoint], routes: Mapping[str, Route], aliases: Mapping[str, str], listed: Sequence[str] = ()
+    ) -> None:
+        self.endpoints = endpoints
+        self.aliases = aliases
+        self.exact = {name: route for name, route in routes.items() if "*" not in name}
+        self.wild = sorted((r for n, r in routes.items() if "*" in n), key=lambda route: len(route.name), reverse=True)
+        self.names = sorted({*self.exact, *aliases, *listed})
+
+    def resolve(self, model: str, pin: str) -> tuple[Route, str]:
+        """The route for a name, and what its `*` matched. Raises Refused (404) naming near names."""
+        if pin:
+            bare = model.removeprefix(f"{pin}/")
+            return Route(name=f"{pin}/{bare}", targets=(RouteTarget(pin, bare),)), ""
+        for _ in range(8):  # alias loops are refused when the configuration is read; this bounds what slipped through
+            if model not in self.aliases:
+                break
+            model = self.aliases[model]
+        route = self.exact.get(model)
+        if route is not None:
+            return route, ""
+        provider, slash, rest = model.partition("/")
+        if slash and rest and provider in self.endpoints:
+            return Route(name=model, targets=(RouteTarget(provider, rest),)), ""
+        for route in self.wild:
+            before, _, after = route.name.partition("*")
+            if len(model) >= len(before) + len(after) and model.startswith(before) and model.endswith(after):
+                return route, model[len(before) : len(model) - len(after)]
+        raise Refused(_unknown_model(model, self.names, tuple(self.endpoints)))
+
+    def plan(self, route: Route, starred: str, random: Callable[[], float]) -> list[Candidate]:
+        """The candidates in the order to try: targets by weighted draw, then the fallbacks as listed."""
+        ordered = list(route.targets)
+        if len(ordered) > 1:
+            # Efraimidis-Spirakis: sorting by u^(1/w) draws without replacement in proportion to the weights.
+            ordered.sort(key=lambda t: random() ** (1 / t.weight) if t.weight > 0 else -1.0, reverse=True)
+        return [
+            Candidate(
+                self.endpoints[target.provider],
+                target.model.replace("*", starred, 1),
+                route.losses,
+                route.overrides,
+            )
+            for target in (*ordered, *route.fallback)
+        ]
+
+
+def near_names(model: str, names: Sequence[str]) -> list[str]:
+    """Up to three names that somebody who typed `model` may have meant."""
+    return difflib.get_close_matches(model[:200], names, n=3, cutoff=0.5)
+
+
+def _unknown_model(model: str, names: Sequence[str], providers: Sequence[str]) -> Problem:
+    near = near_names(model, names)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Configured names: {', '.join(names[:8]) or 'none'}."
+    shown = model if len(model) <= 200 else model[:200] + "…"
+    return Problem(
+        kind="not_found",
+        code="model_not_found",
+        param="model",
+        message=f"The model '{shown}' is not served here. {hint} A provider's model is named provider/model "
+        f"(providers: {', '.join(providers)}).",
+    )
+
+
+def may_use(principal: Principal, model: str, route: Route) -> bool:
+    """Whether a key's globs cover the name it asked for or the route that serves it."""
+    return any(p == "*" or fnmatchcase(model, p) or fnmatchcase(route.name, p) for p in principal.models)
+
+
+class RouteStage:
+    """Sets `exchange.plan`. Beneath authentication: a name that a key may not use is refused before anything is looked up."""
+
+    def __init__(self, router: Router, random: Callable[[], float]) -> None:
+        self.router = router
+        self.random = random
+
+    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+        route, starred = self.router.resolve(exchange.model, exchange.pin)
+        principal = exchange.principal
+        assert principal is not None
+        if not may_use(principal, exchange.model, route):
+            raise Refused(
+                Problem(
+                    kind="permission",
+                    code="model_not_allowed",
+                    param="model",
+                    message=f"This key may not use the model '{exchange.model[:200]}'. It may use: {', '.join(principal.models)}.",
+                )
+            )
+        exchange.plan = self.router.plan(route, starred, self.random)
+        return await following(exchange)

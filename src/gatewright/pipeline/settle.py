@@ -1,0 +1,59 @@
+"""Settle: the outermost stage. Every exchange ends in exactly one reply and exactly one settlement, whatever happens."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from gatewright.errors import GatewrightError, Problem
+from gatewright.exchange import Exchange, Next, Reply
+from gatewright.pipeline.attempt import error_reply
+from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.translate import Dialects
+
+log = logging.getLogger("gatewright")
+
+
+class Recorder(Protocol):
+    def settle(self, exchange: Exchange, status: int, problem: Problem | None) -> None:
+        """Called once per exchange, at the end of its answer. Must not fail or block."""
+        ...
+
+
+class Settle:
+    """Turns exceptions into replies in the client's dialect and tells the recorder how it ended."""
+
+    def __init__(self, dialects: Dialects, recorder: Recorder) -> None:
+        self.dialects = dialects
+        self.recorder = recorder
+
+    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+        try:
+            reply = await following(exchange)
+        except GatewrightError as error:
+            reply = error_reply(self.dialects[exchange.dialect], error.problem, exchange.request_id)
+        except asyncio.CancelledError:
+            self.recorder.settle(exchange, 499, None)
+            raise
+        except Exception:
+            log.exception("request %s failed on a bug of ours", exchange.request_id)
+            problem = Problem(kind="internal", message=f"The gateway failed on this request ({exchange.request_id}); its log says why.")
+            reply = error_reply(self.dialects[exchange.dialect], problem, exchange.request_id)
+        source = reply.source
+        if source is None:
+            self.recorder.settle(exchange, reply.status, reply.problem)
+        else:
+            assert isinstance(source, BaseSource)
+            source.on_end = self._at_end(exchange, reply, source)
+        return reply
+
+    def _at_end(self, exchange: Exchange, reply: Reply, source: BaseSource) -> Callable[[], None]:
+        before = source.on_end
+
+        def end() -> None:
+            exchange.usage = source.usage
+            if before is not None:
+                before()
+            self.recorder.settle(exchange, reply.status, source.problem)
+
+        return end

@@ -1,0 +1,164 @@
+"""Translate: pass the bytes, or cross the neutral form. Decided only here.
+
+Bytes pass when client and upstream speak the same dialect, the route overrides nothing, and the body holds no foreign seal.
+Everything else is parsed, rendered and accounted for: what cannot be said is a loss, in a header or a refusal.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gatewright.dialects.protocol import Dialect
+from gatewright.errors import Malformed, Problem, Refused
+from gatewright.exchange import Exchange
+from gatewright.ir.blocks import DialectName
+from gatewright.ir.loss import Loss, loss_header
+from gatewright.ir.paths import path_of
+from gatewright.ir.request import Asked, Request, Sampling, Target, Thinking
+from gatewright.ir.seal import PREFIX
+from gatewright.jsontypes import JsonValue
+from gatewright.pipeline.endpoint import Candidate, forwarded_headers
+from gatewright.transport import header_lines
+from gatewright.wire.json import BadJson, encode
+from gatewright.wire.splice import splice
+
+_SEAL_MARK = PREFIX.encode("ascii")
+_SAMPLING = frozenset(Sampling.__struct_fields__)
+
+Dialects = Mapping[DialectName, Dialect]
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A request ready for one candidate."""
+
+    dialect: DialectName
+    path: str
+    headers: bytes
+    body: bytes
+    passing: bool
+    """The bytes pass: the answer's will too."""
+    losses: tuple[Loss, ...] = ()
+    asked: Asked = Asked()
+
+
+def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectName) -> bool:
+    return (
+        dialect == exchange.dialect
+        and exchange.request is None
+        and not candidate.overrides
+        and _SEAL_MARK not in exchange.call.body
+    )
+
+
+def prepare(exchange: Exchange, candidate: Candidate, dialects: Dialects) -> Prepared:
+    """The request for `candidate`. Raises Refused for what the client must change."""
+    dialect = candidate.endpoint.dialect_for(exchange.dialect)
+    target = Target(model=candidate.model, issuer=candidate.endpoint.name, max_tokens=candidate.max_tokens)
+    try:
+        if bytes_may_pass(exchange, candidate, dialect):
+            return _pass(exchange, target, dialects[dialect])
+        return _cross(exchange, candidate, target, dialects)
+    except BadJson as error:
+        raise Refused(Problem(kind="invalid_request", message=f"The request body is {error}.")) from None
+
+
+def _pass(exchange: Exchange, target: Target, dialect: Dialect) -> Prepared:
+    call = exchange.call
+    edits = dialect.pass_edits(call, target)
+    forwarded = forwarded_headers(dialect.name, call.headers)
+    if dialect.name == "anthropic" and call.headers.get("anthropic-version") is None:
+        forwarded += (("anthropic-version", "2023-06-01"),)
+    return Prepared(
+        dialect=dialect.name,
+        path=dialect.pass_path(call, target),
+        headers=header_lines(forwarded) if forwarded else b"",
+        body=splice(call.body, edits) if edits else call.body,
+        passing=True,
+        asked=Asked(issuer=target.issuer, model=target.model),
+    )
+
+
+def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: Dialects) -> Prepared:
+    client = dialects[exchange.dialect]
+    if exchange.request is None:
+        exchange.request = client.parse_request(exchange.call)
+    request = override(exchange.request, candidate.overrides)
+    dialect = dialects[candidate.endpoint.dialect_for(exchange.dialect)]
+    foreign = dialect.name != request.origin
+    if foreign and (request.sampling.n or 1) > 1:
+        where = path_of(request, "n")
+        raise Refused(
+            Problem(
+                kind="invalid_request",
+                param=where,
+                message=f"{where}: {candidate.name} is called in another dialect, which gives one answer a call; ask for 1.",
+            )
+        )
+    rendered = dialect.render_request(request, target)
+    if candidate.losses == "refuse":
+        refuse_losses(rendered.losses, candidate)
+    headers = rendered.headers if foreign else _merge(rendered.headers, forwarded_headers(dialect.name, exchange.call.headers))
+    return Prepared(
+        dialect=dialect.name,
+        path=rendered.path,
+        headers=header_lines(headers) if headers else b"",
+        body=encode(rendered.body),
+        passing=False,
+        losses=rendered.losses,
+        asked=msgspec.structs.replace(rendered.asked, issuer=target.issuer, model=target.model),
+    )
+
+
+def _merge(
+    ours: tuple[tuple[str, str], ...], forwarded: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """The rendering's own headers beside the client's; beta flags add up, elsewhere the client's word holds."""
+    merged = dict(ours)
+    for name, value in forwarded:
+        before = merged.get(name)
+        if name == "anthropic-beta" and before:
+            flags = dict.fromkeys(flag.strip() for flag in f"{before},{value}".split(","))
+            merged[name] = ",".join(flags)
+        else:
+            merged[name] = value
+    return tuple(merged.items())
+
+
+def refuse_losses(losses: tuple[Loss, ...], candidate: Candidate) -> None:
+    """Under policy `refuse`, whatever would change the answer is an error; hints (cache points, labels) are not."""
+    grave = [loss for loss in losses if loss.weight != "hint"]
+    if grave:
+        told = "; ".join(f"{loss.path}: {loss.why} ({loss.weight})" for loss in grave[:8])
+        raise Refused(
+            Problem(
+                kind="invalid_request",
+                code="lossy_translation",
+                param=grave[0].path,
+                message=f"{candidate.name} cannot be asked this without loss, and this route refuses losses: {told}.",
+            )
+        )
+
+
+def override(request: Request, overrides: Mapping[str, JsonValue]) -> Request:
+    """The request with the route's overrides: neutral names (`max_tokens`, `temperature`, `effort`, `service_tier`, …)."""
+    if not overrides:
+        return request
+    changes: dict[str, object] = {}
+    sampling: dict[str, object] = {}
+    for name, value in overrides.items():
+        if name in _SAMPLING:
+            sampling[name] = tuple(value) if isinstance(value, list) else value
+        elif name == "effort":
+            changes["thinking"] = Thinking(enabled=value != "none", effort=str(value))
+        elif name in Request.__struct_fields__:
+            changes[name] = value
+        else:
+            raise Malformed(f"overrides.{name}", "a neutral parameter name", "an unknown one")
+    if sampling:
+        changes["sampling"] = msgspec.structs.replace(request.sampling, **sampling)
+    return msgspec.structs.replace(request, **changes)
+
+
+def loss_lines(losses: tuple[Loss, ...]) -> bytes:
+    """The `x-gatewright-loss` header line; empty when nothing was lost."""
+    return b"x-gatewright-loss: %b\r\n" % loss_header(losses).encode("ascii") if losses else b""

@@ -1,0 +1,43 @@
+"""Usage counters: tokens per key and model, in this process."""
+
+from collections import defaultdict
+
+import msgspec
+
+from gatewright.errors import Problem
+from gatewright.exchange import Exchange
+
+
+class Tally(msgspec.Struct, gc=False):
+    """What one key used of one model since the start."""
+
+    requests: int = 0
+    errors: int = 0
+    unknown: int = 0
+    """Answered requests whose upstream told no usage."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class UsageCounter:
+    """Adds every settled exchange to its key's tally."""
+
+    def __init__(self) -> None:
+        self.tallies: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
+
+    def settle(self, exchange: Exchange, status: int, problem: Problem | None) -> None:
+        principal = exchange.principal
+        if principal is None:
+            return
+        tally = self.tallies[principal.name, exchange.served]
+        tally.requests += 1
+        if status >= 400 or problem is not None:
+            tally.errors += 1
+        usage = exchange.usage
+        if usage is None:
+            tally.unknown += status < 400
+            return
+        tally.input_tokens += usage.total_input
+        tally.output_tokens += usage.total_output
+        tally.cached_tokens += usage.cache_read or 0

@@ -1,0 +1,120 @@
+"""Plain ASGI: the way in for embedding (`gatewright.create_app()` works under any ASGI server) and for what the fast lane hands over."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from gatewright.errors import Problem
+from gatewright.exchange import Exchange, Reply, Source
+from gatewright.server.gateway import Gateway
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Lifespan: TypeAlias = Callable[[], Awaitable[None]]
+
+
+class AsgiApp:
+    """An ASGI 3 application around a gateway."""
+
+    def __init__(self, gateway: Gateway, *, startup: Lifespan, shutdown: Lifespan) -> None:
+        self.gateway = gateway
+        self._startup = startup
+        self._shutdown = shutdown
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self._startup()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self._shutdown()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            headers.setdefault(name.lower(), value)
+        method = scope["method"].encode("ascii")
+        target = scope.get("raw_path") or scope["path"].encode("utf-8")
+        if scope.get("query_string"):
+            target = target + b"?" + scope["query_string"]
+        body = await self._body(receive)
+        if body is None:
+            problem = Problem(kind="too_large", message=f"The request body is larger than {self.gateway.max_body_bytes} bytes.")
+            await _whole(send, self.gateway.refusal(method, target, headers, problem), "-")
+            return
+        exchange = self.gateway.exchange(method, target, headers, body)
+        # ASGI servers do not cancel an application whose client left: watch for it ourselves.
+        answer = asyncio.ensure_future(self._answer(exchange, send))
+        left = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait((answer, left), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            left.cancel()
+            if not answer.done():
+                answer.cancel()
+        await asyncio.gather(answer, left, return_exceptions=True)
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """The whole body; None when it is larger than allowed."""
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise asyncio.CancelledError
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self.gateway.max_body_bytes:
+                return None
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    async def _answer(self, exchange: Exchange, send: Send) -> None:
+        reply = await self.gateway.handle(exchange)
+        if reply.source is None:
+            await _whole(send, reply, exchange.request_id)
+            return
+        try:
+            await _stream(send, reply, reply.source, exchange.request_id)
+        finally:
+            reply.source.abort()
+
+
+def _header_list(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:
+    pairs = [line.split(b": ", 1) for line in reply.headers.split(b"\r\n") if line]
+    rid = request_id.encode("ascii")
+    return [(name, value) for name, value in pairs] + [(b"x-request-id", rid), (b"request-id", rid)]
+
+
+async def _whole(send: Send, reply: Reply, request_id: str) -> None:
+    headers = [*_header_list(reply, request_id), (b"content-length", b"%d" % len(reply.body))]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _stream(send: Send, reply: Reply, source: Source, request_id: str) -> None:
+    await send({"type": "http.response.start", "status": reply.status, "headers": _header_list(reply, request_id)})
+    while (segment := await source.next()) is not None:
+        await send({"type": "http.response.body", "body": segment.wire, "more_body": True})
+    if getattr(source, "broken", False):
+        raise ConnectionError("the upstream's stream broke and its framing cannot say so")
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

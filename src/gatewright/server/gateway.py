@@ -1,0 +1,69 @@
+"""The gateway as a server sees it: give it a request, get a reply."""
+
+from collections.abc import Mapping
+
+from gatewright.dialects.protocol import Dialect
+from gatewright.errors import Problem
+from gatewright.exchange import Exchange, Reply
+from gatewright.ir.blocks import DialectName
+from gatewright.pipeline import Stacks
+from gatewright.pipeline.attempt import SSE, error_reply
+from gatewright.server.inbound import Inbound, dialect_by_headers
+
+HEALTH = Reply(200, b"content-type: application/json\r\n", b'{"status":"ok"}')
+
+
+class Gateway:
+    """Stateless but for what its stages hold. Built by the composition root."""
+
+    def __init__(
+        self,
+        *,
+        stacks: Stacks,
+        dialects: Mapping[DialectName, Dialect],
+        providers: frozenset[str],
+        max_body_bytes: int,
+        keepalive_s: float = 15.0,
+        asgi_prefixes: tuple[bytes, ...] = (),
+    ) -> None:
+        self.stacks = stacks
+        self.dialects = dialects
+        self.inbound = Inbound(dialects, providers)
+        self.max_body_bytes = max_body_bytes
+        self.keepalive_s = keepalive_s
+        """Silence towards a streaming client after which a keep-alive is sent, in seconds."""
+        self.asgi_prefixes = asgi_prefixes
+        """Paths that the fast lane hands over to ordinary ASGI."""
+        self.draining = False
+
+    def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
+        return self.inbound.exchange(method, target, headers, body)
+
+    async def handle(self, exchange: Exchange) -> Reply:
+        """The reply. Raises only CancelledError (the client left)."""
+        if exchange.operation == "health":
+            return HEALTH
+        if exchange.operation == "ready":
+            return self._ready()
+        return await self.stacks.handle(exchange)
+
+    def _ready(self) -> Reply:
+        if self.draining:
+            return Reply(503, b"content-type: application/json\r\nretry-after: 5\r\n", b'{"status":"draining"}')
+        return Reply(200, b"content-type: application/json\r\n", b'{"status":"ready"}')
+
+    def refusal(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], problem: Problem) -> Reply:
+        """An error for a request that never became an exchange (too large, malformed HTTP), in the dialect its path names."""
+        matched, _ = self.inbound.matched(method, target)
+        dialect = dialect_by_headers(headers, matched.dialect)
+        return error_reply(self.dialects[dialect], problem, self.inbound.new_id())
+
+    def late_error(self, exchange: Exchange, problem: Problem) -> bytes:
+        """The error event for a stream whose head is already out."""
+        return self.dialects[exchange.dialect].render_stream_error(problem, exchange.request_id)
+
+    def early_head(self, exchange: Exchange) -> bytes | None:
+        """The head of a stream that is committed before the upstream has answered; None where the framing cannot tell errors later."""
+        if not exchange.stream or (exchange.dialect == "gemini" and exchange.call.query.get("alt") != "sse"):
+            return None
+        return SSE

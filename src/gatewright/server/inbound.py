@@ -1,0 +1,115 @@
+"""From raw HTTP to an Exchange: paths, credentials, dialects. Shared by the fast lane and the ASGI way in."""
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Container, Iterator, Mapping
+from urllib.parse import parse_qsl
+
+from gatewright.dialects.protocol import Dialect
+from gatewright.exchange import Exchange
+from gatewright.ir.blocks import DialectName
+from gatewright.server.paths import Match, match, normalise
+from gatewright.wire.http import Call
+
+KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
+_MATCHES_KEPT = 4096
+
+
+class HeaderView(Mapping[str, str]):
+    """Headers decoded when asked for: most are never read."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        return self._raw[name.encode("latin-1")].decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._raw if name not in _CREDENTIALS)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+_CREDENTIALS = frozenset((*KEY_HEADERS, b"authorization"))
+
+
+def credential_of(headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> bytes:
+    """The client's key, from wherever its SDK puts it; empty when there is none.
+
+    `x-gatewright-key` wins; then the dialects' own headers, in a fixed order, then `?key=`.
+    """
+    own = headers.get(b"x-gatewright-key")
+    if own:
+        return own
+    authorization = headers.get(b"authorization")
+    if authorization:
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() == b"bearer" and token:
+            return token.strip()
+    for name in KEY_HEADERS:
+        if value := headers.get(name):
+            return value
+    return query.get("key", "").encode("utf-8", "replace")
+
+
+def request_ids() -> Callable[[], str]:
+    """Ids that are unique across processes and cheap: a random start, then a counter."""
+    prefix = os.urandom(6).hex()
+    counter = itertools.count(int.from_bytes(os.urandom(3)))
+    return lambda: f"req_{prefix}{next(counter):010x}"
+
+
+class Inbound:
+    """Builds exchanges. Path matches are remembered: clients use few paths."""
+
+    def __init__(self, dialects: Mapping[DialectName, Dialect], providers: Container[str]) -> None:
+        self.dialects = dialects
+        self.providers = providers
+        self.new_id = request_ids()
+        self._matches: dict[tuple[bytes, bytes], tuple[Match, Mapping[str, str]]] = {}
+
+    def matched(self, method: bytes, target: bytes) -> tuple[Match, Mapping[str, str]]:
+        found = self._matches.get((method, target))
+        if found is None:
+            path, raw_query = normalise(target)
+            query = dict(parse_qsl(raw_query, keep_blank_values=True)) if raw_query else {}
+            found = (match(method.decode("latin-1"), path, self.providers), query)
+            if "key" not in query and len(target) < 256:  # a key in the query is not to be kept
+                if len(self._matches) >= _MATCHES_KEPT:
+                    self._matches.clear()
+                self._matches[method, target] = found
+        return found
+
+    def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
+        """The exchange of a complete request. Never raises: `peek` comes later, inside the stack."""
+        matched, query = self.matched(method, target)
+        dialect = matched.dialect
+        if matched.operation in ("list_models", "get_model", "unknown"):
+            dialect = dialect_by_headers(headers, dialect)
+        exchange = Exchange(
+            request_id=self.new_id(),
+            dialect=dialect,
+            operation=matched.operation,
+            method=method.decode("latin-1"),
+            call=Call(path=matched.path, body=body, query=query, headers=HeaderView(headers)),
+            started=time.monotonic(),
+        )
+        exchange.credential = credential_of(headers, query)
+        exchange.pin = matched.pin
+        exchange.params = matched.params
+        return exchange
+
+
+def dialect_by_headers(headers: Mapping[bytes, bytes], otherwise: DialectName) -> DialectName:
+    """Whose client this is, where the path does not say (`/v1/models` is everybody's)."""
+    if b"anthropic-version" in headers:
+        return "anthropic"
+    if b"x-goog-api-key" in headers or b"x-goog-api-client" in headers:
+        return "gemini"
+    if b"x-api-key" in headers and b"authorization" not in headers:
+        return "anthropic"
+    return otherwise

@@ -1,0 +1,363 @@
+"""The fast lane: HTTP/1.1 on the socket, for uvicorn's documented `http=` setting.
+
+Model calls are parsed by httptools and answered straight on the connection: no ASGI scope, no queue, one task a request. Paths of
+the gateway's `asgi_prefixes` are handed over, connection and all, to uvicorn's own ASGI protocol. One rule: whatever the client
+does, what it costs is bounded.
+https://www.rfc-editor.org/rfc/rfc9112
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+import httptools
+
+from gatewright.errors import Problem
+from gatewright.exchange import Exchange, Reply, Source
+from gatewright.server.gateway import Gateway
+from gatewright.server.sweep import Sweeper
+
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+MAX_HEADER_BYTES = 64 << 10
+MAX_HEADERS = 200
+WRITE_HIGH_WATER = 64 << 10
+LINGER_S = 1.0
+
+_STATUS = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def status_line(status: int) -> bytes:
+    return _STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
+
+
+class _Stop(Exception):  # noqa: N818 - leaves httptools' callbacks
+    """This request is answered with a problem, now."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+
+class FastLane(asyncio.Protocol):
+    """One client connection."""
+
+    __slots__ = (
+        "_body", "_body_bytes", "_config", "_dead", "_drained", "_early", "_exchange", "_header_bytes", "_headers", "_keep", "_loop",
+        "_old_http", "_parser", "_queue", "_raw", "_source", "_state", "_task", "_target", "_app_state", "_paused_writing",
+        "began", "gateway", "since", "sweeper", "transport", "waiting_body",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        config: "Config",
+        server_state: "ServerState",
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._config = config
+        self._state = server_state
+        self._app_state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self.gateway = cast("Gateway", config.loaded_app.gateway)
+        self.transport: asyncio.Transport = None
+        self._task: asyncio.Task[None] | None = None
+        self._queue: list[tuple[bytes, bytes, dict[bytes, bytes], bytes, bool, bool]] = []
+        self._source: Source | None = None
+        self._exchange: Exchange | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._paused_writing = False
+        self._keep = True
+        self._old_http = False
+        self._early = False
+        self._dead = False
+        self.began = 0.0
+        """Monotonic seconds at which the request now arriving began."""
+        self.since = 0.0
+        """Monotonic seconds of the last sign of life in the present phase."""
+        self.waiting_body = False
+        """A request has begun and is not complete."""
+        self._reset()
+        self._parser = httptools.HttpRequestParser(self)
+
+    def _reset(self) -> None:
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._header_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._raw: bytes | None = b""
+
+    # -- the connection ------------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        self._state.connections.add(self)  # type: ignore[arg-type] # duck-typed: shutdown()
+        self.sweeper = Sweeper.of(self._loop, self.gateway)
+        self.sweeper.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self.sweeper.discard(self)
+        if self._task is not None:
+            self._task.cancel()  # the client left: the upstream is aborted by the cancellation, or by `abort` below
+        if self._source is not None:
+            self._source.abort()
+        self._queue.clear()
+        self._parser = None
+
+    def shutdown(self) -> None:
+        """uvicorn drains: finish what runs, take nothing new."""
+        self._keep = False
+        if self._task is None:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        self._paused_writing = True
+
+    def resume_writing(self) -> None:
+        self._paused_writing = False
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def eof_received(self) -> bool:
+        return False
+
+    # -- the request ---------------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._dead:
+            return
+        self.since = self._loop.time()
+        if self._raw is not None:
+            self._raw = self._raw + data if self._raw else data
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._reject(Problem(kind="invalid_request", status=426, message="WebSocket and other upgrades are not served; use HTTP and SSE."))
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            if isinstance(cause, _Handover):
+                self._hand_over()
+            elif isinstance(cause, _Stop):
+                self._reject(cause.problem)
+            else:
+                self._reject(Problem(kind="invalid_request", message=f"Malformed HTTP request: {error}"))
+
+    def on_message_begin(self) -> None:
+        self.waiting_body = True
+        self.began = self.since
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+        if len(self._target) > MAX_HEADER_BYTES:
+            raise _Stop(Problem(kind="invalid_request", status=414, message="The request target is too long."))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > MAX_HEADER_BYTES or len(self._headers) >= MAX_HEADERS:
+            raise _Stop(
+                Problem(kind="invalid_request", status=431, message=f"Too many headers: {MAX_HEADERS} or {MAX_HEADER_BYTES} bytes at most.")
+            )
+        self._headers.setdefault(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._target.startswith(self.gateway.asgi_prefixes) and self._task is None:
+            raise _Handover
+        self._raw = None
+        length = self._headers.get(b"content-length")
+        if length is not None and int(length) > self.gateway.max_body_bytes:
+            raise _Stop(self._too_large())
+        if self._headers.get(b"expect", b"").lower() == b"100-continue" and self._task is None:
+            self.transport.write(_CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > self.gateway.max_body_bytes:
+            raise _Stop(self._too_large())
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        body = self._body
+        parser = self._parser
+        request = (
+            parser.get_method(),
+            self._target,
+            self._headers,
+            body[0] if len(body) == 1 else b"".join(body),
+            parser.should_keep_alive(),
+            parser.get_http_version() == "1.0",
+        )
+        self.waiting_body = False
+        self._reset()
+        if self._task is not None:  # pipelined: wait, and read no more meanwhile
+            self._queue.append(request)
+            self.transport.pause_reading()
+            return
+        self._start(request)
+
+    def _too_large(self) -> Problem:
+        return Problem(kind="too_large", message=f"The request body is larger than {self.gateway.max_body_bytes} bytes.")
+
+    # -- the answer ----------------------------------------------------------------------------------------------------------
+
+    def _start(self, request: tuple[bytes, bytes, dict[bytes, bytes], bytes, bool, bool]) -> None:
+        method, target, headers, body, keep, old = request
+        self._keep = keep and self._keep
+        self._old_http = old
+        self._early = False
+        exchange = self._exchange = self.gateway.exchange(method, target, headers, body)
+        self._task = self._loop.create_task(self._run(exchange))
+
+    async def _run(self, exchange: Exchange) -> None:
+        try:
+            reply = await self.gateway.handle(exchange)
+            self._source = reply.source
+            if reply.source is None:
+                self._write_whole(exchange, reply)
+            else:
+                await self._write_stream(exchange, reply, reply.source)
+        except asyncio.CancelledError:
+            if self._source is not None:
+                self._source.abort()
+            self.transport.abort()
+            raise
+        self._next()
+
+    def _write_whole(self, exchange: Exchange, reply: Reply) -> None:
+        if self._early:  # the head of a stream is out: whatever came is told inside it
+            problem = reply.problem
+            wire = reply.body if problem is None else self.gateway.late_error(exchange, problem)
+            self.transport.write(self._chunk(wire) + self._last())
+            return
+        body = b"" if exchange.method == "HEAD" else reply.body
+        self.transport.write(
+            b"%b%b%bx-request-id: %b\r\nrequest-id: %b\r\n%bcontent-length: %d\r\n\r\n%b"
+            % (
+                status_line(reply.status),
+                reply.headers,
+                self.sweeper.date_line,
+                exchange.request_id.encode(),
+                exchange.request_id.encode(),
+                b"" if self._keep else b"connection: close\r\n",
+                len(reply.body),
+                body,
+            )
+        )
+
+    def _stream_head(self, exchange: Exchange, status: int, headers: bytes) -> bytes:
+        if self._old_http:
+            self._keep = False
+        framing = b"" if self._old_http else b"transfer-encoding: chunked\r\n"
+        rid = exchange.request_id.encode()
+        close = b"" if self._keep else b"connection: close\r\n"
+        date = self.sweeper.date_line
+        return b"%b%b%bx-request-id: %b\r\nrequest-id: %b\r\n%b%b\r\n" % (status_line(status), headers, date, rid, rid, framing, close)
+
+    def _chunk(self, wire: bytes) -> bytes:
+        return wire if self._old_http else b"%x\r\n%b\r\n" % (len(wire), wire)
+
+    def _last(self) -> bytes:
+        return b"" if self._old_http else b"0\r\n\r\n"
+
+    async def _write_stream(self, exchange: Exchange, reply: Reply, source: Source) -> None:
+        write = self.transport.write
+        head = b"" if self._early else self._stream_head(exchange, reply.status, reply.headers)
+        old = self._old_http
+        while (segment := await source.next()) is not None:
+            wire = segment.wire
+            if not old:
+                wire = b"%x\r\n%b\r\n" % (len(wire), wire)
+            if head:
+                wire = head + wire
+                head = b""
+            write(wire)
+            self.since = self._loop.time()
+            if self._paused_writing:
+                await self._drain()
+        if getattr(source, "broken", False):
+            self.transport.abort()
+        else:
+            write(head + self._last())
+        self._source = None
+
+    async def _drain(self) -> None:
+        self._drained = self._loop.create_future()
+        await self._drained
+        self._drained = None
+
+    def keep_alive(self, now: float) -> None:
+        """Called by the sweeper when nothing was written for `gateway.keepalive_s`."""
+        exchange = self._exchange
+        if self._paused_writing or exchange is None or self._task is None:
+            return
+        if self._source is not None:
+            wire = cast("Any", self._source).keepalive()
+        elif not self._early and (early := self.gateway.early_head(exchange)) is not None:
+            self._early = True
+            self.transport.write(self._stream_head(exchange, 200, early))
+            wire = b": keep-alive\n\n"
+        else:
+            wire = b": keep-alive\n\n" if self._early else b""
+        if wire:
+            self.transport.write(self._chunk(wire))
+            self.since = now
+
+    def _next(self) -> None:
+        self._task = None
+        self._exchange = None
+        self._source = None
+        self.since = self._loop.time()
+        self._state.total_requests += 1
+        if not self._keep:
+            self.transport.close()
+        elif self._queue:
+            request = self._queue.pop(0)
+            self.transport.resume_reading()
+            self._start(request)
+
+    # -- ways out ------------------------------------------------------------------------------------------------------------
+
+    def _reject(self, problem: Problem) -> None:
+        """Answer a request that is not a request, and close: nothing after it can be trusted."""
+        if self._dead or self.transport.is_closing():
+            return
+        if self._task is None:
+            reply = self.gateway.refusal(b"POST", self._target, self._headers, problem)
+            head = b"%b%b%bcontent-length: %d\r\nconnection: close\r\n\r\n"
+            self.transport.write(head % (status_line(reply.status), reply.headers, self.sweeper.date_line, len(reply.body)) + reply.body)
+        # A close with bytes unread would reset the connection before the client has read why: read on and forget for a while.
+        self._dead = True
+        self.waiting_body = False
+        self._loop.call_later(LINGER_S, self.transport.close)
+
+    def timed_out(self) -> None:
+        """Called by the sweeper: a request that began does not go on."""
+        self._reject(Problem(kind="timeout", status=408, message="The request did not arrive in time."))
+
+    @property
+    def idle(self) -> bool:
+        return self._task is None and not self.waiting_body
+
+    def _hand_over(self) -> None:
+        """This path is not the fast lane's: give the connection, with what was read, to uvicorn's own protocol."""
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415 - only when needed
+
+        raw = self._raw or b""
+        if self._target not in raw:  # it began inside a piece that held another request: nobody pipelines to these paths
+            self._reject(Problem(kind="invalid_request", message="Pipelined requests are not served at this path."))
+            return
+        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self.sweeper.discard(self)
+        protocol = HttpToolsProtocol(self._config, self._state, self._app_state, self._loop)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.data_received(raw)
+
+
+class _Handover(Exception):  # noqa: N818 - leaves httptools' callbacks
+    pass

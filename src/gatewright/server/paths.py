@@ -1,0 +1,123 @@
+"""Which operation a path names: one normalisation, exact matches, `/v1` present or not, a provider pinned by the first segment.
+
+Real clients disagree on paths: google-genai 3.x posts to `/v1/models/M:generateContent`, older ones to `/v1beta`; SDKs given a
+base URL with or without `/v1` both have to work.
+"""
+
+from collections.abc import Container
+from urllib.parse import unquote
+
+import msgspec
+
+from gatewright.exchange import Operation
+from gatewright.ir.blocks import DialectName
+
+
+class Match(msgspec.Struct, frozen=True):
+    operation: Operation
+    dialect: DialectName
+    """Whose words errors are told in; for `list_models` and unknown paths the server looks at the headers too."""
+    path: str
+    """Normalised, without the pin: what the dialect sees."""
+    pin: str = ""
+    params: tuple[str, ...] = ()
+
+
+_EXACT: dict[tuple[str, str], tuple[Operation, DialectName]] = {
+    ("POST", "/chat/completions"): ("generate", "openai_chat"),
+    ("POST", "/responses"): ("generate", "openai_responses"),
+    ("POST", "/responses/input_tokens"): ("count_tokens", "openai_responses"),
+    ("POST", "/messages"): ("generate", "anthropic"),
+    ("POST", "/messages/count_tokens"): ("count_tokens", "anthropic"),
+    ("GET", "/models"): ("list_models", "openai_chat"),
+}
+"""Without `/v1`. Two-segment names beat the catch-all."""
+
+_GEMINI_ACTIONS: dict[str, Operation] = {
+    "generateContent": "generate",
+    "streamGenerateContent": "generate",
+    "countTokens": "count_tokens",
+}
+
+_PLAIN: dict[str, Operation] = {"/": "health", "/health": "health", "/ready": "ready"}
+_VERSIONS = ("v1beta", "v1alpha", "v1")
+
+
+def normalise(target: bytes) -> tuple[str, str]:
+    """(path, query) of a request target. The path is percent-decoded once; a second encoding stays text and matches nothing."""
+    raw_path, _, raw_query = target.partition(b"?")
+    path = raw_path.decode("latin-1")
+    if "%" in path:
+        path = unquote(path)
+    return path, raw_query.decode("latin-1")
+
+
+def match(method: str, path: str, providers: Container[str]) -> Match:
+    """What `method path` asks for. Unknown paths give operation `unknown` in the dialect they look most like."""
+    if path in _PLAIN:
+        known = method in ("GET", "HEAD")
+        return Match(_PLAIN[path] if known else "unknown", "openai_chat", path)
+    head, _, rest = path[1:].partition("/")
+    pin = ""
+    if head not in _VERSIONS and head in providers and rest:
+        pin, path = head, "/" + rest
+        head, _, rest = path[1:].partition("/")
+    version = head if head in _VERSIONS else ""
+    tail = "/" + rest if version else path
+    if version in ("v1beta", "v1alpha") or (tail.startswith("/models/") and ":" in tail):
+        return _gemini(method, path, tail, pin)
+    exact = _EXACT.get((method, tail))
+    if exact is not None:
+        operation, dialect = exact
+        return Match(operation, dialect, path, pin)
+    if tail.startswith("/models/") and method == "GET":
+        return Match("get_model", "openai_chat", path, pin, (tail.removeprefix("/models/"),))
+    if tail.startswith("/responses"):
+        return _responses(method, path, tail, pin)
+    dialect_of_path: DialectName = "anthropic" if tail.startswith("/messages") else "openai_chat"
+    if version and rest and "/../" not in path + "/" and method in ("GET", "POST", "DELETE", "PUT", "PATCH"):
+        return Match("forward", dialect_of_path, path, pin)
+    if not version and tail.count("/") >= 1 and _forwardable(tail):
+        return Match("forward", dialect_of_path, path, pin)
+    return Match("unknown", dialect_of_path, path, pin)
+
+
+FORWARDED_HEADS = frozenset(
+    ("embeddings", "images", "audio", "moderations", "rerank", "completions", "files", "batches", "uploads", "vector_stores", "videos")
+)
+
+
+def _forwardable(tail: str) -> bool:
+    """Without `/v1` only the well-known heads are forwarded: a typo must not reach a provider."""
+    return tail[1:].split("/", 1)[0] in FORWARDED_HEADS
+
+
+def _gemini(method: str, path: str, tail: str, pin: str) -> Match:
+    if tail == "/models" and method == "GET":
+        return Match("list_models", "gemini", path, pin)
+    if tail.startswith("/models/"):
+        model, colon, action = tail.removeprefix("/models/").rpartition(":")
+        if not colon and method == "GET":
+            return Match("get_model", "gemini", path, pin, (tail.removeprefix("/models/"),))
+        if model and method == "POST":
+            return Match(_GEMINI_ACTIONS.get(action, "forward"), "gemini", path, pin, (model, action))
+        return Match("unknown", "gemini", path, pin)
+    return Match("forward", "gemini", path, pin)
+
+
+def _responses(method: str, path: str, tail: str, pin: str) -> Match:
+    parts = tail[1:].split("/")
+    dialect: DialectName = "openai_responses"
+    match (method, parts):
+        case ("GET", [_, response_id]) if response_id:
+            return Match("get_response", dialect, path, pin, (response_id,))
+        case ("DELETE", [_, response_id]) if response_id:
+            return Match("delete_response", dialect, path, pin, (response_id,))
+        case ("GET", [_, response_id, "input_items"]):
+            return Match("list_input_items", dialect, path, pin, (response_id,))
+        case ("POST", [_, response_id, "cancel"]):
+            return Match("cancel_response", dialect, path, pin, (response_id,))
+        case ("POST", [_, action]) if action:
+            return Match("forward", dialect, path, pin)
+        case _:
+            return Match("unknown", dialect, path, pin)

@@ -1,0 +1,70 @@
+"""One timer for all connections of a loop: keep-alives, slow requests, idle connections. No timer per request."""
+
+import asyncio
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from gatewright.server.gateway import Gateway
+    from gatewright.server.lane import FastLane
+
+TICK_S = 1.0
+REQUEST_S = 30.0
+"""A request that began and sends nothing for so long is given up."""
+REQUEST_TOTAL_S = 300.0
+"""A request that is not complete after so long is given up, however steadily it drips (slow loris)."""
+IDLE_S = 75.0
+"""An idle connection is closed after this; longer than the usual load balancer's 60 s."""
+
+
+class Sweeper:
+    """Looks at every connection once a second."""
+
+    _sweepers: "WeakKeyDictionary[asyncio.AbstractEventLoop, Sweeper]" = WeakKeyDictionary()
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, gateway: "Gateway") -> None:
+        self._loop = loop
+        self._gateway = gateway
+        self._lanes: set[FastLane] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.date_line = b""
+        """The `date` header, at most a second old while there are connections."""
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop, gateway: "Gateway") -> "Sweeper":
+        sweeper = cls._sweepers.get(loop)
+        if sweeper is None:
+            sweeper = cls._sweepers[loop] = cls(loop, gateway)
+        return sweeper
+
+    def add(self, lane: "FastLane") -> None:
+        self._lanes.add(lane)
+        lane.since = self._loop.time()
+        if self._timer is None:
+            self._set_date()
+            self._timer = self._loop.call_later(TICK_S, self._tick)
+
+    def discard(self, lane: "FastLane") -> None:
+        self._lanes.discard(lane)
+
+    def _set_date(self) -> None:
+        self.date_line = b"date: %b\r\n" % formatdate(usegmt=True).encode("ascii")
+
+    def _tick(self) -> None:
+        self._set_date()
+        now = self._loop.time()
+        for lane in tuple(self._lanes):
+            self._look(lane, now)
+        self._timer = self._loop.call_later(TICK_S, self._tick) if self._lanes else None
+
+    def _look(self, lane: "FastLane", now: float) -> None:
+        silent = now - lane.since
+        if lane.idle:
+            if silent > IDLE_S:
+                lane.transport.close()
+        elif lane.waiting_body:
+            if silent > REQUEST_S or now - lane.began > REQUEST_TOTAL_S:
+                lane.timed_out()
+        elif silent > self._gateway.keepalive_s:
+            lane.keep_alive(now)
