@@ -1,1 +1,25 @@
-"""."""
+"""Pooled async HTTP/1.1 to upstreams, behind one seam: `send(Outgoing) -> Incoming`."""
+
+from gatewright.transport.client import HttpTransport
+from gatewright.transport.coding import ACCEPTED
+from gatewright.transport.failures import BadAnswer, ConnectFailed, Cut, PoolTimeout, TimedOut, TooLarge, TransportError
+from gatewright.transport.proxy import proxy_for
+from gatewright.transport.seam import Incoming, Outgoing, Timeouts, Transport, header_lines
+
+__all__ = [
+    "ACCEPTED",
+    "BadAnswer",
+    "ConnectFailed",
+    "Cut",
+    "HttpTransport",
+    "Incoming",
+    "Outgoing",
+    "PoolTimeout",
+    "TimedOut",
+    "Timeouts",
+    "TooLarge",
+    "Transport",
+    "TransportError",
+    "header_lines",
+    "proxy_for",
+]

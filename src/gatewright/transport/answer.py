@@ -1,0 +1,333 @@
+"""One answer on its way in: the head, then the body in pieces, as far as the reader keeps up.
+
+One rule: nothing is decided per byte in Python; httptools parses, this file only keeps what has arrived and the limits.
+https://www.rfc-editor.org/rfc/rfc9112#name-message-body
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httptools
+
+from gatewright.transport.coding import Decoding, decoding_of
+from gatewright.transport.failures import BadAnswer, Cut, Phase, TooLarge, TransportError
+from gatewright.transport.seam import Timeouts
+
+if TYPE_CHECKING:
+    from gatewright.transport.connection import Connection
+
+MAX_HEAD_BYTES = 65536
+"""Most bytes of an answer's head, 1xx heads before it included; also of trailers or chunk extensions with no body between."""
+MAX_HEADERS = 256
+HIGH_WATER_BYTES = 131072
+"""Reading from the socket stops when more waits for the reader. One read of the loop (up to 256 KB) may come on top."""
+_PIECE_OVERHEAD = 48
+"""What a piece costs beyond its bytes: an answer in one-byte chunks must reach the high water too."""
+
+_FRAMING = frozenset({b"transfer-encoding", b"content-encoding", b"content-length"})
+_BODILESS = frozenset({204, 304})
+
+
+class Answer:
+    """An `Incoming` over a `Connection`. Also the parser's listener, hence the `on_` methods."""
+
+    __slots__ = (
+        "_bodiless",
+        "_conn",
+        "_decoding",
+        "_fault",
+        "_fields",
+        "_loop",
+        "_parser",
+        "_pieces",
+        "_quiet_bytes",
+        "_size",
+        "_until_close",
+        "_waiter",
+        "_where",
+        "complete",
+        "error",
+        "extra",
+        "has_body",
+        "head_done",
+        "headers",
+        "heard",
+        "keep_alive",
+        "paused",
+        "status",
+        "timeouts",
+    )
+
+    def __init__(self, conn: "Connection", loop: asyncio.AbstractEventLoop, method: bytes, timeouts: Timeouts) -> None:
+        self.status = 0
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
+        self.timeouts = timeouts
+        self.heard = False
+        """Whether a single byte has come."""
+        self.head_done = False
+        self.has_body = False
+        """Whether a byte of the body has come."""
+        self.complete = False
+        """The whole message has come (it may still wait here for the reader)."""
+        self.extra = False
+        """Bytes came that belong to no answer."""
+        self.keep_alive = False
+        self.paused = False
+        self.error: TransportError | None = None
+        self._bodiless = method == b"HEAD"
+        self._conn: Connection | None = conn
+        self._decoding: Decoding | None = None
+        self._fault = ""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._loop = loop
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._pieces: list[bytes] = []
+        self._quiet_bytes = 0
+        self._size = 0
+        self._until_close = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._where = conn.where
+
+    # For the reader: `Incoming`.
+
+    def header(self, name: bytes) -> bytes | None:
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    async def next(self) -> bytes | None:
+        while True:
+            if self._decoding is not None:
+                data = self._decoded()
+                if data:
+                    return data
+            elif self._pieces:
+                return self._take()
+            if self.error is not None:
+                raise self.error
+            if self.complete:
+                return None
+            try:
+                await self.arrival()
+            except asyncio.CancelledError:
+                self.abort()
+                raise
+
+    async def read(self, max_bytes: int) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while (piece := await self.next()) is not None:
+            size += len(piece)
+            if size > max_bytes:
+                self.abort()
+                raise TooLarge(f"{self._where} sent a body of more than {max_bytes} bytes", phase="body", sent=True)
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def abort(self) -> None:
+        conn = self._conn
+        if conn is not None:
+            self.fail(Cut(f"{conn.where}: given up before the end of the answer", phase=self.phase, sent=True))
+            conn.discard()
+        self._pieces.clear()
+
+    # For the connection.
+
+    @property
+    def phase(self) -> Phase:
+        return "body" if self.head_done else "headers"
+
+    def arrival(self) -> "asyncio.Future[None]":
+        """A future that is done when something has changed."""
+        waiter = self._waiter = self._loop.create_future()
+        return waiter
+
+    def feed(self, data: bytes) -> None:
+        """Take what the socket gave."""
+        self.heard = True
+        parser = self._parser
+        if parser is None:
+            self.extra = True
+            return
+        size = self._size
+        self._quiet_bytes += len(data)
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if not self.complete:
+                self._break(self._fault or f"not HTTP/1.1 as it should be ({error})")
+                return
+            self.extra = True
+        conn = self._conn
+        if conn is None:
+            return
+        if self.complete:
+            self._finish(conn)
+        elif self._size == size:
+            if self._quiet_bytes > MAX_HEAD_BYTES:
+                what = "trailers or chunk extensions" if self.head_done else "a head"
+                self._break(f"{what} of more than {MAX_HEAD_BYTES} bytes")
+                return
+            if not self.head_done:
+                return
+            conn.expect(self.timeouts.idle_s if self.has_body else self.timeouts.first_event_s)
+        else:
+            self._quiet_bytes = 0
+            self.has_body = True
+            if self._size > HIGH_WATER_BYTES:
+                self.paused = True
+                conn.pause()
+            else:
+                conn.expect(self.timeouts.idle_s)
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def peer_closed(self, error: Exception | None) -> None:
+        """The connection is gone: the end of a body that has no other end, otherwise a cut."""
+        conn = self._conn
+        if conn is None:
+            return
+        if self._until_close and error is None:
+            self.complete = True
+            self._detach()
+            self._wake()
+            return
+        how = "reset the connection" if isinstance(error, ConnectionError) else "closed the connection"
+        when = "in the middle of its answer" if self.heard else "without an answer"
+        self.fail(Cut(f"{conn.where} {how} {when}", phase=self.phase, sent=True))
+
+    def fail(self, error: TransportError) -> None:
+        """End the answer with an error, after what has already arrived. Does nothing when it has ended."""
+        if self._conn is None:
+            return
+        self.error = error
+        self._detach()
+        self._wake()
+
+    # For the parser. Exceptions raised here stop it; `_fault` keeps the reason.
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.extra = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.head_done:
+            self._fields.append((name.lower(), value.rstrip()))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if parser is None or self.head_done:
+            self.extra = True
+            return
+        fields = self._fields
+        self._fields = []
+        status = parser.get_status_code()
+        if status < 200:
+            if status == 101:
+                self._refuse("101 Switching Protocols, which nobody asked for")
+            if status < 100:
+                self._refuse("a status below 100")
+            return
+        if len(fields) > MAX_HEADERS:
+            self._refuse(f"more than {MAX_HEADERS} headers")
+        if self._quiet_bytes > MAX_HEAD_BYTES and sum(len(name) + len(value) + 4 for name, value in fields) > MAX_HEAD_BYTES:
+            self._refuse(f"a head of more than {MAX_HEAD_BYTES} bytes")
+        bodiless = self._bodiless = self._bodiless or status in _BODILESS
+        self._until_close = not bodiless
+        for name, value in fields:
+            if name in _FRAMING:
+                self._note_framing(name, value)
+        self.status = status
+        self.headers = tuple(fields)
+        self.keep_alive = parser.should_keep_alive()
+        self.head_done = True
+        self.complete = bodiless
+
+    def on_body(self, data: bytes) -> None:
+        if self.complete or not self.head_done:
+            self.extra = True
+            return
+        self._pieces.append(data)
+        self._size += len(data) + _PIECE_OVERHEAD
+
+    def on_message_complete(self) -> None:
+        if self.head_done:
+            self.complete = True
+
+    # Inside.
+
+    def _take(self) -> bytes:
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._size = 0
+        if self.paused:
+            self.paused = False
+            if self._conn is not None:
+                self._conn.resume(self.timeouts.idle_s)
+        return data
+
+    def _decoded(self) -> bytes:
+        """The next decoded bytes; empty when there are none yet. Sets `error` where the coding is broken or cut."""
+        decoding = self._decoding
+        assert decoding is not None
+        try:
+            while decoding.pending or self._pieces:
+                data = decoding.decode(b"" if decoding.pending else self._take())
+                if data:
+                    return data
+        except ValueError as error:
+            self._decoding = None
+            self._pieces.clear()
+            if self._conn is not None:
+                self._break(str(error))
+            else:
+                self.error = BadAnswer(f"{self._where} answered with {error}", phase="body", sent=True)
+            return b""
+        if self.complete and self.error is None and not decoding.complete:
+            self.error = Cut(f"{self._where} ended its answer inside of compressed data", phase="body", sent=True)
+        return b""
+
+    def _note_framing(self, name: bytes, value: bytes) -> None:
+        match name:
+            case b"content-encoding" if self._bodiless:
+                pass
+            case b"content-encoding":
+                try:
+                    self._decoding = decoding_of(value, then=self._decoding)
+                except ValueError as error:
+                    self._refuse(str(error))
+            case b"transfer-encoding" if value.lower() != b"chunked":
+                # Anything else would have to be read to the close of the connection and decoded once more: nobody sends it.
+                self._refuse("a transfer-encoding other than chunked")
+            case _:
+                self._until_close = False
+
+    def _refuse(self, reason: str) -> None:
+        self._fault = reason
+        raise ValueError(reason)
+
+    def _break(self, reason: str) -> None:
+        conn = self._conn
+        if conn is not None:
+            self.fail(BadAnswer(f"{conn.where} answered with {reason}", phase=self.phase, sent=True))
+            conn.discard()
+
+    def _finish(self, conn: "Connection") -> None:
+        self._detach()
+        conn.answered(self)
+
+    def _detach(self) -> None:
+        self._conn = None
+        self._parser = None
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None:
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,238 @@
+"""One connection to an upstream: writes requests, hands what arrives to the answer, keeps its deadline.
+
+One rule: at most one timer a connection, and it is lazy: moving a deadline later costs a comparison, the timer finds
+out when it fires. It outlives an exchange, so a busy connection sets one now and then, not one a request.
+"""
+
+import asyncio
+import select
+import socket
+from typing import Protocol, cast
+
+from gatewright.transport.answer import Answer
+from gatewright.transport.failures import TimedOut, TransportError
+from gatewright.transport.seam import Outgoing
+
+SMALL_BODY_BYTES = 65536
+"""A body up to here is joined to its head and leaves in one write; a larger one is never copied whole."""
+UPLOAD_PIECE_BYTES = 262144
+
+
+class Home(Protocol):
+    """Where connections come from and go back to."""
+
+    where: str
+    """host:port, for messages."""
+
+    def give_back(self, conn: "Connection") -> None: ...
+    def forget(self, conn: "Connection") -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """A keep-alive HTTP/1.1 connection. `closed` is final."""
+
+    __slots__ = (
+        "_deadline",
+        "_home",
+        "_loop",
+        "_timer",
+        "_timer_at",
+        "_total_at",
+        "_upload",
+        "_wire",
+        "_write_paused",
+        "answer",
+        "closed",
+        "idle_since",
+        "served",
+    )
+
+    def __init__(self, home: Home, loop: asyncio.AbstractEventLoop) -> None:
+        self.answer: Answer | None = None
+        self.closed = False
+        self.idle_since = 0.0
+        self.served = 0
+        """How many requests were written to it: from the second on it is a reused one."""
+        self._deadline = 0.0
+        self._home = home
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._total_at = 0.0
+        self._upload: memoryview | None = None
+        self._wire: asyncio.Transport | None = None
+        self._write_paused = False
+
+    @property
+    def where(self) -> str:
+        return self._home.where
+
+    # For the client.
+
+    def begin(self, outgoing: Outgoing, head: bytes, total_at: float) -> Answer:
+        """Write a request. `head` is complete; `total_at` is when the exchange must be over, in loop seconds."""
+        wire = self._wire
+        assert wire is not None
+        answer = self.answer = Answer(self, self._loop, outgoing.method, outgoing.timeouts)
+        self.served += 1
+        self._total_at = total_at
+        body = outgoing.body
+        if len(body) <= SMALL_BODY_BYTES:
+            wire.write(head + body if body else head)
+            self.expect(outgoing.timeouts.headers_s)
+        else:
+            wire.write(head)
+            self._upload = memoryview(body)
+            self._pump()
+        return answer
+
+    def socket(self) -> socket.socket | None:
+        """The socket beneath, to look at or to tune; None when it is closed."""
+        wire = self._wire
+        if wire is None or wire.is_closing():
+            return None
+        found: socket.socket | None = wire.get_extra_info("socket")
+        return found
+
+    def looks_alive(self) -> bool:
+        """Whether nothing waits on the socket of an idle connection: neither its end nor bytes nobody asked for."""
+        sock = self.socket()
+        if sock is None:
+            return False
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN)
+        return not poll.poll(0)
+
+    def discard(self) -> None:
+        """Close at once. Idempotent."""
+        wire = self._wire
+        self._close()
+        if wire is not None:
+            wire.abort()
+
+    def give_up(self) -> None:
+        """Close at once and tell the reader, if there is one."""
+        if self.answer is not None:
+            self.answer.abort()
+        self.discard()
+
+    # For the answer.
+
+    def answered(self, answer: Answer) -> None:
+        """The whole answer is here."""
+        self.answer = None
+        if answer.keep_alive and not answer.extra and self._upload is None and not self.closed:
+            self._home.give_back(self)
+        else:
+            self.discard()
+
+    def expect(self, seconds: float) -> None:
+        """Something must happen within `seconds`."""
+        at = self._loop.time() + seconds
+        if at > self._total_at:  # noqa: PLR1730 - `min` costs twice as much, once for every piece of a stream
+            at = self._total_at
+        self._deadline = at
+        if self._timer is None or at < self._timer_at:
+            self._arm(at)
+
+    def pause(self) -> None:
+        """Stop reading: the reader is behind. Only the total deadline runs on."""
+        if self._wire is not None:
+            self._wire.pause_reading()
+            self._deadline = self._total_at
+
+    def resume(self, seconds: float) -> None:
+        if self._wire is not None:
+            self._wire.resume_reading()
+            self.expect(seconds)
+
+    # For the loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wire = cast("asyncio.Transport", transport)  # what it is in every loop, though uvloop's is no subclass
+
+    def data_received(self, data: bytes) -> None:
+        answer = self.answer
+        if answer is not None:
+            answer.feed(data)
+        else:
+            self.discard()
+
+    def eof_received(self) -> None:
+        self._lost(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost(exc)
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._upload is not None:
+            self._pump()
+
+    # Inside.
+
+    def _pump(self) -> None:
+        """Write the body as far as the socket takes it. The rest follows from `resume_writing`."""
+        wire, answer = self._wire, self.answer
+        rest = self._upload
+        while rest is not None and wire is not None and answer is not None and not self._write_paused:
+            if wire.is_closing():
+                return
+            wire.write(rest[:UPLOAD_PIECE_BYTES])
+            rest = self._upload = rest[UPLOAD_PIECE_BYTES:] if len(rest) > UPLOAD_PIECE_BYTES else None
+        if answer is not None and not answer.head_done:
+            self.expect(answer.timeouts.headers_s if rest is None else answer.timeouts.idle_s)
+
+    def _lost(self, exc: Exception | None) -> None:
+        answer = self.answer
+        self.discard()
+        if answer is not None:
+            answer.peer_closed(exc)
+
+    def _close(self) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.answer = None
+        self._upload = None
+        self._wire = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._home.forget(self)
+
+    def _arm(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        answer = self.answer
+        if answer is None:
+            return
+        now = self._loop.time()
+        # uvloop's timers count whole milliseconds and may fire a little early.
+        if now < self._deadline - 0.002:
+            self._arm(self._deadline)
+            return
+        answer.fail(self._late(answer, now))
+        self.discard()
+
+    def _late(self, answer: Answer, now: float) -> TransportError:
+        limits = answer.timeouts
+        if now >= self._total_at - 0.002:
+            what, seconds = "did not finish its answer", limits.total_s
+        elif answer.has_body:
+            what, seconds = "sent nothing more", limits.idle_s
+        elif answer.head_done:
+            what, seconds = "sent a head but no body", limits.first_event_s
+        elif self._upload is not None:
+            return TimedOut(f"{self.where} did not read the request for {limits.idle_s:g} s", phase="send", sent=True)
+        else:
+            what, seconds = "did not answer", limits.headers_s
+        return TimedOut(f"{self.where} {what} within {seconds:g} s", phase=answer.phase, sent=True)
