@@ -1,0 +1,68 @@
+"""A `Config` without a file: every provider that the environment has a key for, this machine only, one generated client key.
+
+One rule: what is found is what the catalogue lists; a base URL that would make the gateway call itself is left alone.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from gatewright.config.client_key import client_key
+from gatewright.config.load import resolve_config, state_dir
+from gatewright.config.model import Config, KeyConfig
+from gatewright.config.references import url_fault
+from gatewright.config.tree import TOP, Tree
+from gatewright.jsontypes import JsonObject
+from gatewright.providers.environment import Found, discover
+
+SOURCE = "environment"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - compared with, not bound
+
+
+def from_environment(environ: Mapping[str, str], *, port: int = 4000) -> Config:
+    """The configuration that the environment makes. `port` is where the gateway will listen.
+
+    The demo provider is always there. Raises ConfigError for a base URL that is none, OSError when the generated key cannot be
+    kept.
+    """
+    found = discover(environ)
+    looping = [item for item in found if _is_self(item, port)]
+    providers: JsonObject = {item.host.name: _section(item) for item in found if item not in looping}
+    tree = Tree(value={"server": {"port": port}, "providers": providers}, places={(): TOP}, keys={})
+    config = resolve_config(tree, SOURCE, Path(), environ)
+    ignored = tuple(
+        f"{item.base_url_name} points at this gateway itself; {item.host.title} is left out. Unset it for the gateway"
+        for item in looping
+    )
+    warnings = tuple(line.removeprefix(f"{SOURCE}:1:1 ") for line in config.warnings)
+    key = client_key(state_dir(environ), environ)
+    return msgspec.structs.replace(config, keys=(key,), warnings=(*warnings, *ignored))
+
+
+def with_client_key(config: Config, environ: Mapping[str, str]) -> tuple[Config, KeyConfig | None]:
+    """`config`, with the generated client key when it declares none; the key that was added, or None. May raise OSError."""
+    if config.keys:
+        return config, None
+    key = client_key(Path(config.server.state_dir), environ)
+    return msgspec.structs.replace(config, keys=(key,)), key
+
+
+def _section(found: Found) -> JsonObject:
+    section: JsonObject = {}
+    if found.base_url is not None:
+        section["base_url"] = found.base_url
+    if found.key_name is not None:
+        section["api_key"] = f"env:{found.key_name}"
+    return section
+
+
+def _is_self(found: Found, port: int) -> bool:
+    """A shell set up for clients of the gateway (`OPENAI_BASE_URL=http://127.0.0.1:4000/v1`) must not make it call itself."""
+    if found.base_url is None:
+        return False
+    if url_fault(found.base_url) is not None:
+        return False
+    parts = urlsplit(found.base_url)
+    return parts.hostname in LOOPBACK and parts.port == port

@@ -1,0 +1,109 @@
+"""From a file to a `Config`: read the YAML, check its shape, follow its references, tell all that is wrong at once.
+
+One rule: nothing is fetched, written or listened on; the environment is an argument.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from gatewright.config.model import (
+    Config,
+    MediaFetchConfig,
+    ResponsesStateConfig,
+    ServerConfig,
+    TimeoutsConfig,
+)
+from gatewright.config.problems import ConfigError, ConfigProblem
+from gatewright.config.references import Desk
+from gatewright.config.resolve_models import Names, resolve_aliases, resolve_keys, resolve_models
+from gatewright.config.resolve_providers import resolve_providers
+from gatewright.config.schema import ConfigFile, ServerSection, TimeoutsSection
+from gatewright.config.shape import check_shape
+from gatewright.config.tree import TOP, Tree, read_file
+from gatewright.jsontypes import JsonObject
+
+
+def load_config(path: str | os.PathLike[str], environ: Mapping[str, str]) -> Config:
+    """The configuration in a file. Raises ConfigError with every problem that can be found, in the file's order."""
+    place = Path(path)
+    file = str(path)
+    try:
+        tree = read_file(place)
+    except OSError as error:
+        raise ConfigError(file, (ConfigProblem(place=TOP, message=f"cannot be read: {error.strerror}"),)) from None
+    return resolve_config(tree, file, place.parent, environ)
+
+
+def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in a document. `base` is where relative paths start. Raises ConfigError."""
+    desk = Desk(tree, file, base, environ)
+    for trouble in tree.troubles:
+        desk.problems.append(ConfigProblem(place=trouble.place, path=trouble.path, message=trouble.message))
+    sections, misshapen = check_shape(tree)
+    desk.problems += misshapen
+    names = Names(tree.value)
+    timeouts = _timeouts(sections.timeouts)
+    config = Config(
+        source=file,
+        server=server_config(sections.server, base, environ),
+        providers=resolve_providers(sections.providers, timeouts, desk),
+        models=resolve_models(sections.models, names, desk),
+        aliases=resolve_aliases(sections.aliases, names, desk),
+        keys=resolve_keys(sections.keys, names, desk),
+        media_fetch=MediaFetchConfig(
+            enabled=sections.media_fetch.enabled,
+            allow_hosts=frozenset(host.lower() for host in sections.media_fetch.allow_hosts),
+            max_bytes=sections.media_fetch.max_bytes,
+        ),
+        timeouts=timeouts,
+        responses_state=ResponsesStateConfig(
+            store=sections.responses_state.store,
+            ttl_s=sections.responses_state.ttl_s,
+            max_items=sections.responses_state.max_items,
+        ),
+    )
+    if desk.problems:
+        raise ConfigError(file, tuple(desk.problems))
+    if not names.providers:
+        desk.warn((), "no providers: nothing can be answered")
+    return msgspec.structs.replace(config, warnings=tuple(desk.warnings))
+
+
+def json_schema() -> JsonObject:
+    """JSON Schema of the file, for editors (`# yaml-language-server: $schema=…`)."""
+    schema: JsonObject = ConfigFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gatewright.yaml", **schema}
+
+
+def server_config(section: ServerSection, base: Path, environ: Mapping[str, str]) -> ServerConfig:
+    directory = state_dir(environ) if section.state_dir is None else base / Path(section.state_dir).expanduser()
+    return ServerConfig(
+        host=section.host,
+        port=section.port,
+        workers=section.workers,
+        max_body_bytes=section.max_body_bytes,
+        max_concurrent=section.max_concurrent,
+        state_dir=str(directory.absolute()),
+    )
+
+
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """Where state is kept when the file does not say: $GATEWRIGHT_HOME, else the XDG state folder."""
+    if home := environ.get("GATEWRIGHT_HOME"):
+        return Path(home).expanduser().absolute()
+    if xdg := environ.get("XDG_STATE_HOME"):
+        return Path(xdg).expanduser().absolute() / "gatewright"
+    return Path(environ.get("HOME") or Path.home()).absolute() / ".local" / "state" / "gatewright"
+
+
+def _timeouts(section: TimeoutsSection) -> TimeoutsConfig:
+    return TimeoutsConfig(
+        connect_s=section.connect_s,
+        headers_s=section.headers_s,
+        first_event_s=section.first_event_s,
+        idle_s=section.idle_s,
+        total_s=section.total_s,
+    )

@@ -1,0 +1,115 @@
+"""The configuration as the gateway uses it: frozen, resolved, checked. Nothing here can be wrong any more.
+
+One rule: every reference is followed and every default filled in, so that nobody asks the environment or the catalogue again.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from gatewright.config.secrets import Secret
+from gatewright.ir.blocks import DialectName
+from gatewright.jsontypes import JsonObject
+from gatewright.providers.catalog import Auth, Forward
+
+
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    host: str = "127.0.0.1"
+    port: int = 4000
+    workers: int = 1
+    max_body_bytes: int = 64 << 20
+    max_concurrent: int = 0
+    """Per worker. 0: no limit."""
+    state_dir: str = ""
+    """Absolute. May not exist yet."""
+
+
+class TimeoutsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds, each for another kind of waiting: see `schema.TimeoutsSection`."""
+
+    connect_s: float = 5
+    headers_s: float = 600
+    first_event_s: float = 600
+    idle_s: float = 120
+    total_s: float = 3600
+
+
+class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    kind: str
+    """Name of its row in the catalogue."""
+    dialects: tuple[DialectName, ...]
+    """The first is used for clients of any other."""
+    bases: Mapping[DialectName, str]
+    """Base URL of each of `dialects`, without a slash at the end."""
+    auth: Auth
+    api_key: Secret | None = None
+    """None: calls carry no credential."""
+    headers: tuple[tuple[str, Secret], ...] = ()
+    ca_file: str | None = None
+    """Absolute path."""
+    verify_tls: bool = True
+    proxy: str | None = None
+    """A URL; `direct` for none; None: as the environment says."""
+    max_connections: int = 4096
+    forwards: frozenset[Forward] = frozenset()
+    stores_responses: bool = False
+    timeouts: TimeoutsConfig = TimeoutsConfig()
+
+    @property
+    def base_url(self) -> str:
+        """Base of the preferred dialect; forwarded endpoints lie under it too."""
+        return self.bases[self.dialects[0]]
+
+
+class TargetConfig(msgspec.Struct, frozen=True, kw_only=True):
+    provider: str
+    model: str
+    """The provider's own name for it. May hold one `*`, which takes what the asked name's `*` took."""
+    weight: int = 1
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    """May hold one `*`."""
+    targets: tuple[TargetConfig, ...]
+    fallback: tuple[TargetConfig, ...] = ()
+    losses: Literal["warn", "refuse"] = "warn"
+    overrides: JsonObject = {}
+
+
+class KeyConfig(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    key: Secret
+    models: tuple[str, ...] = ("*",)
+    """Names and patterns that it may use."""
+
+
+class MediaFetchConfig(msgspec.Struct, frozen=True, kw_only=True):
+    enabled: bool = False
+    allow_hosts: frozenset[str] = frozenset()
+    """In lower case."""
+    max_bytes: int = 20 << 20
+
+
+class ResponsesStateConfig(msgspec.Struct, frozen=True, kw_only=True):
+    store: bool = True
+    ttl_s: float = 86_400 * 30
+    max_items: int = 100_000
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    """The file it was read from; `environment` when there was none."""
+    server: ServerConfig = ServerConfig()
+    providers: Mapping[str, ProviderConfig] = {}
+    models: Mapping[str, ModelConfig] = {}
+    aliases: Mapping[str, str] = {}
+    """Each leads to a model's name or to `provider/model`, never to another alias."""
+    keys: tuple[KeyConfig, ...] = ()
+    media_fetch: MediaFetchConfig = MediaFetchConfig()
+    timeouts: TimeoutsConfig = TimeoutsConfig()
+    responses_state: ResponsesStateConfig = ResponsesStateConfig()
+    warnings: tuple[str, ...] = ()
+    """What works but should not stay so, one line each, with the place."""

@@ -1,0 +1,152 @@
+"""Models, aliases and keys: names that must lead somewhere.
+
+One rule: names are looked up among all that the file declares, also what is wrong in itself, so that one slip is told once.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from gatewright.config.model import KeyConfig, ModelConfig, TargetConfig
+from gatewright.config.references import Desk
+from gatewright.config.schema import KeySection, ModelSection, TargetSection
+from gatewright.config.suggest import hint
+from gatewright.config.tree import KeyPath
+from gatewright.providers.catalog import HOSTS
+
+MIN_KEY_CHARACTERS = 16
+"""A shorter client key can be guessed; accepted with a warning, because a test's key is short."""
+
+
+class Names:
+    """What the file declares, whole or not."""
+
+    def __init__(self, tree: Mapping[str, object]) -> None:
+        self.providers = _keys_of(tree.get("providers"))
+        self.models = _keys_of(tree.get("models"))
+        self.aliases = _keys_of(tree.get("aliases"))
+
+    def leads(self, name: str) -> bool:
+        """Whether a client's request for this model goes somewhere."""
+        return name in self.models or name in self.aliases or self._fits_wildcard(name) or self._is_pinned(name)
+
+    def _is_pinned(self, name: str) -> bool:
+        provider, slash, model = name.partition("/")
+        return bool(slash and model) and provider in self.providers
+
+    def _fits_wildcard(self, name: str) -> bool:
+        return any(fits(pattern, name) for pattern in self.models if "*" in pattern)
+
+    def near(self, name: str) -> str:
+        return hint(name, (*self.models, *self.aliases))
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Whether `name` is what a pattern with one `*` (any text, at least one character) stands for."""
+    start, _, end = pattern.partition("*")
+    return len(name) > len(start) + len(end) and name.startswith(start) and name.endswith(end)
+
+
+def _keys_of(section: object) -> tuple[str, ...]:
+    return tuple(section) if isinstance(section, dict) else ()
+
+
+def resolve_models(sections: Mapping[str, ModelSection], names: Names, desk: Desk) -> dict[str, ModelConfig]:
+    models: dict[str, ModelConfig] = {}
+    for name, section in sections.items():
+        path: KeyPath = ("models", name)
+        if name.count("*") > 1:
+            desk.wrong(path, 'at most one "*" can be carried over to the target', key=True)
+        models[name] = ModelConfig(
+            name=name,
+            targets=tuple(_targets(name, section.targets, (*path, "targets"), names, desk)),
+            fallback=tuple(_targets(name, section.fallback, (*path, "fallback"), names, desk)),
+            losses=section.losses,
+            overrides=dict(section.overrides),
+        )
+        if section.targets and not any(target.weight for target in section.targets):
+            desk.wrong((*path, "targets"), "every weight is 0: no target would ever be chosen")
+    return models
+
+
+def _targets(name: str, sections: Iterable[TargetSection], path: KeyPath, names: Names, desk: Desk) -> Iterable[TargetConfig]:
+    for i, section in enumerate(sections):
+        target = _target(name, section, (*path, i), names, desk)
+        if target is not None:
+            yield target
+
+
+def _target(name: str, section: TargetSection, path: KeyPath, names: Names, desk: Desk) -> TargetConfig | None:
+    provider, slash, model = section.target.partition("/")
+    if not slash or not provider or not model:
+        also = (
+            f'; "{section.target}" is another model, and models do not lead to models' if section.target in names.models else ""
+        )
+        desk.wrong(path, f'expected "provider/model", got "{section.target}"{also}')
+        return None
+    if "*" in provider:
+        desk.wrong(path, 'the provider must be named; "*" can stand in the model\'s part only')
+        return None
+    if provider not in names.providers:
+        if provider in HOSTS:
+            desk.wrong(path, f'provider "{provider}" is not configured; add it under "providers"')
+        else:
+            desk.wrong(path, f'unknown provider "{provider}"{hint(provider, names.providers)}')
+        return None
+    if model.count("*") > 1:
+        desk.wrong(path, 'at most one "*" can be carried over from the model\'s name')
+        return None
+    if "*" in model and "*" not in name:
+        desk.wrong(path, f'a "*" in the target needs one in the model\'s name, which is "{name}"')
+        return None
+    return TargetConfig(provider=provider, model=model, weight=section.weight)
+
+
+def resolve_aliases(aliases: Mapping[str, str], names: Names, desk: Desk) -> dict[str, str]:
+    """Each alias with the name that it leads to in the end."""
+    resolved: dict[str, str] = {}
+    for alias in aliases:
+        path: KeyPath = ("aliases", alias)
+        if alias in names.models:
+            desk.wrong(path, f'"{alias}" is a model as well; which one is meant?', key=True)
+            continue
+        if "*" in alias:
+            desk.wrong(path, 'an alias is one name; write a model with "*" instead', key=True)
+            continue
+        seen = [alias]
+        goal = aliases[alias]
+        while goal in aliases and goal not in seen:
+            seen.append(goal)
+            goal = aliases[goal]
+        if goal in seen:
+            desk.wrong(path, f"an alias that leads back to itself: {' → '.join([*seen, goal])}")
+        elif "*" in goal:
+            desk.wrong(path, f'"{goal}" is a pattern; an alias leads to one name')
+        elif not names.leads(goal):
+            if aliases[alias] == goal:  # else the alias that names it has told
+                desk.wrong(path, f'unknown model "{goal}"{names.near(goal)}')
+        else:
+            resolved[alias] = goal
+    return resolved
+
+
+def resolve_keys(sections: Iterable[KeySection], names: Names, desk: Desk) -> tuple[KeyConfig, ...]:
+    keys: list[KeyConfig] = []
+    for i, section in enumerate(sections):
+        path: KeyPath = ("keys", i)
+        if any(key.name == section.name for key in keys):
+            desk.wrong((*path, "name"), f'a key named "{section.name}" is already there')
+        for j, model in enumerate(section.models):
+            if "*" not in model and not names.leads(model):
+                desk.wrong((*path, "models", j), f'unknown model "{model}"{names.near(model)}')
+        secret = desk.secret(section.key, (*path, "key"))
+        if secret is None:
+            continue
+        value = secret.reveal()
+        if not (value.isascii() and value.isprintable()) or " " in value:
+            desk.wrong((*path, "key"), "a client key is sent in a header: printable ASCII without spaces only")
+            continue
+        if len(value) < MIN_KEY_CHARACTERS:
+            desk.warn((*path, "key"), f"shorter than {MIN_KEY_CHARACTERS} characters: easy to guess")
+        if (twin := next((key for key in keys if key.key == secret), None)) is not None:
+            desk.wrong((*path, "key"), f'the same key as "{twin.name}"')
+        keys.append(KeyConfig(name=section.name, key=secret, models=tuple(section.models)))
+    return tuple(keys)

@@ -1,0 +1,168 @@
+"""Providers: the file's sections and the catalogue's rows, made into `ProviderConfig`.
+
+One rule: a credential goes nowhere it was not meant for; the environment's key is used only with the kind's own base URL.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from gatewright.config.model import ProviderConfig, TimeoutsConfig
+from gatewright.config.references import Desk
+from gatewright.config.schema import ProviderSection, TimeoutsOverride
+from gatewright.config.secrets import Secret
+from gatewright.config.suggest import hint
+from gatewright.config.tree import KeyPath
+from gatewright.ir.blocks import DialectName
+from gatewright.providers.catalog import HOSTS, Host
+from gatewright.providers.environment import first_set
+
+OWN_VERSION: dict[DialectName, tuple[str, ...]] = {"anthropic": ("/v1",), "gemini": ("/v1beta", "/v1")}
+"""Ends of a base URL that these dialects' own paths bring along."""
+
+CALLS = ("/chat/completions", "/responses", "/messages", "/completions")
+"""Ends of a URL that is a call's and not a base."""
+
+_ROOT_BASES = frozenset(host.base_url for host in HOSTS.values())
+"""Hosts whose OpenAI-style API does lie at the root."""
+
+
+def resolve_providers(sections: Mapping[str, ProviderSection], timeouts: TimeoutsConfig, desk: Desk) -> dict[str, ProviderConfig]:
+    """The providers that are whole; what is wrong with the others is at the desk."""
+    resolved = {name: resolve_provider(name, section, timeouts, desk) for name, section in sections.items()}
+    return {name: provider for name, provider in resolved.items() if provider is not None}
+
+
+def resolve_provider(name: str, section: ProviderSection, timeouts: TimeoutsConfig, desk: Desk) -> ProviderConfig | None:
+    path: KeyPath = ("providers", name)
+    if "/" in name or "*" in name or name != name.strip():
+        desk.wrong(path, 'a provider\'s name may not contain "/", "*" or spaces at its ends', key=True)
+    host = _host(name, section, path, desk)
+    if host is None:
+        return None
+    bases = _bases(section, host, path, desk)
+    api_key = _api_key(section, host, path, desk)
+    headers = _headers(section, path, desk)
+    ca_file = None if section.ca_file is None else desk.existing_file(section.ca_file, (*path, "ca_file"))
+    proxy = section.proxy
+    if proxy is not None and proxy != "direct":
+        proxy = desk.url(proxy, (*path, "proxy"))
+    if not section.verify_tls:
+        desk.warn((*path, "verify_tls"), "certificates are not checked: anybody between can read and change what is sent")
+    if not bases:
+        return None
+    return ProviderConfig(
+        name=name,
+        kind=host.name,
+        dialects=tuple(bases),
+        bases=bases,
+        auth=host.auth,
+        api_key=api_key,
+        headers=headers,
+        ca_file=ca_file,
+        verify_tls=section.verify_tls,
+        proxy=proxy,
+        max_connections=section.max_connections,
+        forwards=frozenset(host.forwards if section.forward is None else section.forward),
+        stores_responses=host.stores_responses,
+        timeouts=overlay(timeouts, section.timeouts),
+    )
+
+
+def overlay(timeouts: TimeoutsConfig, override: TimeoutsOverride) -> TimeoutsConfig:
+    """The common timeouts with one provider's own over them."""
+    return TimeoutsConfig(
+        connect_s=timeouts.connect_s if override.connect_s is None else override.connect_s,
+        headers_s=timeouts.headers_s if override.headers_s is None else override.headers_s,
+        first_event_s=timeouts.first_event_s if override.first_event_s is None else override.first_event_s,
+        idle_s=timeouts.idle_s if override.idle_s is None else override.idle_s,
+        total_s=timeouts.total_s if override.total_s is None else override.total_s,
+    )
+
+
+def _host(name: str, section: ProviderSection, path: KeyPath, desk: Desk) -> Host | None:
+    kind = section.kind or name
+    host = HOSTS.get(kind)
+    if host is None and section.kind is None:
+        desk.wrong(
+            path,
+            f'"{name}" is no catalogue name{hint(name, HOSTS)}; a provider with a name of its own needs a "kind", such as openai',
+            key=True,
+        )
+    elif host is None:
+        desk.wrong((*path, "kind"), f'unknown kind "{kind}"{hint(kind, HOSTS)}')
+    return host
+
+
+def _bases(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> dict[DialectName, str]:
+    """Dialect → base URL, the preferred dialect first; empty when there is a problem."""
+    dialects = tuple(section.dialects or host.dialects)
+    for i, dialect in enumerate(dialects):
+        if dialect in dialects[:i]:
+            desk.wrong((*path, "dialects", i), f'"{dialect}" is listed twice')
+    for dialect in section.base_urls:
+        if dialect not in dialects:
+            desk.wrong(
+                (*path, "base_urls", dialect), f"a base for a dialect that the provider does not speak: {dialects}", key=True
+            )
+    base_url: str | None = host.base_url
+    if section.base_url is not None:
+        base_url = desk.url(section.base_url, (*path, "base_url"))
+    if base_url is None:
+        return {}
+    bases: dict[DialectName, str] = {}
+    for dialect in dialects:
+        written = section.base_urls.get(dialect)
+        if written is not None:
+            at: KeyPath = (*path, "base_urls", dialect)
+            base = desk.url(written, at)
+        elif base_url:
+            at = (*path, "base_url")
+            base = host.base_of(dialect, base_url)
+        else:
+            desk.wrong(path, f'missing key "base_url": kind "{host.name}" has none of its own')
+            return {}
+        if base is not None:
+            bases[dialect] = _check_base(dialect, base, at, desk)
+    return bases if len(bases) == len(dialects) else {}
+
+
+def _check_base(dialect: DialectName, base: str, path: KeyPath, desk: Desk) -> str:
+    """The base that calls of this dialect are added to. Common slips are mended and warned about."""
+    for end in OWN_VERSION.get(dialect, ()):
+        if base.endswith(end):
+            desk.warn(path, f'"{end}" is left out: paths of the {dialect} dialect bring it along')
+            return base.removesuffix(end)
+    slip = next((end for end in CALLS if base.endswith(end)), None)
+    if slip is not None:
+        desk.wrong(path, f'expected a base URL, got that of a call; leave out "{slip}"')
+    elif dialect.startswith("openai_") and not urlsplit(base).path and base not in _ROOT_BASES:
+        desk.warn(path, f"{base} has no path; the base of an OpenAI-style API mostly ends in /v1")
+    return base
+
+
+def _api_key(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> Secret | None:
+    if section.api_key is not None:
+        return desk.secret(section.api_key, (*path, "api_key"))
+    if section.base_url is not None or section.base_urls or host.key == "none":
+        return None
+    name = first_set(host.env_keys, desk.environ)
+    if name is not None:
+        return Secret(desk.environ[name].strip())
+    if host.key == "required" and not section.headers:
+        desk.wrong(path, f'missing key "api_key" (or set {" or ".join(host.env_keys)}): {host.title} answers nobody without')
+    return None
+
+
+def _headers(section: ProviderSection, path: KeyPath, desk: Desk) -> tuple[tuple[str, Secret], ...]:
+    headers: list[tuple[str, Secret]] = []
+    for name, written in section.headers.items():
+        at: KeyPath = (*path, "headers", name)
+        if not all(c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~") for c in name):
+            desk.wrong(at, "not a header's name", key=True)
+            continue
+        value = desk.text(written.reveal(), at)
+        if value is not None and not (value.isascii() and value.isprintable()):
+            desk.wrong(at, "a header's value may hold printable ASCII only")
+        elif value is not None:
+            headers.append((name.lower(), Secret(value)))
+    return tuple(headers)

@@ -1,0 +1,172 @@
+"""The shape of `gatewright.yaml`: what an operator may write, with the words an editor shows.
+
+One rule: names here are a contract; a new setting is a new field with its docstring, and nothing else is accepted.
+What the names refer to (providers, models, variables, files) is checked in `resolve`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+from gatewright.config.secrets import Secret
+from gatewright.ir.blocks import DialectName
+from gatewright.providers.catalog import Forward
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
+Name = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, types are not bent."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+class ServerSection(Section):
+    """Where the gateway listens and what it bears."""
+
+    host: Name = "127.0.0.1"
+    """Address to listen on. The default is this machine only; 0.0.0.0 opens it to the network."""
+    port: Port = 4000
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes; one per core is enough."""
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 64 << 20
+    """Largest request body accepted; a larger one is answered 413."""
+    max_concurrent: Annotated[int, Field(ge=0)] = 0
+    """Requests served at once, over all keys and per worker; more are answered 503. 0: no limit."""
+    state_dir: Name | None = None
+    """Folder for what must survive a restart. Default: $GATEWRIGHT_HOME, else the user's state folder."""
+
+
+class TimeoutsSection(Section):
+    """Seconds; each ends another kind of waiting for the provider."""
+
+    connect_s: Seconds = 5
+    """Until the connection stands, TLS included."""
+    headers_s: Seconds = 600
+    """From the request's last byte to the answer's head."""
+    first_event_s: Seconds = 600
+    """From the answer's head to its first event."""
+    idle_s: Seconds = 120
+    """Between two pieces of an answer."""
+    total_s: Seconds = 3600
+    """For the whole call."""
+
+
+class TimeoutsOverride(Section):
+    """As `timeouts`, for one provider; what is left out stays as it is for all."""
+
+    connect_s: Seconds | None = None
+    headers_s: Seconds | None = None
+    first_event_s: Seconds | None = None
+    idle_s: Seconds | None = None
+    total_s: Seconds | None = None
+
+
+class ProviderSection(Section):
+    """Who hosts models, and how to reach it."""
+
+    kind: Name | None = None
+    """The catalogue entry whose behaviour it has. Default: the provider's own name."""
+    base_url: Name | None = None
+    """Base of the API: with the version for OpenAI-style hosts (`…/v1`), without for Anthropic and Gemini. May be `env:NAME`."""
+    base_urls: dict[DialectName, Name] = {}
+    """Bases of single dialects, where they differ."""
+    dialects: Annotated[list[DialectName], Field(min_length=1)] | None = None
+    """What it speaks, the preferred one first. Default: all that the kind speaks."""
+    api_key: Secret | None = None
+    """The credential: `env:NAME`, `file:/path`, or a literal (warned about).
+    Default: the kind's usual variable (`OPENAI_API_KEY`), unless another base URL is given."""
+    headers: dict[Name, Secret] = {}
+    """Headers to send with every call; values may be references."""
+    ca_file: Name | None = None
+    """PEM file of authorities to trust instead of the system's."""
+    verify_tls: bool = True
+    """False: any certificate is believed. For tests only."""
+    proxy: Name | None = None
+    """HTTP proxy for this provider, or `direct` for none. Default: HTTP_PROXY, HTTPS_PROXY and NO_PROXY."""
+    max_connections: Count = 4096
+    """Connections to it at once, per worker; more calls wait."""
+    forward: list[Forward] | None = None
+    """Endpoints that are forwarded as they are (`embeddings`, `files`, …). Default: those the kind has."""
+    timeouts: TimeoutsOverride = TimeoutsOverride()
+
+
+def _long_form(value: object) -> object:
+    return {"target": value} if isinstance(value, str) else value
+
+
+class TargetSection(Section):
+    """One target of a model."""
+
+    target: Name
+    """`provider/model`."""
+    weight: Annotated[int, Field(ge=0)] = 1
+    """Share of the calls, against the other targets'."""
+
+
+TargetEntry = Annotated[TargetSection, BeforeValidator(_long_form, json_schema_input_type=str | TargetSection)]
+
+
+class ModelSection(Section):
+    """A name that clients ask for, and where it goes."""
+
+    targets: Annotated[list[TargetEntry], Field(min_length=1)]
+    """Where calls go, by weight: `provider/model`, or `{target, weight}`."""
+    fallback: list[TargetEntry] = []
+    """Tried in order when no target answers."""
+    losses: Literal["warn", "refuse"] = "warn"
+    """What to do when the target's dialect cannot say all that the client said: tell in a header, or refuse."""
+    overrides: dict[Name, JsonValue] = {}
+    """Fields of the request that are set whatever the client sent, in the gateway's neutral names (`max_tokens`, …)."""
+
+
+class KeySection(Section):
+    """A client key."""
+
+    name: Name
+    """For logs and usage; never secret."""
+    key: Secret
+    """What clients send: `env:NAME`, `file:/path`, or a literal (warned about)."""
+    models: Annotated[list[Name], Field(min_length=1)] = ["*"]
+    """Models it may use: names, aliases, `provider/model`, with `*` for any text. Default: all."""
+
+
+class MediaFetchSection(Section):
+    """Whether the gateway may fetch a URL that a client gave, for a provider that takes none."""
+
+    enabled: bool = False
+    allow_hosts: list[Name] = []
+    """Hosts that may be fetched from though their addresses are not public, by exact name."""
+    max_bytes: Count = 20 << 20
+    """Largest image or document fetched."""
+
+
+class ResponsesStateSection(Section):
+    """The gateway's own memory of Responses items, for providers that keep none."""
+
+    store: bool = True
+    """False: nothing is kept, and `previous_response_id` is refused for such providers."""
+    ttl_s: Seconds = 86_400 * 30
+    """How long an answer can be continued."""
+    max_items: Count = 100_000
+    """Answers kept; the oldest go first."""
+
+
+class ConfigFile(Section):
+    """Gatewright's configuration."""
+
+    server: ServerSection = ServerSection()
+    providers: dict[Name, ProviderSection] = {}
+    """Who hosts: a name of yours → how to reach it. A catalogue name needs no more than its credential."""
+    models: dict[Name, ModelSection] = {}
+    """What clients ask for → where it goes. `provider/model` always works, without an entry."""
+    aliases: dict[Name, Name] = {}
+    """Other names for models."""
+    keys: list[KeySection] = []
+    """Declared client keys."""
+    media_fetch: MediaFetchSection = MediaFetchSection()
+    timeouts: TimeoutsSection = TimeoutsSection()
+    responses_state: ResponsesStateSection = ResponsesStateSection()

@@ -1,0 +1,48 @@
+"""What the environment says of providers: `OPENAI_API_KEY` and its like, `*_BASE_URL`.
+
+One rule: the environment is an argument, and only names that the catalogue lists are looked at.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from gatewright.providers.catalog import CATALOG, Host
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that the environment configures."""
+
+    host: Host
+    key_name: str | None
+    """The variable that holds the credential; the value is left where it is. None: the host needs none and none is set."""
+    base_url: str | None
+    """None: the host's own."""
+    base_url_name: str | None = None
+
+
+def first_set(names: Iterable[str], environ: Mapping[str, str]) -> str | None:
+    """The first of these variables that is set and not blank."""
+    return next((name for name in names if environ.get(name, "").strip()), None)
+
+
+def discover(environ: Mapping[str, str]) -> tuple[Found, ...]:
+    """The hosts that can be used as the environment stands, in catalogue order.
+
+    A host with a key is used when its key is set; a local one when its base URL is. The demo model is always there.
+    """
+    found: list[Found] = []
+    for host in CATALOG:
+        key_name = first_set(host.env_keys, environ)
+        base_url_name = first_set(host.env_base_urls, environ)
+        match host.key:
+            case "required":
+                usable = key_name is not None
+            case "optional":
+                usable = base_url_name is not None
+            case "none":
+                usable = True
+        if usable:
+            base_url = environ[base_url_name].strip() if base_url_name else None
+            found.append(Found(host=host, key_name=key_name, base_url=base_url, base_url_name=base_url_name))
+    return tuple(found)
