@@ -1,0 +1,367 @@
+"""The official SDKs as judges: their types validate what we render, their stream readers read it to the end.
+
+One rule: every function returns findings as sentences; an empty list means that the SDK is content. Fields that the SDK's types do
+not know are findings too: a cross rendering has no business inventing them, beyond the carriers in `CARRIERS`.
+"""
+
+import collections.abc
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import cast
+
+import anthropic
+import httpx2
+import openai
+import pydantic
+from anthropic.types import Message, RawMessageStreamEvent
+from anthropic.types.beta.message_create_params import MessageCreateParams as BetaMessageCreateParams
+from anthropic.types.message_create_params import MessageCreateParams
+from google import genai
+from google.genai import errors as genai_errors
+from google.genai import types as genai_types
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.chat.completion_create_params import CompletionCreateParams
+from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses.response_create_params import ResponseCreateParams
+
+from gatewright.ir.blocks import DialectName
+from gatewright.jsontypes import JsonObject, JsonValue
+from gatewright.wire import json as wire_json
+from gatewright.wire.sse import SseParser
+
+CARRIERS: dict[DialectName, frozenset[str]] = {
+    "openai_chat": frozenset({"reasoning_content", "reasoning_details", "extra_content"}),
+    "openai_responses": frozenset(),
+    "anthropic": frozenset(),
+    "gemini": frozenset(),
+}
+"""Fields of answers that real clients read though the SDK's types have no word for them: reasoning and seals in Chat Completions."""
+
+ANSWER: dict[DialectName, object] = {
+    "openai_chat": ChatCompletion,
+    "openai_responses": Response,
+    "anthropic": Message,
+    "gemini": genai_types.GenerateContentResponse,
+}
+STREAM_EVENT: dict[DialectName, object] = {
+    "openai_chat": ChatCompletionChunk,
+    "openai_responses": ResponseStreamEvent,
+    "anthropic": RawMessageStreamEvent,
+    "gemini": genai_types.GenerateContentResponse,
+}
+ASKED: dict[DialectName, tuple[object, ...]] = {
+    "openai_chat": (CompletionCreateParams,),
+    "openai_responses": (ResponseCreateParams,),
+    "anthropic": (MessageCreateParams, BetaMessageCreateParams),
+}
+"""Request types; the first that is content decides. Gemini has none as sent on the wire: see `_gemini_request`."""
+
+STILL_TAKEN: dict[DialectName, frozenset[str]] = {"anthropic": frozenset({"temperature", "top_p", "top_k"})}
+"""Request fields that anthropic 2.x no longer types (the newest models refuse them) and the API still takes for all others."""
+
+UNREADABLE_BY_CHOICE = (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError)
+"""What openai-python raises at the end of a stream it has read in full, to say why it stopped."""
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: object) -> pydantic.TypeAdapter[object]:
+    adapter: pydantic.TypeAdapter[object] = pydantic.TypeAdapter(kind)
+    adapter.rebuild(force=False)
+    return adapter
+
+
+def _sentences(error: pydantic.ValidationError) -> list[str]:
+    return [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {str(e['input'])[:80]!r})" for e in error.errors()[:6]]
+
+
+# ---------------------------------------------------------------------------------------------- answers
+
+
+def unknown_fields(value: object, allowed: frozenset[str], at: str = "") -> Iterator[str]:
+    """Paths of fields that the SDK's models kept as extras."""
+    if isinstance(value, pydantic.BaseModel):
+        for key, extra in (value.model_extra or {}).items():
+            if key not in allowed and extra is not None:
+                yield f"{at}.{key}".lstrip(".")
+        for key in type(value).model_fields:
+            yield from unknown_fields(getattr(value, key), allowed, f"{at}.{key}")
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            yield from unknown_fields(item, allowed, f"{at}[{i}]")
+
+
+def answer(dialect: DialectName, body: JsonValue) -> list[str]:
+    """A whole answer against the SDK's own type, unknown fields included."""
+    return _model(ANSWER[dialect], body, CARRIERS[dialect], dialect)
+
+
+def _model(kind: object, body: JsonValue, allowed: frozenset[str], dialect: DialectName) -> list[str]:
+    try:
+        model = _adapter(kind).validate_json(wire_json.encode(body))
+    except pydantic.ValidationError as error:
+        return _sentences(error)
+    if dialect == "gemini" and isinstance(body, dict) and "sdkHttpResponse" in body:
+        return ["sdkHttpResponse is the SDK's own field"]
+    return [f"{path}: not in the SDK's type" for path in unknown_fields(model, allowed)]
+
+
+# --------------------------------------------------------------------------------------------- requests
+
+
+def _exhaust(value: object) -> object:
+    """Plain containers: pydantic validates `Iterable` fields only as they are read."""
+    if isinstance(value, dict):
+        return {key: _exhaust(item) for key, item in value.items()}
+    if isinstance(value, str | bytes):
+        return value
+    if isinstance(value, collections.abc.Iterable):
+        return [_exhaust(item) for item in value]
+    return value
+
+
+def _left_out(sent: JsonValue, kept: object, at: str = "") -> Iterator[str]:
+    """What validation dropped: TypedDicts ignore keys they do not know."""
+    if isinstance(sent, dict) and isinstance(kept, dict):
+        for key, value in sent.items():
+            path = f"{at}.{key}".lstrip(".")
+            if key not in kept:
+                yield path
+            else:
+                yield from _left_out(value, kept[key], path)
+    elif isinstance(sent, list) and isinstance(kept, list):
+        for i, (one, other) in enumerate(zip(sent, kept, strict=False)):
+            yield from _left_out(one, other, f"{at}[{i}]")
+
+
+def request(dialect: DialectName, body: JsonObject) -> list[str]:
+    """A request body against the SDK's request types, unknown fields included."""
+    if dialect == "gemini":
+        return _gemini_request(body)
+    if dialect == "anthropic":
+        body = {"stream": False, **body}
+    findings: list[str] = []
+    for kind in ASKED[dialect]:
+        try:
+            kept = _exhaust(_adapter(kind).validate_python(body))
+        except pydantic.ValidationError as error:
+            findings = findings or _sentences(error)
+            continue
+        taken = STILL_TAKEN.get(dialect, frozenset())
+        unknown = [f"{path}: not in the SDK's type" for path in _left_out(body, kept) if path not in taken]
+        if not unknown:
+            return []
+        findings = findings or unknown
+    return findings
+
+
+_GENERATION_EXTRA = {"imageConfig", "enableEnhancedCivicAnswers"}
+"""Fields that the SDK sends in generationConfig though its GenerationConfig type does not list them."""
+_GEMINI_TOP: dict[str, object] = {
+    "contents": list[genai_types.Content],
+    "systemInstruction": genai_types.Content,
+    "tools": list[genai_types.Tool],
+    "toolConfig": genai_types.ToolConfig,
+    "safetySettings": list[genai_types.SafetySetting],
+    "generationConfig": genai_types.GenerationConfig,
+    "cachedContent": str,
+    "labels": dict[str, str],
+    "serviceTier": str,
+    "store": bool,
+}
+
+
+def _gemini_request(body: JsonObject) -> list[str]:
+    findings: list[str] = []
+    for key, value in body.items():
+        if key not in _GEMINI_TOP:
+            findings.append(f"{key}: not in the API")
+            continue
+        if key == "generationConfig" and isinstance(value, dict):
+            value = {k: v for k, v in value.items() if k not in _GENERATION_EXTRA}  # noqa: PLW2901 - the SDK's type lacks them
+        try:
+            _adapter(_GEMINI_TOP[key]).validate_json(wire_json.encode(value))
+        except pydantic.ValidationError as error:
+            findings += [f"{key}.{sentence}" for sentence in _sentences(error)]
+    return findings
+
+
+# ---------------------------------------------------------------------------------------------- streams
+
+
+def stream_events(wire: bytes) -> list[tuple[bytes, bytes]]:
+    parser = SseParser()
+    return parser.feed(wire) + parser.close()
+
+
+def stream_shapes(dialect: DialectName, wire: bytes) -> list[str]:
+    """Each event of a rendered stream against the SDK's event type. The error events that end a failed stream are not types."""
+    findings: list[str] = []
+    for number, (name, data) in enumerate(stream_events(wire)):
+        if data == b"[DONE]" or name == b"error":
+            continue
+        try:
+            document = wire_json.decode(data)
+        except wire_json.BadJson as bad:
+            findings.append(f"event {number}: {bad}")
+            continue
+        if isinstance(document, dict) and ("error" in document and dialect in ("openai_chat", "gemini")):
+            continue
+        if isinstance(document, dict) and document.get("type") == "ping":
+            continue
+        found = _model(STREAM_EVENT[dialect], document, CARRIERS[dialect], dialect)
+        findings += [f"event {number}: {sentence}" for sentence in found[:3]]
+        if len(findings) > 8:
+            break
+    return findings
+
+
+class _Wire:
+    """What the SDK's HTTP client is answered next."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.headers: list[tuple[str, str]] = []
+        self.body = b""
+
+    def __call__(self, _request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(self.status, headers=self.headers, content=self.body)
+
+
+_wire = _Wire()
+
+
+@lru_cache(maxsize=1)
+def _openai() -> openai.OpenAI:
+    http = httpx2.Client(transport=httpx2.MockTransport(_wire))
+    return openai.OpenAI(api_key="k", base_url="http://gateway.invalid/v1", max_retries=0, http_client=http)
+
+
+@lru_cache(maxsize=1)
+def _anthropic() -> anthropic.Anthropic:
+    http = httpx2.Client(transport=httpx2.MockTransport(_wire))
+    return anthropic.Anthropic(api_key="k", base_url="http://gateway.invalid", max_retries=0, http_client=http)
+
+
+@lru_cache(maxsize=1)
+def _genai() -> genai.Client:
+    http = httpx2.Client(transport=httpx2.MockTransport(_wire))
+    options = genai_types.HttpOptions(base_url="http://gateway.invalid", httpx_client=http)
+    return genai.Client(api_key="k", http_options=options)
+
+
+class Told:
+    """What the SDK's reader understood of a stream: the text, the tool calls, and the error it raised, if any."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.calls: list[tuple[str, str]] = []
+        self.error: Exception | None = None
+        self.ended = False
+
+
+def _read_chat(told: Told) -> None:
+    with _openai().chat.completions.stream(model="m", messages=[]) as stream:
+        for _ in stream:
+            pass
+        final = stream.get_final_completion()
+    for choice in final.choices[:1]:
+        told.text = choice.message.content or ""
+        for call in choice.message.tool_calls or []:
+            told.calls.append((call.function.name, call.function.arguments))
+        told.ended = choice.finish_reason is not None
+
+
+def _read_responses(told: Told) -> None:
+    with _openai().responses.stream(model="m", input="x") as stream:
+        last = None
+        for event in stream:
+            last = event
+            if event.type in ("error", "response.failed"):
+                raise RuntimeError(event.type)
+            if event.type == "response.output_text.delta":
+                told.text += event.delta
+    assert last is not None
+    told.ended = last.type in ("response.completed", "response.incomplete")
+    final = last.response  # type: ignore[union-attr]
+    told.text = final.output_text
+    told.calls = [(item.name, item.arguments) for item in final.output if item.type == "function_call"]
+
+
+def _read_anthropic(told: Told) -> None:
+    with _anthropic().messages.stream(model="m", max_tokens=1, messages=[]) as stream:
+        for _ in stream:
+            pass
+        final = stream.get_final_message()
+    told.text = "".join(block.text for block in final.content if block.type == "text")
+    told.calls = [(b.name, wire_json.encode(b.input).decode()) for b in final.content if b.type == "tool_use"]
+    told.ended = final.stop_reason is not None
+
+
+def _read_gemini(told: Told) -> None:
+    for chunk in _genai().models.generate_content_stream(model="m", contents="x"):
+        for candidate in (chunk.candidates or [])[:1]:
+            for part in (candidate.content and candidate.content.parts) or []:
+                if part.text and not part.thought:
+                    told.text += part.text
+                if part.function_call:
+                    args = wire_json.encode(part.function_call.args or {}).decode()
+                    told.calls.append((part.function_call.name or "", args))
+            told.ended = told.ended or candidate.finish_reason is not None
+        told.ended = told.ended or bool(chunk.prompt_feedback and chunk.prompt_feedback.block_reason)
+
+
+_READ: dict[DialectName, Callable[[Told], None]] = {
+    "openai_chat": _read_chat,
+    "openai_responses": _read_responses,
+    "anthropic": _read_anthropic,
+    "gemini": _read_gemini,
+}
+
+
+def read_stream(dialect: DialectName, wire: bytes, *, content_type: str = "text/event-stream") -> Told:
+    """The stream as the SDK's own stream class reads it."""
+    _wire.status, _wire.body, _wire.headers = 200, wire, [("content-type", content_type)]
+    told = Told()
+    try:
+        _READ[dialect](told)
+    except UNREADABLE_BY_CHOICE:
+        told.ended = True
+    except Exception as error:
+        told.error = error
+    return told
+
+
+# ----------------------------------------------------------------------------------------------- errors
+
+
+class SdkError:
+    """What the SDK made of an error answer."""
+
+    def __init__(self, name: str, status: int, message: str, headers: dict[str, str]) -> None:
+        self.name = name
+        self.status = status
+        self.message = message
+        self.headers = headers
+
+
+def read_error(dialect: DialectName, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> SdkError | None:
+    """The exception that the SDK raises for this answer; None when it raises none of its own."""
+    _wire.status, _wire.body = status, body
+    _wire.headers = [("content-type", "application/json"), *headers]
+    try:
+        if dialect == "openai_chat":
+            _openai().chat.completions.create(model="m", messages=[])
+        elif dialect == "openai_responses":
+            _openai().responses.create(model="m", input="x")
+        elif dialect == "anthropic":
+            _anthropic().messages.create(model="m", max_tokens=1, messages=[])
+        else:
+            _genai().models.generate_content(model="m", contents="x")
+    except (openai.APIStatusError, anthropic.APIStatusError) as error:
+        return SdkError(type(error).__name__, error.status_code, error.message, dict(error.response.headers))
+    except genai_errors.APIError as error:
+        answered = cast("httpx2.Response | None", error.response)
+        return SdkError(
+            type(error).__name__, error.code, error.message or "", dict(answered.headers) if answered is not None else {}
+        )
+    return None

@@ -1,0 +1,170 @@
+"""Law 5, no silent loss: delete any one field, and something that a person can see must change.
+
+One rule: a deletion is noticed when the rendered document, its path or headers, the losses, or what the client's own dialect keeps
+(`request.client`) change, or when it is refused. Each distinct pattern of path (indices collapsed) is deleted at least once in each case.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from gatewright.errors import GatewrightError
+from gatewright.ir.blocks import DialectName
+from gatewright.ir.loss import is_void
+from gatewright.ir.request import Asked, Request
+from gatewright.jsontypes import JsonObject, JsonValue
+from gatewright.wire import json as wire_json
+from tests.laws import cases
+from tests.laws.dialects import DIALECTS
+from tests.laws.seen import ISSUER, Seen, Violation, client_request, encoded, target
+
+Step: TypeAlias = str | int
+Path: TypeAlias = tuple[Step, ...]
+
+PER_PATTERN = 2
+"""How many fields of one pattern are deleted in a case."""
+LONG = 300
+"""Strings beyond this are cut for this law: they are opaque here, and copying them is what costs."""
+
+VOID: dict[tuple[DialectName, str], tuple[tuple[str, tuple[JsonValue, ...]], ...]] = {}
+"""(dialect, `request` or `answer`) → (pattern, values): fields that say nothing by the API's own definition, because leaving them
+out means the same. A pattern is a regular expression over the path with `[]` for indices."""
+
+
+def spell(path: Path) -> str:
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return text.lstrip(".")
+
+
+def pattern(path: Path) -> str:
+    return re.sub(r"\[\d+\]", "[]", spell(path))
+
+
+def shortened(value: JsonValue) -> JsonValue:
+    """The document with long opaque strings cut. JSON in strings and data URLs stay what they are."""
+    if isinstance(value, dict):
+        return {key: shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shortened(item) for item in value]
+    if isinstance(value, str) and len(value) > LONG and value[0] not in "{[":
+        return value[: LONG - LONG % 4]
+    return value
+
+
+def fields(value: JsonValue, at: Path = ()) -> Iterator[tuple[Path, JsonValue]]:
+    """Every field and item at any depth that says something."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not is_void(item):
+                yield (*at, key), item
+                yield from fields(item, (*at, key))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            if not is_void(item):
+                yield (*at, i), item
+                yield from fields(item, (*at, i))
+
+
+def without(value: JsonValue, path: Path) -> JsonValue:
+    """A copy that lacks what stands at `path`; everything beside the path is shared."""
+    head, rest = path[0], path[1:]
+    if isinstance(value, dict) and isinstance(head, str):
+        if not rest:
+            return {key: item for key, item in value.items() if key != head}
+        return {**value, head: without(value[head], rest)}
+    assert isinstance(value, list)
+    assert isinstance(head, int)
+    if not rest:
+        return [*value[:head], *value[head + 1 :]]
+    return [*value[:head], without(value[head], rest), *value[head + 1 :]]
+
+
+def says_nothing(dialect: DialectName, side: str, at: str, value: JsonValue) -> bool:
+    return any(re.fullmatch(shape, at) and value in values for shape, values in VOID.get((dialect, side), ()))
+
+
+def deletions(dialect: DialectName, side: str, document: JsonValue) -> Iterator[tuple[Path, JsonValue]]:
+    """(path, document without it), each pattern `PER_PATTERN` times."""
+    tried: dict[str, int] = {}
+    for path, value in fields(document):
+        shape = pattern(path)
+        if tried.get(shape, 0) >= PER_PATTERN or says_nothing(dialect, side, shape, value):
+            continue
+        tried[shape] = tried.get(shape, 0) + 1
+        yield path, without(document, path)
+
+
+def _request_traces(seen: Seen, document: JsonObject, names: list[DialectName]) -> dict[DialectName, bytes | None]:
+    """For each target what can be seen of the request; None: refused. Raises GatewrightError when it is not even parsed."""
+    case = seen.case
+    assert case.call is not None
+    call = cases.Call(path=case.call.path, query=case.call.query, headers=case.call.headers, body=wire_json.encode(document))
+    request = seen.dialect.parse_request(call)
+    traces: dict[DialectName, bytes | None] = {}
+    for name in names:
+        try:
+            rendered = DIALECTS[name].render_request(request, target(name))
+            traces[name] = encoded((rendered.body, rendered.path, rendered.headers, rendered.losses, request.client))
+        except GatewrightError:
+            traces[name] = None
+    return traces
+
+
+def request_silences(seen: Seen, names: list[DialectName]) -> list[Violation]:
+    """Fields of the request that vanish without a word on the way to each of `names`."""
+    case = seen.case
+    if case.request is None or seen.request is None:
+        return []
+    document = shortened(case.request)
+    assert isinstance(document, dict)
+    found: list[Violation] = []
+    try:
+        base = _request_traces(seen, document, names)
+    except GatewrightError as error:
+        return [] if case.failed else [Violation("5", case.id, case.dialect, f"request is refused: {error}")]
+    for path, changed in deletions(case.dialect, "request", document):
+        assert isinstance(changed, dict)
+        try:
+            traces = _request_traces(seen, changed, names)
+        except GatewrightError:
+            continue
+        found += [
+            Violation("5", case.id, f"{case.dialect}→{name}", f"request {spell(path)} vanishes in silence")
+            for name in names
+            if base[name] is not None and base[name] == traces[name]
+        ]
+    return found
+
+
+def _answer_traces(seen: Seen, document: JsonValue, askers: dict[DialectName, Request]) -> dict[DialectName, bytes]:
+    answer = seen.dialect.parse_response(wire_json.encode(document), Asked(issuer=ISSUER))
+    traces: dict[DialectName, bytes] = {}
+    for name, request in askers.items():
+        rendered = DIALECTS[name].render_response(answer, request)
+        # Usage is metered, not translated: its figures go verbatim to the ledger (Usage.raw), whatever the client is shown.
+        traces[name] = encoded((rendered.body, rendered.losses, answer.usage))
+    return traces
+
+
+def answer_silences(seen: Seen, names: list[DialectName]) -> list[Violation]:
+    """Fields of a whole answer that vanish without a word on the way to a client of each of `names`."""
+    case = seen.case
+    if case.document is None or case.failed or seen.answer is None:
+        return []
+    document = shortened(case.document)
+    askers = {name: client_request(seen, name, stream=False) for name in names}
+    base = _answer_traces(seen, document, askers)
+    found: list[Violation] = []
+    for path, changed in deletions(case.dialect, "answer", document):
+        try:
+            traces = _answer_traces(seen, changed, askers)
+        except GatewrightError:
+            continue
+        found += [
+            Violation("5", case.id, f"{case.dialect}→{name}", f"answer {spell(path)} vanishes in silence")
+            for name in names
+            if base[name] == traces[name]
+        ]
+    return found
