@@ -83,11 +83,7 @@ def _host(name: str, section: ProviderSection, path: KeyPath, desk: Desk) -> Hos
     kind = section.kind or name
     host = HOSTS.get(kind)
     if host is None and section.kind is None:
-        desk.wrong(
-            path,
-            f'"{name}" is no catalogue name{hint(name, HOSTS)}; a provider with a name of its own needs a "kind", such as openai',
-            key=True,
-        )
+        desk.wrong(path, f'missing key "kind" (such as openai): "{name}" is no catalogue name{hint(name, HOSTS)}', key=True)
     elif host is None:
         desk.wrong((*path, "kind"), f'unknown kind "{kind}"{hint(kind, HOSTS)}')
     return host

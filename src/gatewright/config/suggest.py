@@ -16,7 +16,7 @@ def near(name: str, known: Iterable[str]) -> str | None:
 
 def hint(name: str, known: Iterable[str]) -> str:
     """`; did you mean "x"?`, or else what is known if that is short, or nothing. Goes at the end of a message."""
-    names = sorted(known)
+    names = sorted(set(known))
     if (best := near(name, names)) is not None:
         return f'; did you mean "{best}"?'
     return f"; known: {', '.join(names)}" if 0 < len(names) <= MAX_LISTED else ""

@@ -1,0 +1,334 @@
+"""`gatewright.yaml`: what loads, what it becomes, and what is said when it is wrong."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gatewright.config import ConfigError, json_schema, load_config
+
+DOCUMENTED = """
+server:
+  host: 127.0.0.1
+  port: 4000
+  workers: 1
+providers:
+  openai:
+    api_key: env:OPENAI_API_KEY
+  chat-only:
+    kind: openai
+    base_url: http://127.0.0.1:9101/v1
+    dialects: [openai_chat]
+    api_key: sk-literal
+  claude:  {kind: anthropic, base_url: "http://127.0.0.1:9201", api_key: sk-ant-literal}
+  google:  {kind: gemini, base_url: "http://127.0.0.1:9301", api_key: AIza-literal}
+models:
+  fast:
+    targets: [openai/gpt-5-mini]
+  smart:
+    targets:
+      - {target: claude/claude-sonnet-4-5, weight: 3}
+      - {target: openai/gpt-5.1, weight: 1}
+    fallback: [google/gemini-2.5-pro]
+    losses: warn
+    overrides: {max_tokens: 8192}
+  "claude-*": {targets: ["claude/claude-*"]}
+aliases: {gpt-4o: smart}
+keys:
+  - {name: ci, key: env:CI_KEY, models: ["fast", "smart"]}
+media_fetch:
+  enabled: false
+  allow_hosts: []
+timeouts: {connect_s: 5, headers_s: 600, first_event_s: 600, idle_s: 120, total_s: 3600}
+"""
+ENVIRON = {"OPENAI_API_KEY": "sk-openai", "CI_KEY": "gw-ci-key-0123456789", "HOME": "/home/op"}
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Loads a text as `gatewright.yaml`."""
+
+    def load(text, environ=ENVIRON):
+        (tmp_path / "gatewright.yaml").write_text(text, encoding="utf-8")
+        return load_config(tmp_path / "gatewright.yaml", environ)
+
+    return load
+
+
+@pytest.fixture
+def complaints(load, tmp_path):
+    """The lines of the error that a text gives, without the folder."""
+
+    def complaints(text, environ=ENVIRON):
+        with pytest.raises(ConfigError) as caught:
+            load(text, environ)
+        return str(caught.value).replace(f"{tmp_path}/", "").splitlines()
+
+    return complaints
+
+
+def test_the_documented_file_loads(load):
+    """Acceptance and benchmark configurations are written against these names."""
+    config = load(DOCUMENTED)
+    assert config.providers["openai"].api_key.reveal() == "sk-openai"
+    assert config.providers["openai"].dialects == ("openai_responses", "openai_chat")
+    assert config.providers["openai"].base_url == "https://api.openai.com/v1"
+    assert config.providers["chat-only"].dialects == ("openai_chat",)
+    assert config.providers["chat-only"].auth == "bearer"
+    assert config.providers["claude"].bases == {"anthropic": "http://127.0.0.1:9201"}
+    assert (config.providers["claude"].auth, config.providers["google"].auth) == ("x-api-key", "x-goog-api-key")
+    smart = config.models["smart"]
+    assert [(t.provider, t.model, t.weight) for t in smart.targets] == [
+        ("claude", "claude-sonnet-4-5", 3),
+        ("openai", "gpt-5.1", 1),
+    ]
+    assert [(t.provider, t.model) for t in smart.fallback] == [("google", "gemini-2.5-pro")]
+    assert (smart.losses, smart.overrides) == ("warn", {"max_tokens": 8192})
+    assert config.models["claude-*"].targets[0].model == "claude-*"
+    assert config.aliases == {"gpt-4o": "smart"}
+    assert [(k.name, k.key.reveal(), k.models) for k in config.keys] == [("ci", "gw-ci-key-0123456789", ("fast", "smart"))]
+    assert (config.server.host, config.server.port, config.server.workers) == ("127.0.0.1", 4000, 1)
+    assert config.timeouts.idle_s == 120
+
+
+def test_literal_secrets_are_warned_about_with_their_place(load):
+    """They work, and the operator hears of each; references are silent."""
+    warnings = load(DOCUMENTED).warnings
+    assert [re.sub(r".*gatewright.yaml:", "", w).split(":")[0] for w in warnings] == ["13", "14", "15"]
+    assert all("literal secret" in w and "sk-" not in w for w in warnings)
+
+
+def test_no_secret_is_in_the_configuration_as_printed(load):
+    """The whole tree may land in a log."""
+    shown = repr(load(DOCUMENTED))
+    assert "***" in shown
+    assert not re.search(r"sk-|AIza|gw-ci", shown)
+
+
+def test_all_problems_come_at_once_in_the_files_order(complaints):
+    """One run of `gatewright check` must be enough."""
+    assert complaints("""
+server: {port: 70000, hots: x}
+providers:
+  openai: {api_key: env:OPENAI_KEY}
+  mine: {base_url: "http://h/v1"}
+  other: {kind: opnai}
+  bad: {kind: openai, base_url: "htp://x", api_key: file:/nowhere/key}
+models:
+  fast: {targets: [opnai/gpt-5, openai]}
+  slow: {targets: []}
+  "a*": {targets: ["openai/*-*"]}
+  lost: {targets: [groq/x]}
+aliases: {fast: slow, x: nope}
+keys: [{name: a, key: env:CI_KEY, models: [fats]}]
+""") == [
+        "gatewright.yaml:2:16 server.port: expected 65535 or less, got 70000",
+        'gatewright.yaml:2:23 server.hots: unknown key; did you mean "host"?',
+        'gatewright.yaml:4:21 providers.openai.api_key: environment variable "OPENAI_KEY" is not set; did you mean "OPENAI_API_KEY"?',
+        'gatewright.yaml:5:3 providers.mine: missing key "kind" (such as openai): "mine" is no catalogue name; did you mean "gemini"?',
+        'gatewright.yaml:6:17 providers.other.kind: unknown kind "opnai"; did you mean "openai"?',
+        'gatewright.yaml:7:33 providers.bad.base_url: expected an http:// or https:// URL, got "htp://x"',
+        'gatewright.yaml:7:53 providers.bad.api_key: cannot read file "/nowhere/key": No such file or directory',
+        'gatewright.yaml:9:20 models.fast.targets[0]: unknown provider "opnai"; did you mean "openai"?',
+        'gatewright.yaml:9:33 models.fast.targets[1]: expected "provider/model", got "openai"',
+        "gatewright.yaml:10:19 models.slow.targets: expected at least one entry, got an empty list",
+        'gatewright.yaml:11:20 models["a*"].targets[0]: at most one "*" can be carried over from the model\'s name',
+        'gatewright.yaml:12:20 models.lost.targets[0]: provider "groq" is not configured; add it under "providers"',
+        'gatewright.yaml:13:11 aliases.fast: "fast" is a model as well; which one is meant?',
+        'gatewright.yaml:13:26 aliases.x: unknown model "nope"; known: a*, fast, lost, slow, x',
+        'gatewright.yaml:14:44 keys[0].models[0]: unknown model "fats"; did you mean "fast"?',
+    ]
+
+
+PROVIDERS = "providers: {openai: {api_key: env:OPENAI_API_KEY}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("provders: {}", 'provders: unknown key; did you mean "providers"?'),
+        ("server: [1]", "server: expected a mapping, got a list"),
+        ("server: {port: '4000'}", "server.port: expected a whole number, got text"),
+        ("server: {port: 0}", "server.port: expected 1 or more, got 0"),
+        ("server: {workers: 1.5}", "server.workers: expected a whole number, got a number"),
+        ("providers: {openai: {api_key: 5}}", "providers.openai.api_key: expected text, got a number"),
+        ("providers: {openai: {verify_tls: yes, api_key: x}}", "providers.openai.verify_tls: expected true or false, got text"),
+        (
+            "providers: {openai: {dialects: [chat], api_key: x}}",
+            'providers.openai.dialects[0]: expected one of the known words, got "chat"',
+        ),
+        ("providers: {openai: {dialects: [], api_key: x}}", "expected at least one entry, got an empty list"),
+        ("providers: {openai: {dialects: [openai_chat, openai_chat], api_key: x}}", '"openai_chat" is listed twice'),
+        ("providers: {openai: {forward: [embedings], api_key: x}}", 'got "embedings"; did you mean "embeddings"?'),
+        ("providers: {c: {kind: custom}}", 'providers.c: missing key "base_url": kind "custom" has none of its own'),
+        ("providers: {a/b: {kind: openai, api_key: x}}", 'may not contain "/"'),
+        ("providers: {groq: }", 'missing key "api_key" (or set GROQ_API_KEY): Groq answers nobody without'),
+        ("providers: {openai: {api_key: x, ca_file: nope.pem}}", 'providers.openai.ca_file: cannot read file "'),
+        ("providers: {openai: {api_key: x, proxy: 'socks5://h:1'}}", "expected an http:// or https:// URL"),
+        ("providers: {openai: {api_key: x, timeouts: {idle_s: 0}}}", "providers.openai.timeouts.idle_s: expected more than 0"),
+        ("providers: {openai: {api_key: x, timeouts: {idel_s: 1}}}", 'did you mean "idle_s"?'),
+        ("providers: {openai: {api_key: x, headers: {'a b': c}}}", "not a header's name"),
+        ('providers: {openai: {api_key: x, headers: {x-a: "b\\r\\nx: y"}}}', "printable ASCII only"),
+        ('providers: {openai: {api_key: "a\\nb"}}', "may not contain line breaks"),
+        (
+            "providers: {openai: {api_key: x, base_urls: {gemini: 'http://h'}}}",
+            "a base for a dialect that the provider does not speak",
+        ),
+        ("providers: {openai: {api_key: x, base_url: 'http://h/v1/chat/completions'}}", 'leave out "/chat/completions"'),
+        ("providers: {openai: {api_key: x, base_url: 'https://u:sk-1@h/v1'}}", "a URL with credentials in it"),
+        ("providers: {openai: {api_key: x, base_url: 'https://h/v1?a=b'}}", "a query or a fragment"),
+        ("providers: {openai: {api_key: x, base_url: 'https://h:port/v1'}}", "not a URL"),
+        ("providers: {openai: {api_key: x, base_url: 'https:///v1'}}", "a URL without a host"),
+        (PROVIDERS + "models: {m: }", 'models.m: missing key "targets"'),
+        (
+            PROVIDERS + "models: {m: {targets: [openai/x], losses: wran}}",
+            'expected "warn" or "refuse", got "wran"; did you mean "warn"?',
+        ),
+        (
+            PROVIDERS + "models: {m: {targets: [{target: openai/x, wieght: 1}]}}",
+            'models.m.targets[0].wieght: unknown key; did you mean "weight"?',
+        ),
+        (PROVIDERS + "models: {m: {targets: [5]}}", 'expected "provider/model" or a mapping with "target", got a number'),
+        (
+            PROVIDERS + "models: {m: {targets: [{target: openai/x, weight: -1}]}}",
+            "models.m.targets[0].weight: expected 0 or more, got -1",
+        ),
+        (PROVIDERS + "models: {m: {targets: [{target: openai/x, weight: 0}]}}", "no target would ever be chosen"),
+        (PROVIDERS + "models: {m: {targets: ['openai/*']}}", 'a "*" in the target needs one in the model\'s name, which is "m"'),
+        (PROVIDERS + "models: {'*-*': {targets: ['openai/*']}}", 'at most one "*"'),
+        (PROVIDERS + "models: {'*': {targets: ['*/x']}}", "the provider must be named"),
+        (PROVIDERS + "models: {m: {targets: [openai/x]}, n: {targets: [m]}}", "models do not lead to models"),
+        (PROVIDERS + "aliases: {a: b, b: c, c: a}", "aliases.a: an alias that leads back to itself: a → b → c → a"),
+        (PROVIDERS + "aliases: {a: a}", "a → a"),
+        (PROVIDERS + "aliases: {'a*': openai/x}", "an alias is one name"),
+        (PROVIDERS + "aliases: {a: 'openai/*'}", "an alias leads to one name"),
+        (PROVIDERS + "keys: [{name: a, key: k1}, {name: a, key: k2}]", 'keys[1].name: a key named "a" is already there'),
+        (PROVIDERS + "keys: [{name: a, key: k1}, {name: b, key: k1}]", 'keys[1].key: the same key as "a"'),
+        (PROVIDERS + "keys: [{name: a, key: 'k 1'}]", "printable ASCII without spaces"),
+        (PROVIDERS + "keys: [{name: a}]", 'keys[0]: missing key "key"'),
+        (PROVIDERS + "keys: [{name: a, key: k, models: []}]", "keys[0].models: expected at least one entry"),
+        ("timeouts: {connect_s: fast}", "timeouts.connect_s: expected a number, got text"),
+        ("a: 1\na: 2", "a: this key is already there, at line 1"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_each_mistake_is_told_in_its_own_words(complaints, text, said):
+    """Who, where, what was expected, what came, what to do."""
+    lines = complaints(text)
+    assert any(said in line for line in lines), lines
+    assert all(re.match(r"gatewright.yaml:\d+:\d+ ", line) for line in lines)
+    assert not any("sk-1" in line for line in lines)
+
+
+def test_one_slip_is_told_once(complaints):
+    """A model whose entry is wrong still exists: what names it is not wrong too."""
+    assert complaints(PROVIDERS + "models: {fast: {targets: [openai/x], losess: warn}}\naliases: {f: fast}\n") == [
+        'gatewright.yaml:2:38 models.fast.losess: unknown key; did you mean "losses"?'
+    ]
+    assert (
+        len(complaints("providers: {openai: {kind: opnai}}\nmodels: {m: {targets: [openai/x]}}\naliases: {a: b, b: nope}")) == 2
+    )
+
+
+def test_a_missing_file_is_a_configuration_error(tmp_path):
+    """`gatewright check` exits 2, not with a traceback."""
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        load_config(tmp_path / "none.yaml", {})
+
+
+def test_the_environments_key_goes_only_to_the_kinds_own_host(load):
+    """A mirror or a test server must not be handed the real credential unasked."""
+    config = load("providers: {openai: , mine: {kind: openai, base_url: 'http://127.0.0.1:1/v1'}, two: {kind: openai}}")
+    assert config.providers["openai"].api_key.reveal() == "sk-openai"
+    assert config.providers["two"].api_key.reveal() == "sk-openai"
+    assert config.providers["mine"].api_key is None
+
+
+def test_bases_of_other_dialects_follow_the_base_url(load):
+    """A second dialect under another path moves along with the host."""
+    config = load("""
+providers:
+  openrouter: {api_key: env:OPENAI_API_KEY}
+  deepseek: {api_key: env:OPENAI_API_KEY, base_url: "https://mirror.example/ds/"}
+  local: {kind: ollama, base_url: "http://gpu:11434/v1"}
+  split: {kind: openai, base_url: "http://h/v1", base_urls: {openai_chat: "http://h/chat/v1"}, dialects: [openai_chat, openai_responses]}
+""")
+    assert config.providers["openrouter"].bases["anthropic"] == "https://openrouter.ai/api"
+    assert config.providers["deepseek"].bases["openai_chat"] == "https://mirror.example/ds"
+    assert config.providers["deepseek"].bases["anthropic"] == "https://mirror.example/anthropic"
+    assert config.providers["local"].bases["anthropic"] == "http://gpu:11434"
+    assert config.providers["split"].bases == {"openai_chat": "http://h/chat/v1", "openai_responses": "http://h/v1"}
+
+
+def test_a_version_that_the_dialect_brings_along_is_left_out(load):
+    """`/v1/v1/messages` is the most common mistake of all."""
+    config = load("providers: {a: {kind: anthropic, base_url: 'http://h/v1'}, g: {kind: gemini, base_url: 'http://h/v1beta/'}}")
+    assert (config.providers["a"].base_url, config.providers["g"].base_url) == ("http://h", "http://h")
+    assert len(config.warnings) == 2
+
+
+def test_base_urls_and_headers_may_be_references(load, tmp_path):
+    """Containers get their addresses by environment; a header may hold a secret."""
+    (tmp_path / "ca.pem").write_text("x")
+    config = load(
+        "providers: {c: {kind: custom, base_url: 'env:URL', headers: {X-Team: ml, X-Auth: 'env:TOKEN'}, ca_file: ca.pem}}",
+        {"URL": "http://h:1/v1/", "TOKEN": "token-98765"},
+    )
+    provider = config.providers["c"]
+    assert provider.base_url == "http://h:1/v1"
+    assert [(name, value.reveal()) for name, value in provider.headers] == [("x-team", "ml"), ("x-auth", "token-98765")]
+    assert Path(provider.ca_file) == tmp_path / "ca.pem"
+    assert "98765" not in repr(config)
+
+
+def test_a_providers_timeouts_lie_over_the_common_ones(load):
+    """A slow host gets patience without giving it to all."""
+    config = load("timeouts: {idle_s: 30, connect_s: 2}\nproviders: {demo: {timeouts: {idle_s: 300}}}")
+    timeouts = config.providers["demo"].timeouts
+    assert (timeouts.idle_s, timeouts.connect_s, timeouts.total_s) == (300, 2, 3600)
+
+
+def test_aliases_of_aliases_are_followed_at_load(load):
+    """Nobody follows chains for each request."""
+    config = load(PROVIDERS + "models: {'gpt-*': {targets: ['openai/gpt-*']}}\naliases: {a: b, b: openai/x, c: gpt-9}")
+    assert config.aliases == {"a": "openai/x", "b": "openai/x", "c": "gpt-9"}
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "providers:\nmodels:\nkeys:\nserver:\n"])
+def test_an_empty_file_loads_and_says_that_it_serves_nothing(load, text):
+    """Keys without a value are keys left out."""
+    config = load(text)
+    assert config.server.port == 4000
+    assert any("no providers" in line for line in config.warnings)
+
+
+def test_state_lies_where_the_operator_says(load, tmp_path):
+    """$GATEWRIGHT_HOME, then XDG, then the home folder; the file itself wins."""
+    assert load("", {"HOME": "/home/op"}).server.state_dir == "/home/op/.local/state/gatewright"
+    assert load("", {"HOME": "/h", "XDG_STATE_HOME": "/x"}).server.state_dir == "/x/gatewright"
+    assert load("", {"XDG_STATE_HOME": "/x", "GATEWRIGHT_HOME": "/g"}).server.state_dir == "/g"
+    assert load("server: {state_dir: st}", {"GATEWRIGHT_HOME": "/g"}).server.state_dir == str(tmp_path / "st")
+
+
+def test_the_json_schema_knows_every_key_and_refuses_others():
+    """Editors complete and check from the same types that the gateway loads by."""
+    schema = json_schema()
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) == {
+        "server", "providers", "models", "aliases", "keys", "media_fetch", "timeouts", "responses_state",
+    }  # fmt: skip
+    provider = schema["$defs"]["ProviderSection"]["properties"]
+    assert provider["api_key"]["anyOf"][0]["examples"]
+    targets = schema["$defs"]["ModelSection"]["properties"]["targets"]
+    assert {"type": "string"} in targets["items"]["anyOf"]
+
+
+def test_every_setting_is_described_for_editors():
+    """A key without words is a key that nobody uses rightly."""
+    obvious = {"host", "port", "name", "targets", "enabled", "media_fetch", "timeouts", "responses_state", "server"}
+    schema = json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        if "override" in section.get("title", "").lower():
+            continue
+        for name, field in section.get("properties", {}).items():
+            assert name in obvious or "description" in field or name == "timeouts", (section.get("title"), name)
