@@ -228,9 +228,9 @@ def _meaning(meant: Response, told: Response) -> list[str]:
 
 
 def law_5(seen: Seen) -> list[Violation]:
-    """No silent loss, in requests and in whole answers, on the way to every other dialect."""
+    """No silent loss, in requests, whole answers and streams, on the way to every other dialect."""
     names = others(seen)
-    return silence.request_silences(seen, names) + silence.answer_silences(seen, names)
+    return silence.request_silences(seen, names) + silence.answer_silences(seen, names) + silence.stream_silences(seen, names)
 
 
 def law_6(seen: Seen) -> list[Violation]:

@@ -10,10 +10,12 @@ from typing import TypeAlias
 
 from gatewright.errors import GatewrightError
 from gatewright.ir.blocks import DialectName
+from gatewright.ir.events import UsageUpdate
 from gatewright.ir.loss import is_void
 from gatewright.ir.request import Asked, Request
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire import json as wire_json
+from gatewright.wire.sse import SseParser, sse
 from tests.laws import cases
 from tests.laws.dialects import DIALECTS
 from tests.laws.seen import ISSUER, Seen, Violation, client_request, encoded, target
@@ -148,12 +150,22 @@ def _answer_traces(seen: Seen, document: JsonValue, askers: dict[DialectName, Re
     return traces
 
 
+def _last_document(seen: Seen) -> JsonValue:
+    """The whole answer that a Responses stream repeats in its last event."""
+    documents = _stream_documents(seen) if seen.case.dialect == "openai_responses" else None
+    for _, document in reversed(documents or []):
+        if isinstance(document, dict) and document.get("type") in ("response.completed", "response.incomplete"):
+            return document["response"]
+    return None
+
+
 def answer_silences(seen: Seen, names: list[DialectName]) -> list[Violation]:
     """Fields of a whole answer that vanish without a word on the way to a client of each of `names`."""
     case = seen.case
-    if case.document is None or case.failed or seen.answer is None:
+    whole = case.document if case.text is None else _last_document(seen)
+    if whole is None or case.failed or seen.answer is None or seen.problem is not None:
         return []
-    document = shortened(case.document)
+    document = shortened(whole)
     askers = {name: client_request(seen, name, stream=False) for name in names}
     base = _answer_traces(seen, document, askers)
     found: list[Violation] = []
@@ -164,6 +176,76 @@ def answer_silences(seen: Seen, names: list[DialectName]) -> list[Violation]:
             continue
         found += [
             Violation("5", case.id, f"{case.dialect}→{name}", f"answer {spell(path)} vanishes in silence")
+            for name in names
+            if base[name] == traces[name]
+        ]
+    return found
+
+
+# ---------------------------------------------------------------------------------------------- streams
+
+
+def _stream_documents(seen: Seen) -> list[tuple[bytes, JsonValue]] | None:
+    """(event name, document) of every event; None when the stream is not one that deletions can be tried on."""
+    if seen.case.text is None or seen.problem is not None or seen.answer is None:
+        return None
+    documents: list[tuple[bytes, JsonValue]] = []
+    for name, data in SseParser().feed(seen.case.body + b"\n\n"):
+        if not data.startswith(b"{"):
+            continue
+        try:
+            documents.append((name, shortened(wire_json.decode_lenient(data))))
+        except wire_json.BadJson:
+            return None
+    return documents
+
+
+def _kind(name: bytes, document: JsonValue) -> str:
+    told = document.get("type") if isinstance(document, dict) else None
+    return told if isinstance(told, str) else name.decode()
+
+
+def _stream_traces(
+    seen: Seen, documents: list[tuple[bytes, JsonValue]], askers: dict[DialectName, Request]
+) -> dict[DialectName, bytes]:
+    parser = seen.dialect.stream_parser(Asked(issuer=ISSUER))
+    wire = b"".join(sse(wire_json.encode(document), name) for name, document in documents)
+    if seen.case.dialect == "openai_chat":
+        wire += sse(b"[DONE]")
+    events = [*parser.feed(wire), *parser.close()]
+    usage = [event for event in events if isinstance(event, UsageUpdate)]
+    traces: dict[DialectName, bytes] = {}
+    for name, request in askers.items():
+        renderer = DIALECTS[name].stream_renderer(request)
+        traces[name] = renderer.render(events) + encoded((renderer.losses, usage))
+    return traces
+
+
+def stream_silences(seen: Seen, names: list[DialectName]) -> list[Violation]:
+    """Fields of a stream that vanish without a word: each pattern is deleted from all events of one type at once, because streams
+    repeat themselves. Responses streams repeat everything in their last event, which is judged as a whole answer instead.
+    """
+    case = seen.case
+    documents = _stream_documents(seen)
+    if not documents or case.dialect == "openai_responses":
+        return []
+    askers = {name: client_request(seen, name, stream=True) for name in names}
+    base = _stream_traces(seen, documents, askers)
+    places: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    for number, (name, document) in enumerate(documents):
+        kind = _kind(name, document)
+        for path, value in fields(document):
+            shape = pattern(path)
+            if not isinstance(path[-1], int) and not says_nothing(case.dialect, "stream", f"{kind}:{shape}", value):
+                places.setdefault((kind, shape), []).append((number, path))
+    found: list[Violation] = []
+    for (kind, shape), where in places.items():
+        changed = list(documents)
+        for number, path in where:
+            changed[number] = (changed[number][0], without(changed[number][1], path))
+        traces = _stream_traces(seen, changed, askers)
+        found += [
+            Violation("5", case.id, f"{case.dialect}→{name}", f"stream {kind}:{shape} vanishes in silence")
             for name in names
             if base[name] == traces[name]
         ]
