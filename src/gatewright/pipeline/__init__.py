@@ -1,10 +1,10 @@
 """The whole stack, top to bottom, with the reason for each height.
 
-    settle        outermost: whatever happens beneath, one reply in the client's dialect and one settlement
-    authenticate  before anything that costs: an unknown key reaches nothing
-    state         before routing: `previous_response_id` becomes items, so that any target can answer
-    route         after who and what are known: which targets, in which order
-    attempt       innermost: send, and give the answer back; it asks `translate` whether bytes pass or cross the neutral form
+settle        outermost: whatever happens beneath, one reply in the client's dialect and one settlement
+authenticate  before anything that costs: an unknown key reaches nothing
+state         before routing: `previous_response_id` becomes items, so that any target can answer
+route         after who and what are known: which targets, in which order
+attempt       innermost: send, and give the answer back; it asks `translate` whether bytes pass or cross the neutral form
 """
 
 from collections.abc import Mapping, Sequence

@@ -81,7 +81,9 @@ class Attempt:
             return self.error(exchange, error.problem)
         except Refused as error:  # the answer, not the request, is malformed
             incoming.abort()
-            return self.error(exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {error.problem.message}"))
+            return self.error(
+                exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {error.problem.message}")
+            )
 
     async def _refused(self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming) -> Reply:
         """An HTTP error of the upstream, in the client's dialect: its own bytes where the dialects match and they are JSON."""
@@ -130,7 +132,9 @@ class Attempt:
             raise UpstreamFailed(folder.problem)
         return folder.response
 
-    async def _stream(self, exchange: Exchange, prepared: Prepared, incoming: Incoming, head: bytes, content_type: bytes) -> Reply:
+    async def _stream(
+        self, exchange: Exchange, prepared: Prepared, incoming: Incoming, head: bytes, content_type: bytes
+    ) -> Reply:
         client = self.dialects[exchange.dialect]
         source: BaseSource
         if prepared.passing:
@@ -182,4 +186,3 @@ def carried(incoming: Incoming) -> bytes:
 
 def served_line(exchange: Exchange) -> bytes:
     return b"x-gatewright-target: %b\r\n" % exchange.served.encode("ascii", "replace")
-

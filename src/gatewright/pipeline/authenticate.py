@@ -27,6 +27,8 @@ class Authenticate:
             raise Refused(Problem(kind="authentication", code="missing_api_key", message=f"No API key. {HELP}"))
         principal = self.principals.get(digest(credential))
         if principal is None:
-            raise Refused(Problem(kind="authentication", code="invalid_api_key", message=f"This API key is not known here. {HELP}"))
+            raise Refused(
+                Problem(kind="authentication", code="invalid_api_key", message=f"This API key is not known here. {HELP}")
+            )
         exchange.principal = principal
         return await following(exchange)

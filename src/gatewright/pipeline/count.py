@@ -14,7 +14,7 @@ from gatewright.wire.json import encode
 from gatewright.wire.splice import splice
 
 CHARS_PER_TOKEN = 4.0
-"""English prose and code average 3.5 to 4.5 characters a token with every current tokenizer; nobody publishes Claude's or Gemini's."""
+"""English prose and code average 3.5 to 4.5 characters a token with every current tokenizer."""
 IMAGE_TOKENS = 1_000
 PER_MESSAGE = 4
 
@@ -119,4 +119,3 @@ class CountTokens:
             seen = {n.decode("latin-1"): v.decode("latin-1") for n, v in incoming.headers}
             return self.attempt.error(exchange, dialect.parse_error(incoming.status, seen, body))
         return Reply(incoming.status, JSON + served_line(exchange), body)
-

@@ -27,7 +27,18 @@ class Headers(Protocol):
 class Endpoint:
     """One provider as the pipeline sees it. Immutable after the start."""
 
-    __slots__ = ("_base_paths", "_heads", "dialects", "forwards", "name", "secret", "timeouts", "transport", "_transports")
+    __slots__ = (
+        "_base_paths",
+        "_heads",
+        "dialects",
+        "forwards",
+        "name",
+        "secret",
+        "stores_responses",
+        "timeouts",
+        "transport",
+        "_transports",
+    )
 
     def __init__(
         self,
@@ -40,7 +51,8 @@ class Endpoint:
         secret: str,
         headers: tuple[tuple[str, str], ...] = (),
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
-        forwards: bool = True,
+        forwards: frozenset[str] = frozenset(),
+        stores_responses: bool = False,
     ) -> None:
         self.name = name
         self.dialects = dialects
@@ -50,6 +62,7 @@ class Endpoint:
         self.secret = secret.encode("utf-8")
         self.timeouts = timeouts
         self.forwards = forwards
+        self.stores_responses = stores_responses
         self._heads = {d: header_lines(_auth_headers(auth[d], secret) + _PLAIN + headers) for d in dialects}
 
     def dialect_for(self, client: DialectName) -> DialectName:
@@ -76,6 +89,11 @@ class Endpoint:
                 timeouts=self.timeouts,
             )
         )
+
+    async def close(self) -> None:
+        """Close all connections; the gateway is stopping."""
+        for transport in dict.fromkeys(self._transports.values()):
+            await transport.close()
 
     def scrub(self, text: bytes) -> bytes:
         """`text` (an upstream's error) without this endpoint's credential."""

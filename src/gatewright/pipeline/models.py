@@ -59,9 +59,9 @@ class Models:
             name = exchange.params[0]
             route, _ = self.router.resolve(name, exchange.pin)
             if not may_use(principal, name, route):
-                raise Refused(Problem(kind="not_found", code="model_not_found", message=f"The model '{name[:200]}' is not served here."))
+                raise Refused(
+                    Problem(kind="not_found", code="model_not_found", message=f"The model '{name[:200]}' is not served here.")
+                )
             return Reply(200, JSON, encode(entry(exchange.dialect, name)))
-        names = [
-            name for name in self.router.names if may_use(principal, name, self.router.resolve(name, "")[0])
-        ]
+        names = [name for name in self.router.names if may_use(principal, name, self.router.resolve(name, "")[0])]
         return Reply(200, JSON, encode(listing(exchange.dialect, names)))

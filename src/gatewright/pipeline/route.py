@@ -35,7 +35,12 @@ class Router:
     """Resolves names. Pure but for `random`, which is an argument: a number in [0, 1)."""
 
     def __init__(
-        self, *, endpoints: Mapping[str, Endpoint], routes: Mapping[str, Route], aliases: Mapping[str, str], listed: Sequence[str] = ()
+        self,
+        *,
+        endpoints: Mapping[str, Endpoint],
+        routes: Mapping[str, Route],
+        aliases: Mapping[str, str],
+        listed: Sequence[str] = (),
     ) -> None:
         self.endpoints = endpoints
         self.aliases = aliases
@@ -121,7 +126,7 @@ class RouteStage:
                     kind="permission",
                     code="model_not_allowed",
                     param="model",
-                    message=f"This key may not use the model '{exchange.model[:200]}'. It may use: {', '.join(principal.models)}.",
+                    message=f"This key may not use '{exchange.model[:200]}'. It may use: {', '.join(principal.models)}.",
                 )
             )
         exchange.plan = self.router.plan(route, starred, self.random)

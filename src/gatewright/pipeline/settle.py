@@ -37,23 +37,21 @@ class Settle:
             raise
         except Exception:
             log.exception("request %s failed on a bug of ours", exchange.request_id)
-            problem = Problem(kind="internal", message=f"The gateway failed on this request ({exchange.request_id}); its log says why.")
+            problem = Problem(
+                kind="internal", message=f"The gateway failed on this request ({exchange.request_id}); its log says why."
+            )
             reply = error_reply(self.dialects[exchange.dialect], problem, exchange.request_id)
         source = reply.source
         if source is None:
             self.recorder.settle(exchange, reply.status, reply.problem)
         else:
             assert isinstance(source, BaseSource)
-            source.on_end = self._at_end(exchange, reply, source)
+            source.when_ended(self._at_end(exchange, reply, source))
         return reply
 
     def _at_end(self, exchange: Exchange, reply: Reply, source: BaseSource) -> Callable[[], None]:
-        before = source.on_end
-
         def end() -> None:
             exchange.usage = source.usage
-            if before is not None:
-                before()
             self.recorder.settle(exchange, reply.status, source.problem)
 
         return end

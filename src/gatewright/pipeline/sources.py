@@ -1,7 +1,7 @@
 """Streamed answers, pulled by the server: bytes that pass, and bytes that are rendered from events.
 
-One rule: a source never raises. A cut, a stall or nonsense becomes the dialect's error event; a stream that did not tell its own end
-never ends cleanly. `on_end` is called exactly once, however it ends.
+One rule: a source never raises. A cut, a stall or nonsense becomes the dialect's error event; a stream that did not tell its
+own end never ends cleanly. Whoever asked by `when_ended` is told exactly once, however it ends.
 """
 
 from collections.abc import Callable
@@ -24,13 +24,13 @@ CUT = Problem(kind="upstream", code="stream_cut", message="The provider's stream
 class BaseSource:
     """What both kinds share: the first segment is taken early (`begin`), the end is told once."""
 
-    __slots__ = ("_ended", "_first", "_incoming", "broken", "content", "on_end", "problem", "usage")
+    __slots__ = ("_ended", "_first", "_incoming", "_on_end", "broken", "content", "problem", "usage")
 
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
         self._first: Segment | None = None
         self._ended = False
-        self.on_end: Callable[[], None] | None = None
+        self._on_end: Callable[[], None] | None = None
         self.usage: Usage | None = None
         self.problem: Problem | None = None
         """What ended the stream, if it was an error."""
@@ -38,6 +38,20 @@ class BaseSource:
         """Whether anything a client can see has been told."""
         self.broken = False
         """The framing has no error event: the server must not end the body cleanly."""
+
+    def when_ended(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called once, at the end of the answer, after whoever asked before; now, if that is past."""
+        if self._ended:
+            tell()
+            return
+        before = self._on_end
+
+        def both() -> None:
+            if before is not None:
+                before()
+            tell()
+
+        self._on_end = both
 
     async def begin(self) -> None:
         """Wait for the first segment and keep it: until it is out, an error can still be an HTTP status."""
@@ -55,7 +69,7 @@ class BaseSource:
 
     def _end(self) -> None:
         self._ended = True
-        on_end, self.on_end = self.on_end, None
+        on_end, self._on_end = self._on_end, None
         if on_end is not None:
             on_end()
 

@@ -109,9 +109,7 @@ def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: D
     )
 
 
-def _merge(
-    ours: tuple[tuple[str, str], ...], forwarded: tuple[tuple[str, str], ...]
-) -> tuple[tuple[str, str], ...]:
+def _merge(ours: tuple[tuple[str, str], ...], forwarded: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """The rendering's own headers beside the client's; beta flags add up, elsewhere the client's word holds."""
     merged = dict(ours)
     for name, value in forwarded:

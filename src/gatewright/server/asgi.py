@@ -1,4 +1,4 @@
-"""Plain ASGI: the way in for embedding (`gatewright.create_app()` works under any ASGI server) and for what the fast lane hands over."""
+"""Plain ASGI: the way in for embedding, under any ASGI server, and for what the fast lane hands over."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping

@@ -63,7 +63,7 @@ class Gateway:
         return self.dialects[exchange.dialect].render_stream_error(problem, exchange.request_id)
 
     def early_head(self, exchange: Exchange) -> bytes | None:
-        """The head of a stream that is committed before the upstream has answered; None where the framing cannot tell errors later."""
+        """The head of a stream that is committed before the upstream answered; None where no error could follow."""
         if not exchange.stream or (exchange.dialect == "gemini" and exchange.call.query.get("alt") != "sse"):
             return None
         return SSE

@@ -34,7 +34,7 @@ def status_line(status: int) -> bytes:
     return _STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
 
 
-class _Stop(Exception):  # noqa: N818 - leaves httptools' callbacks
+class _Stop(Exception):
     """This request is answered with a problem, now."""
 
     def __init__(self, problem: Problem) -> None:
@@ -45,9 +45,9 @@ class FastLane(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
-        "_body", "_body_bytes", "_config", "_dead", "_drained", "_early", "_exchange", "_header_bytes", "_headers", "_keep", "_loop",
-        "_old_http", "_parser", "_queue", "_raw", "_source", "_state", "_task", "_target", "_app_state", "_paused_writing",
-        "began", "gateway", "since", "sweeper", "transport", "waiting_body",
+        "_app_state", "_body", "_body_bytes", "_config", "_connections", "_dead", "_drained", "_early", "_exchange",
+        "_header_bytes", "_headers", "_keep", "_loop", "_old_http", "_parser", "_paused_writing", "_queue", "_raw", "_source",
+        "_state", "_target", "_task", "began", "gateway", "since", "sweeper", "transport", "waiting_body",
     )  # fmt: skip
 
     def __init__(
@@ -59,10 +59,11 @@ class FastLane(asyncio.Protocol):
     ) -> None:
         self._config = config
         self._state = server_state
+        self._connections = cast("set[object]", server_state.connections)  # duck-typed: uvicorn calls shutdown() on each
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
         self.gateway = cast("Gateway", config.loaded_app.gateway)
-        self.transport: asyncio.Transport = None
+        self.transport: asyncio.Transport  # set by connection_made
         self._task: asyncio.Task[None] | None = None
         self._queue: list[tuple[bytes, bytes, dict[bytes, bytes], bytes, bool, bool]] = []
         self._source: Source | None = None
@@ -95,22 +96,21 @@ class FastLane(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
-        self._state.connections.add(self)  # type: ignore[arg-type] # duck-typed: shutdown()
+        self._connections.add(self)
         self.sweeper = Sweeper.of(self._loop, self.gateway)
         self.sweeper.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._connections.discard(self)
         self.sweeper.discard(self)
         if self._task is not None:
             self._task.cancel()  # the client left: the upstream is aborted by the cancellation, or by `abort` below
         if self._source is not None:
             self._source.abort()
         self._queue.clear()
-        self._parser = None
 
     def shutdown(self) -> None:
-        """uvicorn drains: finish what runs, take nothing new."""
+        """Told by uvicorn to drain: finish what runs, take nothing new."""
         self._keep = False
         if self._task is None:
             self.transport.close()
@@ -137,7 +137,11 @@ class FastLane(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._reject(Problem(kind="invalid_request", status=426, message="WebSocket and other upgrades are not served; use HTTP and SSE."))
+            self._reject(
+                Problem(
+                    kind="invalid_request", status=426, message="WebSocket and other upgrades are not served; use HTTP and SSE."
+                )
+            )
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, _Handover):
@@ -161,7 +165,11 @@ class FastLane(asyncio.Protocol):
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > MAX_HEADER_BYTES or len(self._headers) >= MAX_HEADERS:
             raise _Stop(
-                Problem(kind="invalid_request", status=431, message=f"Too many headers: {MAX_HEADERS} or {MAX_HEADER_BYTES} bytes at most.")
+                Problem(
+                    kind="invalid_request",
+                    status=431,
+                    message=f"Too many headers: {MAX_HEADERS} or {MAX_HEADER_BYTES} bytes at most.",
+                )
             )
         self._headers.setdefault(name, value)
 
@@ -256,7 +264,15 @@ class FastLane(asyncio.Protocol):
         rid = exchange.request_id.encode()
         close = b"" if self._keep else b"connection: close\r\n"
         date = self.sweeper.date_line
-        return b"%b%b%bx-request-id: %b\r\nrequest-id: %b\r\n%b%b\r\n" % (status_line(status), headers, date, rid, rid, framing, close)
+        return b"%b%b%bx-request-id: %b\r\nrequest-id: %b\r\n%b%b\r\n" % (
+            status_line(status),
+            headers,
+            date,
+            rid,
+            rid,
+            framing,
+            close,
+        )
 
     def _chunk(self, wire: bytes) -> bytes:
         return wire if self._old_http else b"%x\r\n%b\r\n" % (len(wire), wire)
@@ -329,7 +345,9 @@ class FastLane(asyncio.Protocol):
         if self._task is None:
             reply = self.gateway.refusal(b"POST", self._target, self._headers, problem)
             head = b"%b%b%bcontent-length: %d\r\nconnection: close\r\n\r\n"
-            self.transport.write(head % (status_line(reply.status), reply.headers, self.sweeper.date_line, len(reply.body)) + reply.body)
+            self.transport.write(
+                head % (status_line(reply.status), reply.headers, self.sweeper.date_line, len(reply.body)) + reply.body
+            )
         # A close with bytes unread would reset the connection before the client has read why: read on and forget for a while.
         self._dead = True
         self.waiting_body = False
@@ -351,7 +369,7 @@ class FastLane(asyncio.Protocol):
         if self._target not in raw:  # it began inside a piece that held another request: nobody pipelines to these paths
             self._reject(Problem(kind="invalid_request", message="Pipelined requests are not served at this path."))
             return
-        self._state.connections.discard(self)  # type: ignore[arg-type]
+        self._connections.discard(self)
         self.sweeper.discard(self)
         protocol = HttpToolsProtocol(self._config, self._state, self._app_state, self._loop)
         self.transport.set_protocol(protocol)
@@ -359,5 +377,5 @@ class FastLane(asyncio.Protocol):
         protocol.data_received(raw)
 
 
-class _Handover(Exception):  # noqa: N818 - leaves httptools' callbacks
+class _Handover(Exception):
     pass

@@ -83,7 +83,19 @@ def match(method: str, path: str, providers: Container[str]) -> Match:
 
 
 FORWARDED_HEADS = frozenset(
-    ("embeddings", "images", "audio", "moderations", "rerank", "completions", "files", "batches", "uploads", "vector_stores", "videos")
+    (
+        "embeddings",
+        "images",
+        "audio",
+        "moderations",
+        "rerank",
+        "completions",
+        "files",
+        "batches",
+        "uploads",
+        "vector_stores",
+        "videos",
+    )
 )
 
 

@@ -1,0 +1,183 @@
+"""The composition root: Config -> endpoints, stores, stages, server. The only reader of Config.
+
+`create_app()` gives an ASGI application for embedding; `serve()` runs it under uvicorn with the fast lane.
+"""
+
+import gc
+import os
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from gatewright.config import Config, ProviderConfig, from_environment, load_config, with_client_key
+from gatewright.dialects import BY_NAME
+from gatewright.exchange import Next, Operation, Principal
+from gatewright.ir.blocks import DialectName
+from gatewright.pipeline import Stacks, compose
+from gatewright.pipeline.attempt import Attempt
+from gatewright.pipeline.authenticate import Authenticate, digest
+from gatewright.pipeline.count import CountTokens
+from gatewright.pipeline.endpoint import Endpoint
+from gatewright.pipeline.forward import Forward
+from gatewright.pipeline.models import Models
+from gatewright.pipeline.peek import PeekStage
+from gatewright.pipeline.route import Route, Router, RouteStage, RouteTarget
+from gatewright.pipeline.settle import Settle
+from gatewright.pipeline.state import StateStage, StoredResponses
+from gatewright.record.usage import UsageCounter
+from gatewright.server.asgi import AsgiApp
+from gatewright.server.gateway import Gateway
+from gatewright.server.lane import FastLane
+from gatewright.stores.kept import KeptStore
+from gatewright.transport import HttpTransport, Timeouts, Transport, proxy_for
+
+Closing: TypeAlias = Callable[[], Awaitable[None]]
+
+CONFIG_VARIABLE = "GATEWRIGHT_CONFIG"
+"""Path of the configuration file, for worker processes and for `create_app()` without arguments."""
+
+
+_STORED: Final[tuple[Operation, ...]] = ("get_response", "delete_response", "cancel_response", "list_input_items")
+
+
+def endpoint_of(config: ProviderConfig, environ: Mapping[str, str]) -> Endpoint:
+    """One provider, ready to be sent to. One pool per scheme, host and port."""
+    pools: dict[str, Transport] = {}
+    transports: dict[DialectName, Transport] = {}
+    paths: dict[DialectName, str] = {}
+    for dialect, base in config.bases.items():
+        url = urlsplit(base)
+        origin = f"{url.scheme}://{url.netloc}"
+        if origin not in pools:
+            pools[origin] = _transport(config, origin, environ)
+        transports[dialect] = pools[origin]
+        paths[dialect] = url.path
+    timeouts = config.timeouts
+    return Endpoint(
+        name=config.name,
+        dialects=config.dialects,
+        transports=transports,
+        base_paths=paths,
+        auth=dict.fromkeys(config.dialects, config.auth),
+        secret=config.api_key.reveal() if config.api_key else "",
+        headers=tuple((name, value.reveal()) for name, value in config.headers),
+        timeouts=Timeouts(
+            connect_s=timeouts.connect_s,
+            headers_s=timeouts.headers_s,
+            first_event_s=timeouts.first_event_s,
+            idle_s=timeouts.idle_s,
+            total_s=timeouts.total_s,
+        ),
+        forwards=frozenset(config.forwards),
+        stores_responses=config.stores_responses,
+    )
+
+
+def _transport(config: ProviderConfig, origin: str, environ: Mapping[str, str]) -> Transport:
+    if config.kind == "demo":
+        from gatewright.transport.demo import DemoTransport  # noqa: PLC0415 - only where it is configured
+
+        return DemoTransport(BY_NAME)
+    proxy = proxy_for(origin, environ) if config.proxy is None else None if config.proxy == "direct" else config.proxy
+    return HttpTransport(
+        origin, ca_file=config.ca_file, verify=config.verify_tls, proxy=proxy, max_connections=config.max_connections
+    )
+
+
+def router_of(config: Config, endpoints: Mapping[str, Endpoint]) -> Router:
+    routes = {
+        name: Route(
+            name=name,
+            targets=tuple(RouteTarget(t.provider, t.model, t.weight) for t in model.targets),
+            fallback=tuple(RouteTarget(t.provider, t.model, t.weight) for t in model.fallback),
+            losses=model.losses,
+            overrides=model.overrides,
+        )
+        for name, model in config.models.items()
+    }
+    listed = ["demo/demo"] if "demo" in endpoints else []
+    return Router(endpoints=endpoints, routes=routes, aliases=config.aliases, listed=listed)
+
+
+def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, list[Closing]]:
+    """The gateway that `config` describes, and what is to be closed at its end."""
+    endpoints = {name: endpoint_of(provider, environ) for name, provider in config.providers.items()}
+    router = router_of(config, endpoints)
+    settle = Settle(BY_NAME, UsageCounter())
+    authenticate = Authenticate({digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys})
+    peek = PeekStage(BY_NAME)
+    route = RouteStage(router, random.random)
+    attempt = Attempt(BY_NAME)
+    kept = KeptStore(Path(config.server.state_dir) / "kept.db", max_rows=config.responses_state.max_items)
+    state = StateStage(kept, config.responses_state.ttl_s, enabled=config.responses_state.store)
+    models = compose([settle, authenticate, Models(router)])
+    stacks: dict[Operation, Next] = {
+        "generate": compose([settle, authenticate, peek, route, state, attempt]),
+        "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
+        "forward": compose([settle, authenticate, Forward(attempt, router)]),
+        "list_models": models,
+        "get_model": models,
+    }
+    for operation in _STORED:
+        stacks[operation] = compose([settle, authenticate, StoredResponses(state, attempt, endpoints)])
+    gateway = Gateway(
+        stacks=Stacks(stacks, compose([settle, authenticate])),
+        dialects=BY_NAME,
+        providers=frozenset(endpoints),
+        max_body_bytes=config.server.max_body_bytes,
+    )
+    return gateway, [*(endpoint.close for endpoint in endpoints.values()), kept.close]
+
+
+def create_app(config: Config | None = None) -> AsgiApp:
+    """An ASGI application. Without a configuration: the file that $GATEWRIGHT_CONFIG names, else the environment."""
+    environ = os.environ
+    if config is None:
+        named = environ.get(CONFIG_VARIABLE)
+        config = load_config(Path(named), environ) if named else from_environment(environ)
+    config, _ = with_client_key(config, environ)
+    gateway, closing = gateway_of(config, environ)
+
+    async def startup() -> None:
+        # What exists now lives for ever: keep the collector from walking it, and let it run more rarely.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+
+    async def shutdown() -> None:
+        gateway.draining = True
+        for close in closing:
+            await close()
+
+    return AsgiApp(gateway, startup=startup, shutdown=shutdown)
+
+
+def serve(config: Config, *, host: str | None = None, port: int | None = None, workers: int | None = None) -> None:
+    """Serve until told to stop. More than one worker needs the configuration to come from a file or the environment."""
+    count = workers or config.server.workers
+    if config.source and Path(config.source).is_file():
+        os.environ[CONFIG_VARIABLE] = str(Path(config.source).resolve())
+    application: AsgiApp | str = create_app(config) if count == 1 else "gatewright.app:create_app"
+    uvicorn.run(
+        application,
+        factory=count > 1,
+        host=host or config.server.host,
+        port=config.server.port if port is None else port,
+        workers=count,
+        http=FastLane,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        backlog=4096,
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=30,
+    )
