@@ -8,20 +8,20 @@
 
 from collections.abc import Callable
 
-from gatewright.errors import GatewrightError, Problem
+from gatewright.errors import GatewrightError
 from gatewright.ir.blocks import DialectName, Text, ToolCall
 from gatewright.ir.events import Grammar, MessageStop, StreamError, StreamEvent
 from gatewright.ir.fold import fold, unfold
 from gatewright.ir.request import Asked, Rendered
 from gatewright.ir.response import Response
-from gatewright.jsontypes import JsonValue
 from gatewright.wire import json as wire_json
 from tests.laws import chunking, oracles, providers, replay, silence
 from tests.laws.dialects import DIALECTS
+from tests.laws.failing import law_errors
+from tests.laws.finder import Finder, Violation, crash
 from tests.laws.seen import (
     ISSUER,
     Seen,
-    Violation,
     arguments,
     call_for,
     calls_of,
@@ -33,39 +33,9 @@ from tests.laws.seen import (
     text_of,
 )
 
-STATUS_ABROAD: dict[tuple[int, DialectName], int] = {
-    (529, "openai_chat"): 503,
-    (529, "openai_responses"): 503,
-    (529, "gemini"): 503,
-    (503, "anthropic"): 529,
-}
-"""Statuses that may be spelt otherwise in another dialect: only Anthropic has a status of its own for `overloaded`."""
-
 
 def others(seen: Seen) -> list[DialectName]:
     return [name for name in DIALECTS if name != seen.case.dialect]
-
-
-class _Finder:
-    """Collects violations of one law in one case."""
-
-    def __init__(self, law: str, seen: Seen) -> None:
-        self.law = law
-        self.seen = seen
-        self.found: list[Violation] = []
-
-    def add(self, what: str, name: DialectName | None = None) -> None:
-        home = self.seen.case.dialect
-        pair = home if name is None or name == home else f"{home}→{name}"
-        self.found.append(Violation(self.law, self.seen.case.id, pair, what))
-
-    def all(self, whats: list[str], name: DialectName | None = None, *, about: str = "", at_most: int = 5) -> None:
-        for what in whats[:at_most]:
-            self.add(f"{about}{what}", name)
-
-
-def _crash(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error)[:200]}"
 
 
 def rendered_request(seen: Seen, name: DialectName) -> Rendered:
@@ -80,9 +50,9 @@ def rendered_request(seen: Seen, name: DialectName) -> Rendered:
 
 def law_1(seen: Seen) -> list[Violation]:
     """render(parse(x)) == x as JSON in the same dialect."""
-    law, case = _Finder("1", seen), seen.case
+    law, case = Finder("1", seen), seen.case
     if seen.request_error is not None and not case.failed:
-        law.add(f"request is not parsed: {_crash(seen.request_error)}")
+        law.add(f"request is not parsed: {crash(seen.request_error)}")
     if seen.request is not None:
         rendered = rendered_request(seen, case.dialect)
         law.all(differences(case.request, rendered.body), about="request ")
@@ -90,7 +60,7 @@ def law_1(seen: Seen) -> list[Violation]:
     if case.failed:
         return law.found
     if seen.answer_error is not None:
-        law.add(f"answer is not parsed: {_crash(seen.answer_error)}")
+        law.add(f"answer is not parsed: {crash(seen.answer_error)}")
     elif case.text is None and seen.answer is not None:
         request = client_request(seen, case.dialect, stream=False)
         home = seen.dialect.render_response(seen.answer, request)
@@ -118,7 +88,7 @@ def _again(seen: Seen, name: DialectName, events: tuple[StreamEvent, ...]) -> li
 
 def law_2(seen: Seen) -> list[Violation]:
     """fold(unfold(r)) == r."""
-    law = _Finder("2", seen)
+    law = Finder("2", seen)
     if seen.answer is not None and seen.problem is None:
         events = unfold(seen.answer)
         grammar = Grammar()
@@ -132,7 +102,7 @@ def law_2(seen: Seen) -> list[Violation]:
 
 def law_3(seen: Seen) -> list[Violation]:
     """Any chunking of a stream gives the same events."""
-    law, case = _Finder("3", seen), seen.case
+    law, case = Finder("3", seen), seen.case
     if case.text is None or case.failed or not seen.events:
         return law.found
     for way, chunks in chunking.feeds(case.body, case.read_sizes):
@@ -157,12 +127,12 @@ def law_3(seen: Seen) -> list[Violation]:
 
 def law_4(seen: Seen) -> list[Violation]:
     """Parsers emit only the grammar, renderers accept all of it, and what comes out means what went in."""
-    law, case = _Finder("4", seen), seen.case
+    law, case = Finder("4", seen), seen.case
     if case.failed:
         return law.found
     if case.text is not None:
         if seen.answer_error is not None:
-            law.add(f"the stream's parser raised {_crash(seen.answer_error)}")
+            law.add(f"the stream's parser raised {crash(seen.answer_error)}")
             return law.found
         law.all(_ungrammatical(seen.events), about="its own parser: ")
     if seen.answer is None:
@@ -174,7 +144,7 @@ def law_4(seen: Seen) -> list[Violation]:
         try:
             again = _again(seen, name, events)
         except Exception as error:
-            law.add(f"stream: {_crash(error)}", name)
+            law.add(f"stream: {crash(error)}", name)
             continue
         law.all(_ungrammatical(again), name, about="stream parsed again: ")
         if type(events[-1]) is not type(again[-1] if again else None):
@@ -192,7 +162,7 @@ def law_4(seen: Seen) -> list[Violation]:
                 rendered = DIALECTS[name].render_response(seen.answer, client_request(seen, name, stream=False))
                 once_more = DIALECTS[name].parse_response(wire_json.encode(rendered.body), Asked(issuer=ISSUER))
             except Exception as error:
-                law.add(f"answer: {_crash(error)}", name)
+                law.add(f"answer: {crash(error)}", name)
                 continue
             law.all(_meaning(seen.answer, once_more), name, about="answer ")
     return law.found
@@ -235,7 +205,7 @@ def law_5(seen: Seen) -> list[Violation]:
 
 def law_6(seen: Seen) -> list[Violation]:
     """A seal shown to any client and replayed equals itself."""
-    law = _Finder("6", seen)
+    law = Finder("6", seen)
     if seen.answer is None or seen.problem is not None or not (sealed := seals_of(seen.answer.blocks)):
         return law.found
     for name in DIALECTS:
@@ -243,7 +213,7 @@ def law_6(seen: Seen) -> list[Violation]:
             try:
                 back = replay.seals_after_replay(seen, name, streamed=way == "stream")
             except Exception as error:
-                law.add(f"{way}: {_crash(error)}", name)
+                law.add(f"{way}: {crash(error)}", name)
                 continue
             lost = [seal for seal in sealed if seal not in back]
             if lost:
@@ -259,7 +229,7 @@ def law_6(seen: Seen) -> list[Violation]:
 
 def law_7(seen: Seen) -> list[Violation]:
     """Every rendered body validates against the official SDKs' types, and every rendered stream is read to the end by them."""
-    law, case = _Finder("7", seen), seen.case
+    law, case = Finder("7", seen), seen.case
     if case.failed:
         return law.found
     for name in others(seen):
@@ -271,7 +241,7 @@ def law_7(seen: Seen) -> list[Violation]:
     return law.found
 
 
-def _judge_request(law: _Finder, seen: Seen, name: DialectName) -> None:
+def _judge_request(law: Finder, seen: Seen, name: DialectName) -> None:
     case = seen.case
     assert case.request is not None
     try:
@@ -281,7 +251,7 @@ def _judge_request(law: _Finder, seen: Seen, name: DialectName) -> None:
             law.add("request refused without a message", name)
         return
     except Exception as error:
-        law.add(f"request: {_crash(error)}", name)
+        law.add(f"request: {crash(error)}", name)
         return
     law.all(oracles.request(name, rendered.body), name, about="request ")
     if not providers.refusals(case.dialect, case.request, stateful=providers.is_stateful(case.request)):
@@ -293,31 +263,31 @@ def _judge_request(law: _Finder, seen: Seen, name: DialectName) -> None:
     try:
         again = DIALECTS[name].parse_request(call_for(name, rendered))
     except Exception as error:
-        law.add(f"request rendered is not parsed again: {_crash(error)}", name)
+        law.add(f"request rendered is not parsed again: {crash(error)}", name)
         return
     if bool(again.stream) != bool(seen.request and seen.request.stream):
         law.add(f"request: stream is {again.stream}", name)
 
 
-def _judge_answer(law: _Finder, seen: Seen, name: DialectName) -> None:
+def _judge_answer(law: Finder, seen: Seen, name: DialectName) -> None:
     if seen.problem is not None:
         return
     assert seen.answer is not None
     try:
         rendered = DIALECTS[name].render_response(seen.answer, client_request(seen, name, stream=False))
     except Exception as error:
-        law.add(f"answer: {_crash(error)}", name)
+        law.add(f"answer: {crash(error)}", name)
         return
     law.all(oracles.answer(name, rendered.body), name, about="answer ")
 
 
-def _judge_stream(law: _Finder, seen: Seen, name: DialectName) -> None:
+def _judge_stream(law: Finder, seen: Seen, name: DialectName) -> None:
     assert seen.answer is not None
     events = seen.events or tuple(unfold(seen.answer))
     try:
         wire = stream_wire(seen, name, events)
     except Exception as error:
-        law.add(f"stream: {_crash(error)}", name)
+        law.add(f"stream: {crash(error)}", name)
         return
     law.all(oracles.stream_shapes(name, wire), name, about="stream ")
     told = oracles.read_stream(name, wire)
@@ -326,7 +296,7 @@ def _judge_stream(law: _Finder, seen: Seen, name: DialectName) -> None:
             law.add("stream: the SDK did not notice the error", name)
         return
     if told.error is not None:
-        law.add(f"stream: the SDK raised {_crash(told.error)}", name)
+        law.add(f"stream: the SDK raised {crash(told.error)}", name)
     elif not told.ended and isinstance(events[-1], MessageStop) and events[-1].finish is not None:
         law.add("stream: the SDK saw no end", name)
     elif told.text or told.calls:
@@ -343,74 +313,6 @@ def _as_told(answer: Response, told: oracles.Told) -> list[str]:
     if [name for name, _ in calls] != [name for name, _ in told.calls]:
         found.append(f"tool calls {told.calls}, not {calls}"[:300])
     return found
-
-
-# ----------------------------------------------------------------------------------------------- errors
-
-
-def law_errors(seen: Seen) -> list[Violation]:
-    """An error keeps status, message and retry-after in every dialect, and the SDKs raise it as what it is."""
-    law, case = _Finder("E", seen), seen.case
-    if not case.failed:
-        if seen.problem is not None and case.text is None:
-            for name in DIALECTS:
-                _judge_error(law, seen.problem, name, seen.problem.http_status)
-        return law.found
-    if seen.answer_error is not None or seen.problem is None:
-        law.add(f"the error is not parsed: {_crash(seen.answer_error) if seen.answer_error else 'no problem'}")
-        return law.found
-    problem = seen.dialect.parse_error(case.status, {**case.headers, "retry-after": "7"}, case.body)
-    said = _said(case.document)
-    if said and said not in problem.message:
-        law.add(f"the message {said[:80]!r} became {problem.message[:80]!r}")
-    if problem.retry_after_s is None:
-        law.add("retry-after is not read")
-    if problem.http_status != case.status:
-        law.add(f"status {case.status} became {problem.http_status}")
-    for name in DIALECTS:
-        _judge_error(law, problem, name, case.status)
-    home = seen.dialect.render_error(problem, "req_1")
-    law.all(differences(case.document, wire_json.decode(home.body)), about="error at home ")
-    return law.found
-
-
-def _said(document: JsonValue) -> str:
-    """The error's words, wherever this host puts them."""
-    if isinstance(document, list):
-        document = document[0] if document else None
-    if isinstance(document, str):
-        return document
-    if not isinstance(document, dict):
-        return ""
-    inner = document.get("error")
-    for holder in (inner if isinstance(inner, dict) else {}, document):
-        for key in ("message", "detail", "error"):
-            if isinstance(word := holder.get(key), str):
-                return word
-    return ""
-
-
-def _judge_error(law: _Finder, problem: Problem, name: DialectName, status: int) -> None:
-    try:
-        answered = DIALECTS[name].render_error(problem, "req_1")
-    except Exception as error:
-        law.add(f"error: {_crash(error)}", name)
-        return
-    home = name == law.seen.case.dialect
-    if answered.status != status and (home or answered.status != STATUS_ABROAD.get((status, name))):
-        law.add(f"error: status {status} became {answered.status}", name)
-    headers = {key.lower(): value for key, value in answered.headers}
-    if problem.retry_after_s is not None and "retry-after" not in headers:
-        law.add("error: retry-after is lost", name)
-    if not ({"x-request-id", "request-id"} & headers.keys()) and name != "gemini":
-        law.add("error: no request id header", name)
-    read = oracles.read_error(name, answered.status, answered.headers, answered.body)
-    if read is None:
-        law.add("error: the SDK raised no API error", name)
-    elif read.status != answered.status:
-        law.add(f"error: the SDK read status {read.status}, not {answered.status}", name)
-    elif not home and problem.message not in read.message:
-        law.add(f"error: the SDK read {read.message[:80]!r}, not {problem.message[:80]!r}", name)
 
 
 LAWS: dict[str, Callable[[Seen], list[Violation]]] = {
@@ -432,5 +334,5 @@ def violations(seen: Seen, laws: str = "1234567E") -> list[Violation]:
         try:
             found += LAWS[law](seen)
         except Exception as error:
-            found.append(Violation(law, seen.case.id, seen.case.dialect, f"raised {_crash(error)}"))
+            found.append(Violation(law, seen.case.id, seen.case.dialect, f"raised {crash(error)}"))
     return found

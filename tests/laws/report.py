@@ -8,7 +8,8 @@ import time
 
 from tests.laws import cases, laws
 from tests.laws.dialects import DIALECTS
-from tests.laws.seen import Violation, see
+from tests.laws.finder import Violation
+from tests.laws.seen import see
 
 
 def collect(only: str, which: str, dialect: str, places: tuple[str, ...]) -> tuple[collections.Counter[str], list[Violation]]:

@@ -28,18 +28,6 @@ ISSUER = "origin-endpoint"
 
 
 @dataclass(frozen=True)
-class Violation:
-    law: str
-    case: str
-    pair: str
-    """`anthropic→gemini`; one name for what happens at home."""
-    what: str
-
-    def __str__(self) -> str:
-        return f"law {self.law} {self.pair}: {self.what}"
-
-
-@dataclass(frozen=True)
 class Seen:
     case: Case
     dialect: Dialect

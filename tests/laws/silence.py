@@ -18,7 +18,8 @@ from gatewright.wire import json as wire_json
 from gatewright.wire.sse import SseParser, sse
 from tests.laws import cases
 from tests.laws.dialects import DIALECTS
-from tests.laws.seen import ISSUER, Seen, Violation, client_request, encoded, target
+from tests.laws.finder import Violation
+from tests.laws.seen import ISSUER, Seen, client_request, encoded, target
 
 Step: TypeAlias = str | int
 Path: TypeAlias = tuple[Step, ...]
