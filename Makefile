@@ -1,0 +1,49 @@
+# Two commands matter: `make run` and `make test`. Everything else is for those who change the gateway.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test check format bench profile laws golden docs clean
+
+run: $(VENV)/.run ## install what is needed and serve
+	$(BIN)/gatewright serve
+
+test: $(VENV)/.dev ## the whole test suite
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## format, lint, types, import layers, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.docs.check
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+laws: $(VENV)/.dev ## cases x pairs x laws, and the table of known losses in docs/
+	$(BIN)/python -m tests.laws.report
+
+golden: $(VENV)/.dev ## write the golden renderings anew; review the diff
+	$(BIN)/python -m tests.laws.golden
+
+bench: $(VENV)/.dev ## measure against nginx, side by side in one run
+	$(BIN)/python -m bench.run
+
+profile: $(VENV)/.dev ## where the time goes
+	$(BIN)/python -m bench.profile
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .bench-work dist
