@@ -1,0 +1,84 @@
+"""Watches a Messages stream that passes through: usage, end, errors, and whether a client has seen content.
+
+One rule: the bytes go on as they came; only events that can carry usage, an end or an error are decoded.
+"""
+
+from gatewright.dialects.anthropic.errors import problem_of
+from gatewright.dialects.anthropic.usage import merge_usage, parse_usage
+from gatewright.errors import Problem
+from gatewright.ir.response import Usage
+from gatewright.jsontypes import JsonObject, JsonValue
+from gatewright.wire.json import BadJson, decode_lenient
+from gatewright.wire.sse import MAX_EVENT_BYTES, OversizedEvent, SseParser
+
+_MARKS = (b'"message_', b'"error"')
+"""No event of interest is without one of these; text that quotes them costs one more look."""
+
+
+class MessagesWatch:
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.content = False
+        self.finished = False
+        self.problem: Problem | None = None
+        self._raw: JsonObject = {}
+        self._tail = b""  # the event that is not complete yet
+
+    def feed(self, data: bytes) -> bytes:
+        """`data`, always; nothing is held back."""
+        seen = self._tail + data if self._tail else data
+        cut = max(seen.rfind(b"\n\n") + 2, seen.rfind(b"\r\n\r\n") + 4 if b"\r" in seen else 0)
+        if cut < 2:
+            self._tail = seen if len(seen) <= MAX_EVENT_BYTES else b""
+            return data
+        self._tail = seen[cut:]
+        self._look(seen[:cut])
+        return data
+
+    def close(self) -> bytes:
+        if self._tail:
+            self._look(self._tail)
+            self._tail = b""
+        return b""
+
+    def _look(self, block: bytes) -> None:
+        if not self.content and b"content_block_" in block:
+            self.content = True
+        if not any(mark in block for mark in _MARKS):
+            return
+        parser = SseParser()
+        try:
+            events = [*parser.feed(block), *parser.close()]
+        except OversizedEvent:
+            return
+        for _, data in events:
+            if any(mark in data for mark in _MARKS):
+                self._note(data)
+
+    def _note(self, data: bytes) -> None:
+        try:
+            event = decode_lenient(data)
+        except BadJson:
+            return
+        if not isinstance(event, dict):
+            return
+        match event.get("type"):
+            case "message_start":
+                message = event.get("message")
+                self._count(message.get("usage") if isinstance(message, dict) else None)
+            case "message_delta":
+                self._count(event.get("usage"))
+                delta = event.get("delta")
+                if isinstance(delta, dict) and delta.get("stop_reason"):
+                    self.finished = True
+            case "message_stop":
+                self.finished = True
+            case "error":
+                self.problem = problem_of(event, 0)
+            case _:
+                pass
+
+    def _count(self, usage: JsonValue) -> None:
+        if isinstance(usage, dict) and usage:
+            self._raw = merge_usage(self._raw, usage)
+            self.usage = parse_usage(self._raw)
