@@ -35,7 +35,9 @@ def on_both_loops(test):
     del run.__wrapped__
     loop = inspect.Parameter("loop_factory", inspect.Parameter.KEYWORD_ONLY)
     run.__signature__ = inspect.Signature([*inspect.signature(test).parameters.values(), loop])
-    return pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])(run)
+    return pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])(
+        run
+    )
 
 
 class Peer:

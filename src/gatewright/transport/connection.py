@@ -5,6 +5,7 @@ out when it fires. It outlives an exchange, so a busy connection sets one now an
 """
 
 import asyncio
+import os
 import select
 import socket
 from typing import Protocol, cast
@@ -39,6 +40,7 @@ class Connection(asyncio.Protocol):
         "_timer_at",
         "_total_at",
         "_upload",
+        "_uploads",
         "_wire",
         "_write_paused",
         "answer",
@@ -60,6 +62,9 @@ class Connection(asyncio.Protocol):
         self._timer_at = 0.0
         self._total_at = 0.0
         self._upload: memoryview | None = None
+        """What is still to be written of a large body."""
+        self._uploads = False
+        """Whether the body of this exchange is a large one."""
         self._wire: asyncio.Transport | None = None
         self._write_paused = False
 
@@ -77,7 +82,8 @@ class Connection(asyncio.Protocol):
         self.served += 1
         self._total_at = total_at
         body = outgoing.body
-        if len(body) <= SMALL_BODY_BYTES:
+        self._uploads = len(body) > SMALL_BODY_BYTES
+        if not self._uploads:
             wire.write(head + body if body else head)
             self.expect(outgoing.timeouts.headers_s)
         else:
@@ -188,9 +194,26 @@ class Connection(asyncio.Protocol):
 
     def _lost(self, exc: Exception | None) -> None:
         answer = self.answer
+        if exc is not None and answer is not None and self._uploads:
+            self._read_last_words(answer)
         self.discard()
         if answer is not None:
             answer.peer_closed(exc)
+
+    def _read_last_words(self, answer: Answer) -> None:
+        """A server that refuses a long body answers, closes and so resets us: our next write fails before we have read why.
+
+        The answer still waits in the kernel; the loop, done with the socket, would not read it.
+        """
+        wire = self._wire
+        if wire is None or answer.paused or wire.get_extra_info("ssl_object") is not None:
+            return
+        sock: socket.socket | None = wire.get_extra_info("socket")
+        try:
+            while sock is not None and self.answer is answer and (data := os.read(sock.fileno(), UPLOAD_PIECE_BYTES)):
+                answer.feed(data)
+        except OSError:
+            return
 
     def _close(self) -> None:
         if self.closed:
