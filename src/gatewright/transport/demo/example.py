@@ -56,6 +56,8 @@ class Example:
         for key in ("anyOf", "oneOf"):
             choices = schema.get(key)
             if isinstance(choices, list) and choices:
+                if depth > MAX_DEPTH:
+                    return None
                 rest = {name: inner for name, inner in schema.items() if name != key}
                 return self.value(_merged([rest, self._best(choices)]), depth + 1)
         match _type_of(schema):

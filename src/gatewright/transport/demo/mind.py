@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import msgspec
 
-from gatewright.errors import kind_of, refuse
+from gatewright.errors import Problem, Refused, kind_of, refuse
 from gatewright.ir.blocks import Block, DialectName, Media, Reasoning, Refusal, Text, ToolCall
 from gatewright.ir.request import Request, Tool
 from gatewright.ir.response import Finish, FinishReason, Response, Usage
@@ -103,14 +103,17 @@ def raise_error(status: int) -> NoReturn:
     """The error that a prompt ordered. Raises Refused, always; a number that is no error status counts as 500."""
     status = status if 400 <= status <= 599 else 500
     kind = kind_of(status)
-    refused = refuse(kind, f"the demo model was asked for this error ({status})", code=f"demo_{status}")
-    if kind in ("rate_limit", "overloaded"):
-        refused.problem = msgspec.structs.replace(
-            refused.problem, status=status, retry_after_s=2.0, headers=(("retry-after", "2"),)
+    patient = kind in ("rate_limit", "overloaded")
+    raise Refused(
+        Problem(
+            kind=kind,
+            status=status,
+            message=f"the demo model was asked for this error ({status})",
+            code=f"demo_{status}",
+            retry_after_s=2.0 if patient else None,
+            headers=(("retry-after", "2"),) if patient else (),
         )
-    else:
-        refused.problem = msgspec.structs.replace(refused.problem, status=status)
-    raise refused
+    )
 
 
 def _answer(
