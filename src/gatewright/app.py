@@ -111,8 +111,8 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     authenticate = Authenticate({digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys})
     peek = PeekStage(BY_NAME)
     route = RouteStage(router, random.random)
-    attempt = Attempt(BY_NAME)
     kept = KeptStore(Path(config.server.state_dir) / "kept.db", max_rows=config.responses_state.max_items)
+    attempt = Attempt(BY_NAME, kept)
     state = StateStage(kept, config.responses_state.ttl_s, enabled=config.responses_state.store)
     models = compose([settle, authenticate, Models(router)])
     stacks: dict[Operation, Next] = {

@@ -4,14 +4,27 @@ Until the first segment is out, a failure moves on to the next candidate; client
 client sees, with every attempt named.
 """
 
+import asyncio
+
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem, Refused, UpstreamFailed
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.response import Response
 from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.seals import (
+    KIND,
+    TTL_S,
+    has_seals,
+    name_calls,
+    refused_for_a_seal,
+    restore,
+    sealed_rows,
+    without_seals,
+)
 from gatewright.pipeline.sources import BaseSource, PassSource, TranslatedSource
 from gatewright.pipeline.translate import Dialects, Prepared, loss_lines, prepare
+from gatewright.stores.kept import Kept, KeptStore
 from gatewright.transport import Incoming, TransportError, header_lines
 from gatewright.wire.json import encode
 
@@ -31,8 +44,10 @@ _SERVER_ADDS = frozenset(("x-request-id", "request-id", "content-type", "content
 class Attempt:
     """The innermost stage. Sets `exchange.served`, `losses` and, at the answer's end, `usage`."""
 
-    def __init__(self, dialects: Dialects, max_answer_bytes: int = 256 << 20) -> None:
+    def __init__(self, dialects: Dialects, vault: KeptStore, max_answer_bytes: int = 256 << 20) -> None:
         self.dialects = dialects
+        self.vault = vault
+        self._keeping: set[asyncio.Task[None]] = set()
         self.max_answer_bytes = max_answer_bytes
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
@@ -41,6 +56,8 @@ class Attempt:
         for candidate in exchange.plan:
             assert isinstance(candidate, Candidate)
             reply = await self._try(exchange, candidate)
+            if reply.problem is not None and refused_for_a_seal(reply.problem) and self._unseal(exchange):
+                reply = await self._try(exchange, candidate)
             if reply.problem is None or reply.problem.kind not in RETRYABLE:
                 return reply
             tried.append((candidate.name, reply.problem))
@@ -61,6 +78,7 @@ class Attempt:
         return self.error(exchange, problem)
 
     async def _try(self, exchange: Exchange, candidate: Candidate) -> Reply:
+        await self._restore_seals(exchange, candidate)
         prepared = prepare(exchange, candidate, self.dialects)
         try:
             incoming = await candidate.endpoint.send(
@@ -85,6 +103,31 @@ class Attempt:
                 exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {error.problem.message}")
             )
 
+    async def _restore_seals(self, exchange: Exchange, candidate: Candidate) -> None:
+        """Put back what a client dropped around its tool calls, where the call will cross the neutral form anyway."""
+        dialect = candidate.endpoint.dialect_for(exchange.dialect)
+        if dialect == exchange.dialect:
+            return
+        if exchange.request is None:
+            exchange.request = self.dialects[exchange.dialect].parse_request(exchange.call)
+        if exchange.principal is not None:
+            exchange.request = await restore(exchange.request, self.vault, exchange.principal.name)
+
+    def _keep_seals(self, exchange: Exchange, rows: list[Kept]) -> None:
+        """Keep seals beside the answer's way back: nobody waits for the disk."""
+        if rows and exchange.principal is not None:
+            task = asyncio.ensure_future(self.vault.put(exchange.principal.name, KIND, rows, TTL_S))
+            self._keeping.add(task)
+            task.add_done_callback(self._keeping.discard)
+
+    def _unseal(self, exchange: Exchange) -> bool:
+        """Take the seals out of the request, once; False when there are none."""
+        request = exchange.request or self.dialects[exchange.dialect].parse_request(exchange.call)
+        if not has_seals(request):
+            return False
+        exchange.request = without_seals(request)
+        return True
+
     async def _refused(self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming) -> Reply:
         """An HTTP error of the upstream, in the client's dialect: its own bytes where the dialects match and they are JSON."""
         body = candidate.endpoint.scrub(await incoming.read(MAX_ERROR_BYTES))
@@ -107,7 +150,8 @@ class Attempt:
             body = await incoming.read(self.max_answer_bytes)
             exchange.usage = client.read_usage(body)
             return Reply(incoming.status, b"content-type: %b\r\n" % (content_type or b"application/json") + head, body)
-        response = await self._whole(prepared, incoming, streamed=streamed)
+        response = name_calls(await self._whole(prepared, incoming, streamed=streamed), exchange.request_id)
+        self._keep_seals(exchange, sealed_rows(response.blocks))
         exchange.usage = response.usage
         request = exchange.request
         assert request is not None
@@ -145,7 +189,8 @@ class Attempt:
             request = exchange.request
             assert request is not None
             parser = self.dialects[prepared.dialect].stream_parser(prepared.asked)
-            source = TranslatedSource(incoming, parser, client.stream_renderer(request))
+            source = translated = TranslatedSource(incoming, parser, client.stream_renderer(request), exchange.request_id)
+            source.when_ended(lambda: self._keep_seals(exchange, translated.seals.rows()))
             head = stream_type(client, request.client.get("alt")) + head
         try:
             await source.begin()

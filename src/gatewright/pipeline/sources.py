@@ -13,6 +13,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.ir.events import BlockStart, MessageStop, StreamError, StreamEvent, TextDelta, UsageUpdate
 from gatewright.ir.fold import update_usage
 from gatewright.ir.response import Usage
+from gatewright.pipeline.seals import SealWatch, name_call
 from gatewright.transport import Incoming, TransportError
 
 _PINGS: dict[DialectName, bytes] = {"anthropic": b'event: ping\ndata: {"type": "ping"}\n\n'}
@@ -138,10 +139,12 @@ class PassSource(BaseSource):
 class TranslatedSource(BaseSource):
     """The upstream's events, rendered in the client's dialect."""
 
-    __slots__ = ("_feed", "_parser", "_renderer", "_told")
+    __slots__ = ("_feed", "_parser", "_renderer", "_request_id", "_told", "seals")
 
-    def __init__(self, incoming: Incoming, parser: StreamParser, renderer: StreamRenderer) -> None:
+    def __init__(self, incoming: Incoming, parser: StreamParser, renderer: StreamRenderer, request_id: str) -> None:
         super().__init__(incoming)
+        self._request_id = request_id
+        self.seals = SealWatch()
         self._parser = parser
         self._feed = parser.feed
         self._renderer = renderer
@@ -166,12 +169,14 @@ class TranslatedSource(BaseSource):
         return Segment(wire, events) if wire else None
 
     def _note(self, events: list[StreamEvent]) -> None:
-        for event in events:
+        """Learn what the events tell; give a tool call that has no id one, in place."""
+        for i, event in enumerate(events):
             if type(event) is TextDelta:
                 continue
             match event:
                 case BlockStart():
                     self.content = True
+                    event = events[i] = name_call(event, self._request_id)  # noqa: PLW2901 - the same event, named
                 case UsageUpdate():
                     self.usage = update_usage(self.usage, event.usage)
                 case StreamError():
@@ -181,6 +186,7 @@ class TranslatedSource(BaseSource):
                     self._told = True
                 case _:
                     pass
+            self.seals.add(event)
 
     def keepalive(self) -> bytes:
         return b"" if self._ended else self._renderer.keepalive()
