@@ -23,17 +23,27 @@ SseEvent: TypeAlias = tuple[bytes, bytes]
 class SseParser:
     """feed(bytes) -> complete events. The common case (LF, one `data:` line) costs two slices an event."""
 
-    __slots__ = ("_buffer", "_started", "max_bytes")
+    __slots__ = ("_buffer", "_more", "_size", "_started", "max_bytes")
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
         self._buffer = b""
+        self._more: list[bytes] = []
+        self._size = 0
         self._started = False
         self.max_bytes = max_bytes
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` completes. Raises OversizedEvent when what is held back grows too large."""
         if self._buffer:
-            data = self._buffer + data
+            if self._started and b"\n" not in data and b"\r" not in data and not self._buffer.endswith(b"\r"):
+                # No line ends here: joining and searching anew with every read would make a large event quadratic.
+                self._more.append(data)
+                self._size += len(data)
+                if self._size > self.max_bytes:
+                    raise OversizedEvent(f"a server-sent event is larger than {self.max_bytes} bytes")
+                return []
+            data = b"".join((self._buffer, *self._more, data))
+            self._more.clear()
         if not self._started:
             if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
                 self._buffer = data
@@ -49,20 +59,27 @@ class SseParser:
         blocks = data.split(b"\n\n")
         rest = blocks.pop()
         self._buffer = rest + held
-        if len(self._buffer) > self.max_bytes:
+        self._size = len(self._buffer)
+        if self._size > self.max_bytes:
             raise OversizedEvent(f"a server-sent event is larger than {self.max_bytes} bytes")
         events: list[SseEvent] = []
         for block in blocks:
             if block.startswith(b"data: ") and b"\n" not in block:
                 events.append((b"", block[6:]))
+            elif block.startswith(b"event: ") and block.count(b"\n") == 1:
+                name, found, value = block.partition(b"\ndata: ")
+                event = (name[7:], value) if found else _parse_block(block)
+                if event is not None:
+                    events.append(event)
             elif (event := _parse_block(block)) is not None:
                 events.append(event)
         return events
 
     def close(self) -> list[SseEvent]:
         """The event that the end of the stream cut off, if there is one."""
-        block = self._buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n").strip(b"\n")
+        block = b"".join((self._buffer, *self._more)).replace(b"\r\n", b"\n").replace(b"\r", b"\n").strip(b"\n")
         self._buffer = b""
+        self._more.clear()
         event = _parse_block(block) if block else None
         return [] if event is None else [event]
 

@@ -11,7 +11,7 @@ from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.json import BadJson, decode_lenient
 from gatewright.wire.sse import MAX_EVENT_BYTES, OversizedEvent, SseParser
 
-_MARKS = (b'"message_', b'"error"')
+_MESSAGE, _ERROR = b'"message_', b'"error"'
 """No event of interest is without one of these; text that quotes them costs one more look."""
 
 
@@ -26,7 +26,10 @@ class MessagesWatch:
 
     def feed(self, data: bytes) -> bytes:
         """`data`, always; nothing is held back."""
-        seen = self._tail + data if self._tail else data
+        if not self._tail and data.endswith(b"\n\n"):
+            self._look(data)
+            return data
+        seen = self._tail + data
         cut = max(seen.rfind(b"\n\n") + 2, seen.rfind(b"\r\n\r\n") + 4 if b"\r" in seen else 0)
         if cut < 2:
             self._tail = seen if len(seen) <= MAX_EVENT_BYTES else b""
@@ -44,7 +47,7 @@ class MessagesWatch:
     def _look(self, block: bytes) -> None:
         if not self.content and b"content_block_" in block:
             self.content = True
-        if not any(mark in block for mark in _MARKS):
+        if _MESSAGE not in block and _ERROR not in block:
             return
         parser = SseParser()
         try:
@@ -52,7 +55,7 @@ class MessagesWatch:
         except OversizedEvent:
             return
         for _, data in events:
-            if any(mark in data for mark in _MARKS):
+            if _MESSAGE in data or _ERROR in data:
                 self._note(data)
 
     def _note(self, data: bytes) -> None:
