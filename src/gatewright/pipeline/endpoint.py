@@ -1,7 +1,9 @@
 """An endpoint: a provider's URL, its credential and the dialects it speaks, ready to be sent to."""
 
+import functools
 from collections.abc import Mapping
 from typing import Literal, Protocol
+from urllib.parse import quote
 
 import msgspec
 
@@ -83,7 +85,7 @@ class Endpoint:
         return await self._transports[dialect].send(
             Outgoing(
                 method=method.encode("ascii"),
-                path=self._base_paths[dialect] + path.encode("ascii"),
+                path=self._base_paths[dialect] + wire_path(path),
                 headers=self._heads[dialect] + content_type + headers,
                 body=body,
                 timeouts=self.timeouts,
@@ -100,7 +102,16 @@ class Endpoint:
         return text.replace(self.secret, b"***") if self.secret and self.secret in text else text
 
 
+_SAFE = "/:?&=%@!$'()*+,;-._~[]"
+"""What may stand in a path and query as it is; dialects have quoted their own parts already."""
+
 _PLAIN: tuple[tuple[str, str], ...] = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "gatewright"))
+
+
+@functools.lru_cache(maxsize=4096)
+def wire_path(path: str) -> bytes:
+    """Path and query as bytes that may stand in a request line."""
+    return quote(path, safe=_SAFE).encode("ascii")
 
 
 def _auth_headers(auth: Auth, secret: str) -> tuple[tuple[str, str], ...]:
