@@ -1,0 +1,64 @@
+"""Paths: the model and the method are in the URL, not in the body.
+
+One rule: the model is all that stands between `/models/` and the last colon; it may hold slashes (`openai/gpt-5`).
+https://ai.google.dev/api/generate-content#method:-models.generatecontent
+"""
+
+import re
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from gatewright.errors import Malformed, refuse
+from gatewright.wire.http import Call
+
+_PATH = re.compile(r"^/(?:[^:]*?/)?models/(?P<model>.+):(?P<method>[A-Za-z]+)$")
+_TUNED = re.compile(r"^/v1[a-z0-9]*/(?P<model>[A-Za-z]+/.+):(?P<method>[A-Za-z]+)$")
+METHODS = {"generateContent": False, "streamGenerateContent": True}
+"""Method → whether it streams."""
+
+
+class _AnyObject(msgspec.Struct):
+    """Checks that a body is one JSON object, without building it."""
+
+
+_checker = msgspec.json.Decoder(_AnyObject)
+
+
+def read_path(path: str) -> tuple[str, bool]:
+    """Model and whether the method streams. Raises Refused for another path."""
+    found = _PATH.match(path) or _TUNED.match(path)
+    if found is None or found["method"] not in METHODS:
+        raise refuse("not_found", f"no such method: {path} (generateContent and streamGenerateContent are served)")
+    return found["model"].removeprefix("models/"), METHODS[found["method"]]
+
+
+def check_body(body: bytes) -> None:
+    try:
+        _checker.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed("", "a JSON object", str(error)) from None
+
+
+def upstream_path(model: str, *, stream: bool) -> str:
+    """Under the provider's base URL. Streams are always asked for as server-sent events."""
+    method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    return f"/v1beta/{_resource(model)}:{method}"
+
+
+def passing_path(call: Call, model: str) -> str:
+    """For bytes that pass: the client's own framing, so its own `alt`."""
+    _, stream = read_path(call.path)
+    query = {key: call.query[key] for key in ("alt", "$alt") if key in call.query}
+    method = "streamGenerateContent" if stream else "generateContent"
+    return f"/v1beta/{_resource(model)}:{method}" + (f"?{urlencode(query)}" if query else "")
+
+
+def _resource(model: str) -> str:
+    named = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
+    return quote(named, safe="/@._~-")
+
+
+def wants_events(call: Call) -> bool:
+    """Whether the client reads a stream as server-sent events; else it is one JSON array."""
+    return call.query.get("alt") == "sse"

@@ -1,0 +1,90 @@
+"""Watches a Gemini stream that passes through as it is.
+
+One rule: bytes go on untouched; a chunk is decoded only when its finish reason or an error must be known, and the last usage
+only when somebody asks.
+"""
+
+from gatewright.dialects.gemini.errors import problem_of
+from gatewright.dialects.gemini.finish import blocked
+from gatewright.dialects.gemini.json_array import JsonArraySplitter
+from gatewright.dialects.gemini.usage import parse_usage
+from gatewright.errors import Problem
+from gatewright.ir.response import Usage
+from gatewright.jsontypes import JsonValue
+from gatewright.wire.json import BadJson, decode_lenient
+from gatewright.wire.sse import OversizedEvent, SseParser
+
+_CONTENT = (b'"text"', b'"functionCall"', b'"inlineData"', b'"executableCode"', b'"toolCall"')
+
+
+class GeminiWatch:
+    """`events`: the client asked for server-sent events; else the stream is one JSON array."""
+
+    def __init__(self, *, events: bool) -> None:
+        self._sse = SseParser() if events else None
+        self._array = None if events else JsonArraySplitter()
+        self._blind = False
+        self._last_usage = b""
+        self._usage: Usage | None = None
+        self.content = False
+        self.finished = False
+        self.problem: Problem | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        if self._last_usage:
+            document = _decode(self._last_usage)
+            self._last_usage = b""
+            found = parse_usage(document.get("usageMetadata")) if isinstance(document, dict) else None
+            self._usage = found or self._usage
+        return self._usage
+
+    @usage.setter
+    def usage(self, value: Usage | None) -> None:
+        self._usage, self._last_usage = value, b""
+
+    def feed(self, data: bytes) -> bytes:
+        if not self._blind:
+            try:
+                if self._sse is not None:
+                    for _, document in self._sse.feed(data):
+                        self._see(document)
+                elif self._array is not None:
+                    for document in self._array.feed(data):
+                        self._see(document)
+            except OversizedEvent:
+                self._blind = True
+        return data
+
+    def close(self) -> bytes:
+        if self._sse is not None and not self._blind:
+            for _, document in self._sse.close():
+                self._see(document)
+        return b""
+
+    def _see(self, document: bytes) -> None:
+        if b'"usageMetadata"' in document:
+            self._last_usage = document
+        if not self.content and any(mark in document for mark in _CONTENT):
+            self.content = True
+        if b'"finishReason"' not in document and b'"error"' not in document and b'"blockReason"' not in document:
+            return
+        value = _decode(document)
+        if (problem := problem_of(value)) is not None:
+            self.problem = problem
+            return
+        if not isinstance(value, dict):
+            return
+        candidates = value.get("candidates")
+        for candidate in candidates if isinstance(candidates, list) else ():
+            if isinstance(candidate, dict) and candidate.get("finishReason") is not None:
+                self.finished = True
+        if blocked(value.get("promptFeedback")) is not None:
+            self.finished = True
+
+
+def _decode(document: bytes) -> JsonValue:
+    try:
+        return decode_lenient(document)
+    except BadJson:
+        return None
