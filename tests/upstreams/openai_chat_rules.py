@@ -34,7 +34,7 @@ MESSAGE = {
     "system": {"role", "content", "name"},
     "developer": {"role", "content", "name"},
     "user": {"role", "content", "name"},
-    "assistant": {"role", "content", "name", "refusal", "audio", "tool_calls", "function_call", "annotations"},
+    "assistant": {"role", "content", "name", "refusal", "audio", "tool_calls", "function_call", "annotations", "parsed"},
     "tool": {"role", "content", "tool_call_id"},
     "function": {"role", "content", "name"},
 }
@@ -365,8 +365,8 @@ def calls(message: dict, at: str) -> dict[str, int]:
         if kind == "custom":
             only(call, {"id", "type", "custom"}, where)
             continue
-        only(call, {"id", "type", "function"}, where)
-        only(call["function"], {"name", "arguments"}, f"{where}.function")
+        only(call, {"id", "type", "function", "index"}, where)
+        only(call["function"], {"name", "arguments", "parsed_arguments"}, f"{where}.function")
         typed(need(call["function"], "arguments", f"{where}.function"), str, f"{where}.function.arguments", "a string")
         if not NAME.fullmatch(str(call["function"].get("name"))):
             name(call["function"].get("name"), f"{where}.function.name")
