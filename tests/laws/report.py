@@ -1,4 +1,7 @@
-"""`python -m tests.laws.report [--case ID] [--laws 15] [--dialect NAME] [--limit N]`: cases × pairs × laws, with violations counted."""
+"""`python -m tests.laws.report` (`make laws`): cases × pairs × laws with violations counted; writes docs/dialects/losses.md.
+
+`--case ID`, `--laws 15`, `--dialect NAME`, `--pair TEXT` narrow it down (and write nothing).
+"""
 
 import argparse
 import collections
@@ -6,7 +9,7 @@ import re
 import sys
 import time
 
-from tests.laws import cases, laws
+from tests.laws import cases, laws, losses
 from tests.laws.dialects import DIALECTS
 from tests.laws.finder import Violation
 from tests.laws.seen import see
@@ -52,6 +55,8 @@ def main() -> int:
     table = collections.Counter((violation.pair, violation.law) for violation in found)
     for pair in sorted({violation.pair for violation in found}):
         print(f"  {pair:36}" + "".join(f"  law {law}: {table[pair, law]:<5}" for law in told.laws if table[pair, law]))
+    if not (told.case or told.dialect or told.corpus):
+        losses.write()
     if told.case:
         for violation in found[: told.limit]:
             print(violation.case, violation)
