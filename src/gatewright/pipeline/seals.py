@@ -1,7 +1,7 @@
 """Seals across turns: the vault for clients that drop opaque fields, names for calls that have none, and doing without.
 
 Gemini 3 answers 400 to a call without its signature, and Claude wants the signed reasoning before a tool turn back; Chat
-clients keep neither. So what was sealed around a tool call is kept under the call's id, scoped by the key, and put back on replay.
+clients keep neither. So what was sealed around a call is kept under the call's id, scoped by the key, and put back on replay.
 """
 
 import re
