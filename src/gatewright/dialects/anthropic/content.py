@@ -67,7 +67,7 @@ def parse_block(fields: Fields) -> Block:
             return _parse_media(fields, _MEDIA_KINDS[word], whole)
         case "thinking":
             fields.take("type")
-            text = fields.text("thinking") or ""
+            text = fields.need_text("thinking")
             word = fields.text("signature")
             if word == "":
                 fields.put_back("signature", word)

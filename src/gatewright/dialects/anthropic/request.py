@@ -147,12 +147,13 @@ def _parse_tool(fields: Fields) -> Tool:
     )
 
 
-def _parse_schema(fields: Fields) -> JsonObject | None:
-    """An empty schema counts: `input_schema: {}` is not the same as none."""
-    if fields.peek("input_schema") == {}:
-        fields.take("input_schema")
-        return {}
-    return fields.object("input_schema")
+def _parse_schema(fields: Fields) -> JsonObject:
+    """The schema, which the API requires; an empty one counts."""
+    schema = fields.peek("input_schema")
+    if not isinstance(schema, dict):
+        raise Malformed(fields.path("input_schema"), "an object", kind(schema) if "input_schema" in fields else "nothing")
+    fields.take("input_schema")
+    return schema
 
 
 def _parse_choice(fields: Fields) -> tuple[ToolChoice | None, bool | None]:

@@ -4,7 +4,7 @@ One rule: a block that only this dialect knows (server tools, compaction) is hel
 https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
@@ -35,7 +35,7 @@ from gatewright.ir.response import Finish
 from gatewright.ir.seal import Seal
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.fields import Fields
-from gatewright.wire.json import BadJson, decode_lenient
+from gatewright.wire.json import BadJson, decode_lenient, kind
 from gatewright.wire.sse import OversizedEvent, SseEvent, SseParser
 
 
@@ -51,9 +51,10 @@ class _JsonPiece(msgspec.Struct, tag="input_json_delta", forbid_unknown_fields=T
     partial_json: str
 
 
-class _Delta(msgspec.Struct, tag="content_block_delta", forbid_unknown_fields=True, gc=False):
+class _Delta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """The shape of nearly every event; anything beside it takes the general way."""
 
+    type: Literal["content_block_delta"]
     index: int
     delta: _TextPiece | _ThinkingPiece | _JsonPiece
 
@@ -63,6 +64,13 @@ _DELTA = b"content_block_delta"
 _EVENT_LEVEL = frozenset({"type", "delta", "usage"})
 _NULLS = frozenset({"stop_reason", "stop_sequence", "content", "type", "role"})
 """Fields of message_start's message that only hold a place."""
+
+
+def _index(fields: Fields) -> int:
+    index = fields.integer("index")
+    if index is None:
+        raise Malformed(fields.path("index"), "an integer", "nothing")
+    return index
 
 
 class MessagesParser:
@@ -154,6 +162,7 @@ class MessagesParser:
             case "content_block_delta":
                 return [*self._begin(), *self._block_delta(fields, event)]
             case "content_block_stop":
+                _index(fields)
                 return self._block_stop()
             case "message_delta":
                 return [*self._begin(), *self._message_delta(fields)]
@@ -184,6 +193,9 @@ class MessagesParser:
         message = fields.fields("message")
         if message is None:
             return [MessageStart(id="", model=self._asked.model, origin=NAME)]
+        for key, word in (("type", "message"), ("role", "assistant")):
+            if message.peek(key) != word:
+                raise Malformed(message.path(key), f'"{word}"', kind(message.peek(key)))
         usage = message.object("usage")
         start = MessageStart(
             id=message.text("id") or "",
@@ -198,7 +210,7 @@ class MessagesParser:
 
     def _block_start(self, fields: Fields) -> list[StreamEvent]:
         closed = self._block_stop()
-        self._wire_index = fields.integer("index")
+        self._wire_index = _index(fields)
         block = fields.fields("content_block")
         if block is None:
             raise Malformed("content_block", "an object", "nothing")
@@ -250,28 +262,28 @@ class MessagesParser:
         return TextDelta(self._index, text) if self._answer else ArgumentsDelta(self._index, text)
 
     def _block_delta(self, fields: Fields, event: JsonObject) -> list[StreamEvent]:
-        index = fields.integer("index")
+        index = _index(fields)
         delta = fields.fields("delta")
         if delta is None:
             return []
-        word = delta.text("type")
+        word = delta.need_text("type")
         opened: list[StreamEvent] = []
         if self._open is None and self._held is None:
             opened = self._imply(word, index)
-        elif index is not None and index != self._wire_index:
+        elif index != self._wire_index:
             raise Malformed("index", f"{self._wire_index}, the open block's", str(index))
         if self._held is not None:
             self._grow(delta, word)
             return opened
         return [*opened, *self._known_delta(delta, word, event)]
 
-    def _imply(self, word: str | None, index: int | None) -> list[StreamEvent]:
+    def _imply(self, word: str, index: int) -> list[StreamEvent]:
         """Open the block that a delta without a start belongs to (some hosts send none)."""
         self._wire_index = index
         block: Block = Reasoning() if word in {"thinking_delta", "signature_delta"} else Text(text="")
         return self._open_block(block, {})
 
-    def _known_delta(self, delta: Fields, word: str | None, event: JsonObject) -> list[StreamEvent]:
+    def _known_delta(self, delta: Fields, word: str, event: JsonObject) -> list[StreamEvent]:
         index = self._index
         match word:
             case "text_delta" if isinstance(self._open, Text):
@@ -292,7 +304,7 @@ class MessagesParser:
             case _:
                 return [NativeEvent(origin=NAME, data=event, name="content_block_delta")]
 
-    def _grow(self, delta: Fields, word: str | None) -> None:
+    def _grow(self, delta: Fields, word: str) -> None:
         """A delta of a held block: its input in pieces, or fields of it."""
         assert self._held is not None
         if word == "input_json_delta":
