@@ -1,0 +1,129 @@
+"""Chat Completions: OpenAI's, and what a crowd of hosts speaks in its name.
+
+https://platform.openai.com/docs/api-reference/chat
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gatewright.dialects.openai_chat import errors
+from gatewright.dialects.openai_chat.render_request import PATH, render_request
+from gatewright.dialects.openai_chat.render_response import render_response
+from gatewright.dialects.openai_chat.request import parse_request
+from gatewright.dialects.openai_chat.response import parse_response
+from gatewright.dialects.openai_chat.stream_parser import ChatStreamParser
+from gatewright.dialects.openai_chat.stream_renderer import ChatStreamRenderer
+from gatewright.dialects.openai_chat.usage import usage_in
+from gatewright.dialects.openai_chat.watch import ChatWatch
+from gatewright.dialects.openai_chat.words import NAME
+from gatewright.dialects.protocol import Peek
+from gatewright.errors import Malformed, Problem
+from gatewright.ir.blocks import DialectName
+from gatewright.ir.request import Asked, Rendered, Request, Target
+from gatewright.ir.response import Response, Usage
+from gatewright.wire import json as wire_json
+from gatewright.wire.http import Call, HttpAnswer
+
+
+class _Peeked(msgspec.Struct):
+    model: str
+    stream: bool | None = None
+
+
+class _Options(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class _Passing(msgspec.Struct):
+    """The little of a request that a stream passing through depends on."""
+
+    model: str = ""
+    stream: bool | None = None
+    stream_options: _Options | None = None
+
+
+_peek = msgspec.json.Decoder(_Peeked).decode
+_passing = msgspec.json.Decoder(_Passing).decode
+_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class OpenAIChat:
+    """Implements `Dialect`."""
+
+    name: DialectName = NAME
+
+    def peek(self, call: Call) -> Peek:
+        try:
+            peeked = _peek(call.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Malformed("", "a JSON object with a model", str(error)) from None
+        return Peek(model=peeked.model, stream=peeked.stream is True)
+
+    def parse_request(self, call: Call) -> Request:
+        return parse_request(call)
+
+    def render_request(self, request: Request, target: Target) -> Rendered:
+        return render_request(request, target)
+
+    def parse_response(self, body: bytes, asked: Asked) -> Response:
+        return parse_response(body, asked)
+
+    def render_response(self, response: Response, request: Request) -> Rendered:
+        return render_response(response, request)
+
+    def stream_parser(self, asked: Asked) -> ChatStreamParser:
+        return ChatStreamParser(asked)
+
+    def stream_renderer(self, request: Request) -> ChatStreamRenderer:
+        return ChatStreamRenderer(request)
+
+    def watch(self, call: Call) -> ChatWatch:
+        options = _pass_peek(call).stream_options
+        return ChatWatch(usage_asked=options is not None and options.include_usage is True)
+
+    def read_usage(self, body: bytes) -> Usage | None:
+        try:
+            document = wire_json.decode_lenient(body)
+        except wire_json.BadJson:
+            return None
+        return usage_in(document) if isinstance(document, dict) else None
+
+    def pass_edits(self, call: Call, target: Target) -> dict[str, bytes | None]:
+        peeked = _pass_peek(call)
+        edits: dict[str, bytes | None] = {}
+        if peeked.model != target.model:
+            edits["model"] = wire_json.encode(target.model)
+        if peeked.stream and not (peeked.stream_options is not None and peeked.stream_options.include_usage):
+            edits["stream_options"] = _with_usage(call.body)
+        return edits
+
+    def pass_path(self, call: Call, target: Target) -> str:
+        return PATH
+
+    def parse_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Problem:
+        return errors.parse_error(status, headers, body)
+
+    def render_error(self, problem: Problem, request_id: str) -> HttpAnswer:
+        return errors.render_error(problem, request_id)
+
+    def render_stream_error(self, problem: Problem, request_id: str) -> bytes:
+        return errors.render_stream_error(problem)
+
+
+def _pass_peek(call: Call) -> _Passing:
+    """Nothing is known of a body that is not of this shape; the upstream will say what is wrong with it."""
+    try:
+        return _passing(call.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Passing()
+
+
+def _with_usage(body: bytes) -> bytes:
+    """The client's `stream_options`, if any, with usage asked for."""
+    raw = _raw(body).get("stream_options")
+    options = wire_json.decode(bytes(raw)) if raw is not None else None
+    return wire_json.encode({**(options if isinstance(options, dict) else {}), "include_usage": True})
+
+
+OPENAI_CHAT = OpenAIChat()

@@ -1,0 +1,136 @@
+"""Watches a Chat Completions stream that passes through: usage, content, the end, errors.
+
+One rule: bytes go on as they came, but for the one chunk that only tells usage, when the client did not ask for it.
+JSON is decoded only for the events whose bytes may hold something to learn.
+"""
+
+import re
+from typing import Final
+
+from gatewright.dialects.openai_chat.errors import problem_in
+from gatewright.dialects.openai_chat.usage import usage_in
+from gatewright.errors import Problem
+from gatewright.ir.response import Usage
+from gatewright.jsontypes import JsonObject, JsonValue
+from gatewright.wire import json as wire_json
+from gatewright.wire.sse import MAX_EVENT_BYTES, SseParser
+
+_BOUNDARY: Final = re.compile(rb"\r\n\r\n|\n\n")
+MARKS: Final = (b'"finish_reason":"', b'"finish_reason": "', b'"error"', b"[DONE]", b"event:", b"chat.completion.done")
+NO_USAGE: Final = (b'"usage":null', b'"usage": null')
+CONTENT_KEYS: Final = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal", "audio", "images")
+
+
+class ChatWatch:
+    def __init__(self, *, usage_asked: bool) -> None:
+        self.usage: Usage | None = None
+        self.content = False
+        self.finished = False
+        self.problem: Problem | None = None
+        self._strip = not usage_asked
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        if self._held:
+            data = self._held + data
+        cut = _last_boundary(data)
+        if cut == 0:
+            self._held = data
+            if len(data) > MAX_EVENT_BYTES:  # no event of ours: let it go by unread
+                self._held = b""
+                return data
+            return b""
+        self._held = data[cut:]
+        whole = data[:cut] if cut < len(data) else data
+        if self.content and not _telling(whole):
+            return whole
+        return self._events(whole)
+
+    def close(self) -> bytes:
+        held, self._held = self._held, b""
+        return self._events(held) if held else b""
+
+    def _events(self, data: bytes) -> bytes:
+        kept: list[bytes] = []
+        dropped = False
+        start = 0
+        for match in _BOUNDARY.finditer(data):
+            event = data[start : match.end()]
+            start = match.end()
+            if self._one(event):
+                dropped = True
+            else:
+                kept.append(event)
+        if start < len(data):
+            if self._one(data[start:]):
+                dropped = True
+            else:
+                kept.append(data[start:])
+        return b"".join(kept) if dropped else data
+
+    def _one(self, event: bytes) -> bool:
+        """Learns from one event; whether it is to be left out."""
+        if self.content and not _telling(event):
+            return False
+        parser = SseParser()
+        drop = False
+        for name, payload in (*parser.feed(event.lstrip(b"\r\n")), *parser.close()):
+            drop = self._payload(name, payload.strip()) or drop
+        return drop
+
+    def _payload(self, name: bytes, payload: bytes) -> bool:
+        if payload == b"[DONE]":
+            self.finished = True
+            return False
+        try:
+            chunk = wire_json.decode_lenient(payload)
+        except wire_json.BadJson:
+            return False
+        if not isinstance(chunk, dict):
+            return False
+        if name == b"error" and "error" not in chunk:
+            chunk = {"error": chunk}
+        problem = problem_in(chunk)
+        if problem is not None:
+            self.problem = problem
+            return False
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict):
+                self._choice(choice)
+        if chunk.get("object") == "chat.completion.done":
+            self.finished = True
+        usage = usage_in(chunk)
+        if usage is None:
+            return False
+        self.usage = usage
+        return self._strip and choices == [] and bool(chunk.get("usage"))
+
+    def _choice(self, choice: JsonObject) -> None:
+        if choice.get("finish_reason"):
+            self.finished = True
+        delta = choice.get("delta")
+        if not self.content and isinstance(delta, dict):
+            self.content = any(_shown(delta.get(key)) for key in CONTENT_KEYS)
+
+
+def _shown(value: JsonValue) -> bool:
+    return value not in (None, "", [], {})
+
+
+def _telling(data: bytes) -> bool:
+    """Whether these bytes may tell usage, an end or an error."""
+    if any(mark in data for mark in MARKS):
+        return True
+    count = data.count(b'"usage"')
+    return count > 0 and count != sum(data.count(word) for word in NO_USAGE)
+
+
+def _last_boundary(data: bytes) -> int:
+    """Just behind the last complete event; 0 when there is none."""
+    cut = 0
+    for word in (b"\n\n", b"\r\n\r\n"):
+        place = data.rfind(word)
+        if place >= 0:
+            cut = max(cut, place + len(word))
+    return cut
