@@ -1,0 +1,104 @@
+"""The official Node SDKs, in one Node process, by JSON lines.
+
+One rule: what they need is installed from the lock file into a cache outside the checkout, without scripts.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.sdk.talk import Called, Failed, Heard, Place, Wish
+
+SOURCE = Path(__file__).parent.parent / "node"
+
+
+class NodeMissing(Exception):
+    """There is no Node here, or its packages could not be installed."""
+
+
+def installed() -> Path:
+    """The folder with the scripts and their packages; installs them when the lock file is new. Raises NodeMissing."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise NodeMissing("node and npm are needed for the Node SDKs")
+    digest = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright-tests" / f"node-{digest}"
+    if not (cache / "done").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(SOURCE / name, cache / name)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode:
+            raise NodeMissing(f"npm ci failed: {done.stderr[-500:]}")
+        (cache / "done").touch()
+    for script in SOURCE.glob("*.mjs"):
+        shutil.copy(script, cache / script.name)
+    return cache
+
+
+class NodeProcess:
+    """Orders one at a time."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._talks = 0
+
+    def order(self, **fields: object) -> dict:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(fields) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        if "failed" in answer:
+            raise Failed(**answer["failed"])
+        assert "broken" not in answer, answer["broken"]
+        return answer
+
+    def open(self, client: str, place: Place) -> "NodeTalk":
+        self._talks += 1
+        self.order(op="open", talk=self._talks, client=client, url=place.url, key=place.key, model=place.model)
+        return NodeTalk(self, self._talks)
+
+
+@contextmanager
+def node() -> Iterator[NodeProcess]:
+    """A Node process with all the clients. Raises NodeMissing."""
+    command = ["node", "talk.mjs"]
+    with subprocess.Popen(command, cwd=installed(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield NodeProcess(process)
+        finally:
+            process.kill()
+
+
+class NodeTalk:
+    def __init__(self, process: NodeProcess, number: int) -> None:
+        self._process = process
+        self._number = number
+
+    def send(self, text: str, wish: Wish, images: tuple[bytes | str, ...] = ()) -> Heard:
+        shown = [{"url": image} if isinstance(image, str) else {"base64": base64.b64encode(image).decode()} for image in images]
+        return heard(
+            self._process.order(op="send", talk=self._number, text=text, wish=dataclasses.asdict(wish), images=shown)["heard"]
+        )
+
+    def give(self, results: Mapping[str, str]) -> Heard:
+        return heard(self._process.order(op="give", talk=self._number, results=list(results.items()))["heard"])
+
+    def count(self, text: str) -> int | None:
+        found: int | None = self._process.order(op="count", talk=self._number, text=text)["count"]
+        return found
+
+    def close(self) -> None:
+        self._process.order(op="close", talk=self._number)
+
+
+def heard(told: dict) -> Heard:
+    return Heard(**told | {"calls": tuple(Called(**call) for call in told.get("calls", ()))})
