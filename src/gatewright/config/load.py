@@ -75,7 +75,7 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
 def json_schema() -> JsonObject:
     """JSON Schema of the file, for editors (`# yaml-language-server: $schema=…`)."""
     schema: JsonObject = ConfigFile.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gatewright.yaml", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "gatewright.yaml"}
 
 
 def server_config(section: ServerSection, base: Path, environ: Mapping[str, str]) -> ServerConfig:

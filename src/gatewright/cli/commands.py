@@ -1,0 +1,175 @@
+"""The commands themselves.
+
+One rule: what is for machines goes to stdout, what is for people who wait goes to stderr.
+"""
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gatewright import __version__
+from gatewright.cli.banner import banner, base_url, example_model
+from gatewright.cli.clients import BY_NAME, CLIENTS, Address, Client, snippet
+from gatewright.cli.files import apply
+from gatewright.cli.merge import CannotMerge
+from gatewright.cli.source import find_file, give_up, read_config
+from gatewright.config import Config, json_schema, with_client_key
+from gatewright.config.suggest import hint
+
+app = typer.Typer(
+    name="gatewright",
+    help="One self-hosted endpoint that speaks every LLM API dialect, to clients and to providers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="About the configuration file.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="Configuration file. Default: $GATEWRIGHT_CONFIG, ./gatewright.yaml, else the environment."
+    ),
+]
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing at start.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Serve until told to stop."""
+    from gatewright.app import serve as run  # noqa: PLC0415 - the server is needed by this command only
+
+    settings = read_config(config, port=port)
+    settings, generated = _keyed(settings)
+    if not quiet:
+        at = (host or settings.server.host, settings.server.port if port is None else port)
+        typer.echo(banner(settings, version=__version__, host=at[0], port=at[1], generated_key=generated), err=True)
+    run(settings, host=host, port=port, workers=workers)
+
+
+@app.command()
+def check(config: ConfigOption = None) -> None:
+    """Check the configuration: every problem at once, exit code 2."""
+    path = find_file(config)
+    if path is None:
+        give_up("no configuration file: expected --config, $GATEWRIGHT_CONFIG or ./gatewright.yaml")
+    settings = read_config(path)
+    for warning in settings.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    counts = ((len(settings.providers), "provider"), (len(settings.models), "model"), (len(settings.keys), "key"))
+    typer.echo(f"{path}: good ({', '.join(f'{n} {word}' if n == 1 else f'{n} {word}s' for n, word in counts)})")
+
+
+@app.command()
+def models(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """List what clients can ask for, and where it goes."""
+    rows = model_rows(read_config(config))
+    if as_json:
+        typer.echo(json.dumps([{"model": name, "targets": targets, "fallback": rest} for name, targets, rest in rows], indent=2))
+        return
+    table = Table("model", "goes to", "then", box=None, pad_edge=False)
+    for name, targets, rest in rows:
+        table.add_row(*(Text(text) for text in (name, ", ".join(targets), ", ".join(rest))))
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def connect(  # noqa: PLR0917 - typer passes them by name
+    client: Annotated[str, typer.Argument(help=f"One of: {', '.join(c.name for c in CLIENTS)}.")],
+    config: ConfigOption = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the client's own settings.")] = False,  # noqa: FBT002 - a flag
+    url: Annotated[str | None, typer.Option(help="Where the gateway is. Default: as configured, on this machine.")] = None,
+    key: Annotated[str | None, typer.Option(help="Client key. Default: the first declared or the generated one.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model to ask for. Default: the first configured one.")
+    ] = None,
+) -> None:
+    """Print the settings that make a client use the gateway, or write them where the client looks."""
+    known = BY_NAME.get(client)
+    if known is None:
+        give_up(f'unknown client "{client}"{hint(client, BY_NAME)}')
+    settings, _ = _keyed(read_config(config))
+    chosen = model or example_model(settings)
+    if chosen is None:
+        give_up("the configuration names no model; say which one with --model provider/model")
+    address = Address(
+        url=(url or base_url(settings.server.host, settings.server.port)).rstrip("/").removesuffix("/v1"),
+        key=key or settings.keys[0].key.reveal(),
+        model=chosen,
+    )
+    if not write:
+        typer.echo(snippet(known.name, address))
+        if known.edits is not None:
+            paths = ", ".join(str(edit.path) for edit in known.edits(address, os.environ))
+            typer.echo(f"# with --write: {paths}", err=True)
+        return
+    _write(known, address)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@config_app.command()
+def schema() -> None:
+    """Print the JSON Schema of gatewright.yaml, for editors."""
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+def model_rows(config: Config) -> list[tuple[str, list[str], list[str]]]:
+    """(name, targets, fallback) of everything that clients can ask for."""
+    rows = [
+        (name, [f"{t.provider}/{t.model}" for t in model.targets], [f"{t.provider}/{t.model}" for t in model.fallback])
+        for name, model in config.models.items()
+    ]
+    rows += [(alias, [goal], []) for alias, goal in config.aliases.items()]
+    for name, provider in config.providers.items():
+        demo = provider.kind == "demo"
+        rows.append((f"{name}/{'demo' if demo else '…'}", ["built in" if demo else provider.base_url], []))
+    return rows
+
+
+def _keyed(config: Config) -> tuple[Config, str | None]:
+    """The configuration with at least one client key, and that key where it was generated (or given by environment)."""
+    try:
+        keyed, added = with_client_key(config, os.environ)
+    except OSError as error:
+        give_up(f"the generated client key cannot be kept: {error}; declare one under keys:, or set GATEWRIGHT_KEY")
+    if added is not None:
+        return keyed, added.key.reveal()
+    return keyed, keyed.keys[0].key.reveal() if config.source == "environment" else None
+
+
+def _write(client: Client, address: Address) -> None:
+    if client.edits is None:
+        give_up(f"{client.title} has no settings file; paste this:\n{client.lines(address)}")
+    failed = False
+    for edit in client.edits(address, os.environ):
+        try:
+            outcome, copy = apply(edit, datetime.now().astimezone())
+        except (CannotMerge, OSError) as error:
+            typer.echo(f"not written: {error}", err=True)
+            failed = True
+            continue
+        typer.echo(f"{outcome}: {edit.path}" + (f" (before: {copy})" if copy else ""))
+    if failed:
+        typer.echo(f"Paste this instead:\n{client.lines(address)}", err=True)
+        raise typer.Exit(1)
