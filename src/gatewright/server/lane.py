@@ -137,11 +137,9 @@ class FastLane(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._reject(
-                Problem(
-                    kind="invalid_request", status=426, message="WebSocket and other upgrades are not served; use HTTP and SSE."
-                )
-            )
+            # An offer (h2c, say) that is not taken up: the request itself was served; what follows it is not parsed any more.
+            self._keep = False
+            self._dead = True
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, _Handover):
@@ -177,6 +175,8 @@ class FastLane(asyncio.Protocol):
         if self._target.startswith(self.gateway.asgi_prefixes) and self._task is None:
             raise _Handover
         self._raw = None
+        if self._headers.get(b"upgrade", b"").lower() == b"websocket":
+            raise _Stop(Problem(kind="invalid_request", status=426, message="WebSockets are not served here; use HTTP with SSE."))
         length = self._headers.get(b"content-length")
         if length is not None and int(length) > self.gateway.max_body_bytes:
             raise _Stop(self._too_large())
