@@ -78,8 +78,10 @@ def blocked(feedback: JsonValue) -> Finish | None:
     return Finish(reason="content_filter", message=message if isinstance(message, str) else None)
 
 
-def render_finish(finish: Finish, *, home: bool) -> JsonObject:
-    """`finishReason` and `finishMessage` of a candidate."""
+def render_finish(finish: Finish | None, *, home: bool) -> JsonObject:
+    """`finishReason` and `finishMessage` of a candidate. Abroad there is always one: an answer without it looks cut off."""
+    if finish is None:
+        return {} if home else {"finishReason": "FINISH_REASON_UNSPECIFIED"}
     raw = finish.raw if home else WORD[finish.reason]
     out: JsonObject = {}
     if raw is not None:

@@ -94,9 +94,11 @@ def parse_output(f: Proto) -> OutputFormat | None:
                 form.append("json:" + encode(found).decode())
     if mime is None and schema is None:
         return None
+    if mime is None:
+        raise Malformed(f.path("responseMimeType"), f'"{JSON_MIME}" beside a schema', "nothing")
     f.take("responseMimeType")
     if mime != JSON_MIME and schema is not None:
-        form.append("nomime" if mime is None else "mime=text/plain")
+        form.append("mime=text/plain")
     word = "json_schema" if schema is not None else "json_object" if mime == JSON_MIME else "text"
     return OutputFormat(
         kind="json_schema" if word == "json_schema" else "json_object" if word == "json_object" else "text",

@@ -74,16 +74,17 @@ def kind_of_media(media_type: str | None, uri: str = "") -> Kind:
 def parse_media(part: Proto, inner: Proto, key: str, seal: Seal | None) -> Media:
     """The Media of a part whose `inlineData` or `fileData` (`key`) is `inner`."""
     form = [key]
-    media_type = inner.text("mimeType")
     uri = ""
     source: Source
     if key == "fileData":
+        media_type = inner.text("mimeType")
         uri = inner.need_text("fileUri")
         if uri.startswith(("https://", "http://")) and not uri.startswith(_OWN_FILES):
             source = Url(url=uri, media_type=media_type)
         else:
             source = FileRef(id=uri, origin="gemini", media_type=media_type)
     else:
+        media_type = inner.need_text("mimeType")
         data = inner.need_text("data")
         plain = data.replace("-", "+").replace("_", "/")
         if plain != data:
@@ -91,7 +92,7 @@ def parse_media(part: Proto, inner: Proto, key: str, seal: Seal | None) -> Media
         if missing := -len(plain) % 4:
             form.append(f"unpadded{missing}")
             plain += "=" * missing
-        source = Inline(media_type=media_type or "", data=plain)
+        source = Inline(media_type=media_type, data=plain)
     title = inner.text("displayName")
     return Media(
         kind=kind_of_media(media_type, uri),

@@ -93,9 +93,8 @@ def _limits(request: Request, out: JsonObject, losses: Losses) -> None:
 
 
 def _home_output(output: OutputFormat, out: JsonObject, spell: Speller) -> None:
-    if "nomime" not in output.form:
-        plain = output.kind == "text" or "mime=text/plain" in output.form
-        out[spell("responseMimeType")] = "text/plain" if plain else JSON_MIME
+    plain = output.kind == "text" or "mime=text/plain" in output.form
+    out[spell("responseMimeType")] = "text/plain" if plain else JSON_MIME
     if output.schema is not None:
         key = output.form[0] if output.form else "responseJsonSchema"
         out[spell(key)] = original(output.form) or output.schema

@@ -39,8 +39,8 @@ def render_response(response: Response) -> Rendered:
         content |= content_extras
         if content or not home:
             first["content"] = content
+        first |= render_finish(response.finish, home=home)
         if response.finish is not None:
-            first |= render_finish(response.finish, home=home)
             finish_losses(response.finish, losses, home=home)
         first |= annotations(response.blocks, losses, home=home)
         first |= candidate

@@ -68,6 +68,7 @@ class GeminiStreamParser:
         self._envelope = ("", "", "")
         self._index = -1
         self._usage = b""
+        self._figures: JsonObject = {}
         self._finish: tuple[JsonValue, JsonValue] = (None, None)
         self._extras: JsonObject = {}
         self._told: JsonObject = {}
@@ -146,7 +147,9 @@ class GeminiStreamParser:
 
     def _tell_usage(self, value: JsonValue, raw: bytes, events: list[StreamEvent]) -> None:
         self._usage = raw
-        if (usage := parse_usage(value)) is not None:
+        if isinstance(value, dict):
+            self._figures |= value  # the last wins, figure by figure: a last chunk may leave out what an earlier one told
+        if (usage := parse_usage({**self._figures})) is not None:
             events.append(UsageUpdate(usage))
 
     def _any_chunk(self, document: bytes, events: list[StreamEvent]) -> None:

@@ -289,9 +289,8 @@ class GeminiStreamRenderer:
 
     def _ending(self, event: MessageStop) -> JsonObject:
         """Finish reason, and the grounding that others' citations make."""
-        out: JsonObject = {}
+        out = render_finish(event.finish, home=self._home)
         if event.finish is not None:
-            out = render_finish(event.finish, home=self._home)
             finish_losses(event.finish, self._losses, home=self._home)
         if self._citations and not self._home:
             citation_losses(self._citations, self._losses)

@@ -10,7 +10,7 @@ from gatewright.dialects.gemini.json_array import JsonArraySplitter
 from gatewright.dialects.gemini.usage import parse_usage
 from gatewright.errors import Problem
 from gatewright.ir.response import Usage
-from gatewright.jsontypes import JsonValue
+from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.json import BadJson, decode_lenient
 from gatewright.wire.sse import OversizedEvent, SseParser
 
@@ -25,6 +25,7 @@ class GeminiWatch:
         self._array = None if events else JsonArraySplitter()
         self._blind = False
         self._last_usage = b""
+        self._last_output = b""
         self._usage: Usage | None = None
         self.content = False
         self.finished = False
@@ -33,10 +34,12 @@ class GeminiWatch:
     @property
     def usage(self) -> Usage | None:
         if self._last_usage:
-            document = _decode(self._last_usage)
+            figures: JsonObject = {}
+            for document in (_decode(self._last_output), _decode(self._last_usage)):
+                if isinstance(document, dict) and isinstance(told := document.get("usageMetadata"), dict):
+                    figures |= told
             self._last_usage = b""
-            found = parse_usage(document.get("usageMetadata")) if isinstance(document, dict) else None
-            self._usage = found or self._usage
+            self._usage = parse_usage(figures) or self._usage
         return self._usage
 
     @usage.setter
@@ -65,6 +68,8 @@ class GeminiWatch:
     def _see(self, document: bytes) -> None:
         if b'"usageMetadata"' in document:
             self._last_usage = document
+            if b'"candidatesTokenCount"' in document:
+                self._last_output = document
         if not self.content and any(mark in document for mark in _CONTENT):
             self.content = True
         if b'"finishReason"' not in document and b'"error"' not in document and b'"blockReason"' not in document:
