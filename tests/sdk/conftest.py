@@ -8,6 +8,7 @@ import pytest
 
 from tests.sdk.clients import PYTHON
 from tests.sdk.clients.node import NodeMissing, NodeProcess, node
+from tests.sdk.gateway import serving
 from tests.sdk.talk import Place, Talk
 from tests.upstreams.server import Upstream
 
@@ -54,3 +55,10 @@ def upstream() -> Iterator[Upstream]:
 def clients() -> Iterator[Clients]:
     with ExitStack() as stack:
         yield Clients(stack)
+
+
+@pytest.fixture(scope="session")
+def gateway(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of `gatewright serve` in front of the strict upstream."""
+    with serving(upstream.url, tmp_path_factory.mktemp("gateway")) as url:
+        yield url
