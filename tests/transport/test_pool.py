@@ -1,6 +1,7 @@
 """The pool: reuse, its cap, its queue, and that no slot is ever lost."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -201,10 +202,8 @@ async def test_a_crowd_of_clients_that_leave_at_random_leaks_nothing():
                 await asyncio.sleep(0)
             if turns % 2:
                 task.cancel()
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await whole(await task)
-            except asyncio.CancelledError:
-                pass
 
         await asyncio.gather(*(one(index % 40) for index in range(400)))
         pool = transport._pool

@@ -37,18 +37,21 @@ class Decoder(Protocol):
 class Gzip:
     """gzip, of one or more members; what follows the last one is ignored, as browsers do."""
 
-    __slots__ = ("_inflate", "_rest", "_started")
+    __slots__ = ("_full", "_inflate", "_rest", "_started")
 
     def __init__(self) -> None:
+        self._full = False
+        """The last piece was as long as allowed: there may be more inside, even when all input was taken."""
         self._inflate = zlib.decompressobj(31)
         self._rest = b""
         self._started = False
 
     def decode(self, data: bytes) -> bytes:
         data = self._rest + data if self._rest else data
-        if not data:
+        if not data and not self._full:
             return b""
         self._rest = b""
+        self._full = False
         if self._inflate.eof:
             if not b"\x1f\x8b\x08".startswith(data[:3]):
                 return b""
@@ -61,12 +64,13 @@ class Gzip:
             out = self._inflate.decompress(data, PIECE)
         except zlib.error as error:
             raise ValueError(f"bad gzip data ({error})") from None
+        self._full = len(out) == PIECE and not self._inflate.eof
         self._rest = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
         return out
 
     @property
     def pending(self) -> bool:
-        return len(self._rest) > 2 if self._inflate.eof else bool(self._rest)
+        return len(self._rest) > 2 if self._inflate.eof else self._full or bool(self._rest)
 
     @property
     def complete(self) -> bool:
@@ -76,15 +80,17 @@ class Gzip:
 class Deflate:
     """deflate: zlib by the standard, raw by some servers; the first two bytes tell."""
 
-    __slots__ = ("_inflate", "_rest")
+    __slots__ = ("_full", "_inflate", "_rest")
 
     def __init__(self) -> None:
+        self._full = False
         self._inflate: zlib._Decompress | None = None
         self._rest = b""
 
     def decode(self, data: bytes) -> bytes:
         data = self._rest + data if self._rest else data
         self._rest = b""
+        self._full = False
         if self._inflate is None:
             if len(data) < 2:
                 self._rest = data
@@ -97,12 +103,13 @@ class Deflate:
             out = self._inflate.decompress(data, PIECE)
         except zlib.error as error:
             raise ValueError(f"bad deflate data ({error})") from None
+        self._full = len(out) == PIECE and not self._inflate.eof
         self._rest = self._inflate.unconsumed_tail
         return out
 
     @property
     def pending(self) -> bool:
-        return self._inflate is not None and bool(self._rest)
+        return self._full or (self._inflate is not None and bool(self._rest))
 
     @property
     def complete(self) -> bool:
@@ -118,31 +125,33 @@ class _BrotliObject(Protocol):
 class Brotli:
     """br."""
 
-    __slots__ = ("_brotli", "_rest", "_started")
+    __slots__ = ("_brotli", "_full", "_rest", "_started")
 
     def __init__(self) -> None:
         self._brotli: _BrotliObject = brotli.Decompressor()
+        self._full = False
         self._rest = b""
         self._started = False
 
     def decode(self, data: bytes) -> bytes:
-        if data:
-            self._started = True
+        data = self._rest + data if self._rest else data
+        self._rest = b""
+        self._started = self._started or bool(data)
         if self._brotli.is_finished():
             return b""
+        if not self._brotli.can_accept_more_data():
+            self._rest, data = data, b""
         try:
-            if self._brotli.can_accept_more_data():
-                data = self._rest + data if self._rest else data
-                self._rest = b""
-                return self._brotli.process(data, output_buffer_limit=PIECE)
-            self._rest += data
-            return self._brotli.process(b"", output_buffer_limit=PIECE)
+            out = self._brotli.process(data, output_buffer_limit=PIECE)
         except brotli.error:
             raise ValueError("bad br data") from None
+        self._full = len(out) >= PIECE and not self._brotli.is_finished()
+        return out
 
     @property
     def pending(self) -> bool:
-        return not self._brotli.is_finished() and (bool(self._rest) or not self._brotli.can_accept_more_data())
+        more = self._full or bool(self._rest) or not self._brotli.can_accept_more_data()
+        return more and not self._brotli.is_finished()
 
     @property
     def complete(self) -> bool:

@@ -39,6 +39,14 @@ ID_PREFIX: dict[DialectName, str] = {
     "anthropic": "msg_demo",
     "gemini": "demo",
 }
+FOREIGN: dict[DialectName, DialectName] = {
+    "openai_chat": "anthropic",
+    "openai_responses": "anthropic",
+    "anthropic": "openai_chat",
+    "gemini": "openai_chat",
+}
+"""Whose words the answer is said to be in: a renderer writes at home only what was once read there, and abroad whatever its own
+document must have."""
 CALL_PREFIX: dict[DialectName, str] = {
     "openai_chat": "call_demo",
     "openai_responses": "call_demo",
@@ -87,7 +95,12 @@ def think(request: Request, dialect: DialectName) -> Thought:
         reasoning=tokens_of(text_of(reasoning)) if reasoning is not None else None,
     )
     response = Response(
-        origin=dialect, id=ID_PREFIX[dialect] + mark, model=request.model, blocks=tuple(blocks), finish=finish, usage=usage
+        origin=FOREIGN[dialect],
+        id=ID_PREFIX[dialect] + mark,
+        model=request.model,
+        blocks=tuple(blocks),
+        finish=finish,
+        usage=usage,
     )
     wait_s = directive.number if directive.word == "wait" else 0
     return Thought(response=response, wait_s=min(wait_s, 600), cut=directive.word == "cut")
