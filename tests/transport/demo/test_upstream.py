@@ -85,6 +85,12 @@ async def streamed(dialect, prompt="Hello", **more):
     return fold([*events, *parser.close()]), pieces
 
 
+async def drain(answer, into):
+    """Reads to the end, keeping what came."""
+    while (piece := await answer.next()) is not None:
+        into.append(piece)
+
+
 def text_of(response):
     return "".join(block.text for block in response.blocks if isinstance(block, Text))
 
@@ -146,8 +152,7 @@ async def test_a_cut_breaks_off_in_the_middle(dialect):
         answer = await demo().send(outgoing(dialect, "demo:cut", stream=stream))
         got = []
         with pytest.raises(Cut):
-            while (piece := await answer.next()) is not None:
-                got.append(piece)
+            await drain(answer, got)
         assert got
         with pytest.raises(Cut):
             await answer.next()
@@ -200,8 +205,8 @@ async def test_other_paths_are_not_found():
 async def test_gemini_streams_are_arrays_unless_events_are_asked_for():
     """As the real API has it."""
     path, body = CALLS["gemini"]
-    call = Outgoing(b"POST", path.replace(":generate", ":streamGenerate").encode(), b"", json.dumps(body).encode())
-    call = Outgoing(call.method, call.path.replace(b"Generatecontent", b"GenerateContent"), call.headers, call.body)
+    path = path.replace(":generateContent", ":streamGenerateContent")
+    call = Outgoing(b"POST", path.encode(), b"", json.dumps(body).encode())
     answer = await demo().send(call)
     assert answer.header(b"content-type") == b"application/json"
     assert isinstance(json.loads(await answer.read(1 << 20)), list)
