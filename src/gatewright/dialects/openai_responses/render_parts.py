@@ -142,6 +142,11 @@ def _type_lost(block: Media, losses: Losses) -> None:
         losses.hint(join(block.at, "media_type"), "told by the file itself", source.media_type)
 
 
+def _type_guessed(block: Media, losses: Losses) -> None:
+    if isinstance(block.source, Inline) and not block.source.media_type:
+        losses.hint(join(block.at, "media_type"), "not given; guessed from the first bytes or the kind")
+
+
 def _image(block: Media, losses: Losses) -> JsonObject:
     part: JsonObject = {"type": "input_image"}
     match block.source:
@@ -152,6 +157,7 @@ def _image(block: Media, losses: Losses) -> JsonObject:
         case Inline(media_type=media_type, data=data):
             part["image_url"] = f"data:{media_type or _guess(data)};base64,{data}"
     _type_lost(block, losses)
+    _type_guessed(block, losses)
     if block.title is not None:
         losses.hint(join(block.at, "title"), "images have no title", block.title)
     if block.detail is not None:
@@ -182,6 +188,7 @@ def _document(block: Media, origin: DialectName, losses: Losses) -> JsonObject:
             part["file_data"] = f"data:{media_type};base64,{data}" if media_type else data
         case Inline(media_type=media_type, data=data):
             part["file_data"] = f"data:{media_type or 'application/pdf'};base64,{data}"
+            _type_guessed(block, losses)
             part.setdefault("filename", "document.pdf")  # the API refuses file_data without a name
     _type_lost(block, losses)
     return part

@@ -105,9 +105,10 @@ def _function(tool: Tool, losses: Losses) -> JsonObject:
     # Strict is on by default here and off elsewhere: it is always said, and a client that said so itself is told.
     if tool.strict is False:
         losses.hint(join(tool.at, "strict"), "false is said for every function", value=False)
-    parameters: JsonObject = {"type": "object", "properties": {}}
-    if tool.parameters is not None:
-        parameters = tool.parameters
+    parameters = tool.parameters
+    if parameters is None:
+        parameters = {"type": "object", "properties": {}}
+        losses.hint(join(tool.at, "parameters"), "none given; told as an object without properties")
     return _declared(tool, parameters, strict=bool(tool.strict))
 
 

@@ -29,6 +29,9 @@ REASONS: dict[str, FinishReason] = {
 }
 """`incomplete_details.reason` → finish."""
 
+CALL_KEYS = {"function_call": "arguments", "custom_tool_call": "input"}
+"""Type of a call item → where its arguments are."""
+
 
 def upstream(message: str) -> Problem:
     return Problem(kind="upstream", message=message)
@@ -118,20 +121,22 @@ def blocks_of(item: JsonValue, at: str, asked: Asked) -> list[Block]:
             case "reasoning":
                 return [parse_reasoning(fields, whole, issuer=asked.issuer)]
             case "function_call":
-                return [call_of(fields)]
+                return [call_of(fields, "function_call")]
             case "custom_tool_call":
-                return [call_of(fields, kind="custom_tool_call")]
+                return [call_of(fields, "custom_tool_call")]
             case _:
                 return [native]
     except Malformed:
         return [native]
 
 
-def call_of(fields: Fields, kind: str = "function_call") -> ToolCall:
-    """A call item whose `type` has been taken."""
+def call_of(fields: Fields, kind: str, *, whole: bool = True) -> ToolCall:
+    """A call item whose `type` has been taken. Not `whole`: its arguments are still to come."""
     custom = kind == "custom_tool_call"
-    key = "input" if custom else "arguments"
+    key = CALL_KEYS[kind]
     told = fields.peek(key)
+    if told is None and whole:
+        raise Malformed(fields.path(key), "a string", "nothing")
     if isinstance(told, dict | list):
         fields.take(key)
         arguments = encode(told).decode()

@@ -9,7 +9,7 @@ import msgspec
 from gatewright.dialects.openai_responses.items import parse_reasoning
 from gatewright.dialects.openai_responses.names import ITEM, NAME, as_object
 from gatewright.dialects.openai_responses.parts import parse_citation, parse_logprobs
-from gatewright.dialects.openai_responses.response import call_of, part_of
+from gatewright.dialects.openai_responses.response import CALL_KEYS, call_of, part_of
 from gatewright.errors import Malformed
 from gatewright.ir.blocks import Block, Native, Reasoning, Refusal, Text
 from gatewright.ir.events import (
@@ -28,7 +28,6 @@ from gatewright.wire.fields import Fields
 
 replace = msgspec.structs.replace
 
-CALL_KEYS = {"function_call": "arguments", "custom_tool_call": "input"}
 _PASSED = frozenset(
     f"response.{event}"
     for event in (
@@ -124,7 +123,7 @@ class OpenItem:
                 return []
             case "function_call" | "custom_tool_call" as kind:
                 try:
-                    call = call_of(Fields(_first(item, "type", CALL_KEYS[kind])), kind)
+                    call = call_of(Fields(_first(item, "type", CALL_KEYS[kind])), kind, whole=False)
                 except Malformed:
                     self.kind = "other"
                     return self._begin(Native(origin=NAME, data=item))

@@ -15,12 +15,16 @@ from gatewright.ir.response import Usage
 from gatewright.wire.json import BadJson, decode_lenient
 from gatewright.wire.sse import MAX_EVENT_BYTES, SseParser
 
-_TELLING = re.compile(
-    rb'"type"\s*:\s*"(?:response\.(?:completed|incomplete|failed|cancelled)|error)"|data:\s*\{\s*"error"|^event:\s*error',
-    re.MULTILINE,
+_MARKS = (
+    b'"response.completed"',
+    b'"response.incomplete"',
+    b'"response.failed"',
+    b'"response.cancelled"',
+    b'"error"',
+    b"event: error",
 )
 """Marks of an event worth reading. Inside a JSON string the quotes would be escaped, so text cannot look like one."""
-_CONTENT = re.compile(rb'\.delta"|"response\.output_item\.done"')
+_CONTENT = (b'.delta"', b'"response.output_item.done"')
 _BREAK = re.compile(rb"\r?\n\r?\n|\r\r")
 _ENDS = frozenset(("response.completed", "response.incomplete", "response.cancelled"))
 
@@ -40,32 +44,47 @@ class ResponsesWatch:
     def feed(self, data: bytes) -> bytes:
         if self._blind:
             return data
+        if not self._tail and data.endswith(b"\n\n"):
+            self._look(data)
+            return data
         seen = len(self._tail)
         self._tail += data
-        ends = [found.end() for found in _BREAK.finditer(self._tail, max(0, seen - 3))]
-        if ends:
-            complete = bytes(self._tail[: ends[-1]])
-            del self._tail[: ends[-1]]
-            self.content = self.content or _CONTENT.search(complete) is not None
-            if _TELLING.search(complete):
-                self._read(complete)
+        end = self._last_break(max(0, seen - 3))
+        if end:
+            complete = bytes(self._tail[:end])
+            del self._tail[:end]
+            self._look(complete)
         elif len(self._tail) > MAX_EVENT_BYTES:
             self._blind = True
             self._tail.clear()
         return data
 
+    def _last_break(self, start: int) -> int:
+        """Where the last complete event in the tail ends; 0 when none does."""
+        if b"\r" in self._tail:
+            return max((found.end() for found in _BREAK.finditer(self._tail, start)), default=0)
+        return self._tail.rfind(b"\n\n", start) + 2 if self._tail.find(b"\n\n", start) >= 0 else 0
+
+    def _look(self, events: bytes) -> None:
+        """Complete events. Any reading of `in` is far cheaper than a regular expression."""
+        if not self.content:
+            self.content = any(mark in events for mark in _CONTENT)
+        for mark in _MARKS:
+            if mark in events:
+                self._read(events)
+                return
+
     def close(self) -> bytes:
         """The last event may lack its blank line."""
         rest = bytes(self._tail)
         self._tail.clear()
-        if _TELLING.search(rest):
-            self._read(rest)
+        self._look(rest)
         return b""
 
     def _read(self, events: bytes) -> None:
         parser = SseParser()
         for name, data in [*parser.feed(events), *parser.close()]:
-            if not _TELLING.search(data) and name != b"error" and not data.startswith(b'{"error"'):
+            if name != b"error" and not any(mark in data for mark in _MARKS):
                 continue
             try:
                 value = decode_lenient(data)
@@ -80,5 +99,5 @@ class ResponsesWatch:
                 self.finished = True
             if kind == "response.failed":
                 self.problem = failure_of(response) or problem_of(response, 0)
-            elif kind not in _ENDS:
+            elif kind == "error" or name == b"error" or (kind is None and value.get("error")):
                 self.problem = problem_of(value, 0)
