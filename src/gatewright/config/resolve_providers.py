@@ -91,7 +91,7 @@ def _host(name: str, section: ProviderSection, path: KeyPath, desk: Desk) -> Hos
 
 def _bases(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> dict[DialectName, str]:
     """Dialect → base URL, the preferred dialect first; empty when there is a problem."""
-    dialects = tuple(section.dialects or host.dialects)
+    dialects = tuple(section.dialects) or _spoken(host, section.base_url)
     for i, dialect in enumerate(dialects):
         if dialect in dialects[:i]:
             desk.wrong((*path, "dialects", i), f'"{dialect}" is listed twice')
@@ -120,6 +120,16 @@ def _bases(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> d
         if base is not None:
             bases[dialect] = _check_base(dialect, base, at, desk)
     return bases if len(bases) == len(dialects) else {}
+
+
+def _spoken(host: Host, base_url: str | None) -> tuple[DialectName, ...]:
+    """What a host is taken to speak, the dialect for clients of any other first.
+
+    Behind a base URL of somebody else's stands, nearly always, a Chat Completions server (docs/adr/0005).
+    """
+    if base_url is not None and base_url.rstrip("/") != host.base_url and "openai_chat" in host.dialects:
+        return ("openai_chat", *(dialect for dialect in host.dialects if dialect != "openai_chat"))
+    return host.dialects
 
 
 def _check_base(dialect: DialectName, base: str, path: KeyPath, desk: Desk) -> str:
