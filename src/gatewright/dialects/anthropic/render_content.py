@@ -182,7 +182,10 @@ class BlockWriter:
             case FileRef():
                 return {"type": "file", "file_id": source.id} if source.origin == NAME else None
             case Inline():
-                return _inline(source, block)
+                wire = _inline(source, block)
+                if wire is not None and not source.media_type:
+                    self.losses.hint(block.at, "the media type is read off the data", wire["media_type"])
+                return wire
             case _:
                 assert_never(source)
 

@@ -16,7 +16,7 @@ from gatewright.dialects.anthropic.finish import render_finish
 from gatewright.dialects.anthropic.render_content import deep, plain
 from gatewright.dialects.anthropic.response import report_message, report_usage, show
 from gatewright.dialects.anthropic.show import call_start, carrier, show_citation, show_reasoning
-from gatewright.dialects.anthropic.usage import render_usage
+from gatewright.dialects.anthropic.usage import LATE_USAGE, render_usage
 from gatewright.ir.blocks import Block, Media, Native, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gatewright.ir.events import (
     ArgumentsDelta,
@@ -69,6 +69,7 @@ class MessagesRenderer:
         self._start: MessageStart | None = None
         self._pending = False  # message_start waits for the usage that follows it at home
         self._usage: Usage | None = None
+        self._told: JsonObject = {}  # the usage that message_start gave
         self._next = 0  # index of the next block on the wire
         self._block: Block | None = None
         self._held = False  # the open block is written when it is whole
@@ -144,6 +145,7 @@ class MessagesRenderer:
         self._pending = False
         report_message(start.created, start.others, self._losses)
         usage = render_usage(self._usage, self._origin)
+        self._told = usage if self._usage is not None else {}
         message: JsonObject = {
             "id": start.id or "msg_gateway",
             "type": "message",
@@ -152,7 +154,7 @@ class MessagesRenderer:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": usage if self._usage is not None or self._origin != NAME else {"input_tokens": 0, "output_tokens": 0},
+            "usage": usage,
         }
         extras = self._extras(start.extras)
         out.append(_event({"type": "message_start", "message": deep(message, extras)}))
@@ -302,6 +304,15 @@ class MessagesRenderer:
             self._native_seen.add(event.name)
             self._losses.hint(event.name or "event", f"only {event.origin} knows this event", event.data)
 
+    def _late(self, usage: JsonObject) -> JsonObject:
+        """What message_delta says of the usage: the counts, and at home whatever message_start did not say already."""
+        if self._origin != NAME:
+            for key in sorted(usage.keys() - LATE_USAGE):
+                self._losses.hint(join("usage", key), "only told where a stream begins", usage[key])
+            return {key: value for key, value in usage.items() if key in LATE_USAGE}
+        told = self._told
+        return {key: value for key, value in usage.items() if key in LATE_USAGE or key not in told or told[key] != value}
+
     def _finish(self, event: MessageStop, out: list[bytes]) -> None:
         self._done = True
         reason, sequence, beside = render_finish(
@@ -311,12 +322,14 @@ class MessagesRenderer:
         outer = {key: value for key, value in extras.items() if key in _EVENT_LEVEL}
         inner = {key: value for key, value in extras.items() if key not in _EVENT_LEVEL}
         delta: JsonObject = {"stop_reason": reason, "stop_sequence": sequence, **beside}
+        usage = render_usage(self._usage, self._origin)
         if self._usage is not None:
             report_usage(self._usage, self._origin, self._losses)
+            usage = self._late(usage)
         wire: JsonObject = {
             "type": "message_delta",
             "delta": deep(delta, inner),
-            "usage": render_usage(self._usage, self._origin),
+            "usage": usage,
         }
         out.append(_event(deep(wire, outer)))
         out.append(_event({"type": "message_stop"}))

@@ -150,6 +150,7 @@ def _function(tool: Tool, facts: ModelFacts, writer: BlockWriter, losses: Losses
 def _object_schema(tool: Tool, losses: Losses) -> JsonObject:
     """The parameters as the schema of an object, which the API insists on."""
     if tool.parameters is None:
+        losses.hint(join(tool.at, "parameters"), "no parameters are told as an empty object")
         return {"type": "object", "properties": {}}
     schema = tool.parameters
     for word in _COMBINATORS:
@@ -160,6 +161,8 @@ def _object_schema(tool: Tool, losses: Losses) -> JsonObject:
         return schema
     if "type" in schema:
         losses.approximated(join(tool.at, "parameters.type"), "a tool's input is an object", schema["type"])
+    else:
+        losses.hint(join(tool.at, "parameters.type"), "a schema without a type is told as an object's")
     return {**schema, "type": "object"}
 
 

@@ -44,7 +44,7 @@ def foreign_messages(
     """The text blocks of `system` and the messages. `prefill`: whether an assistant turn may come last."""
     system: list[JsonObject] = []
     turns: list[Turn] = []
-    for message in _with_ids(request.messages):
+    for message in _with_ids(request.messages, losses):
         if message.name is not None:
             losses.dropped(join(message.at, "name"), "messages have no names", message.name)
         losses.extras(message, origin=request.origin)
@@ -93,7 +93,7 @@ def _may_stand(role: str, block: Block) -> bool:
     return type(block).__name__ not in (_ONLY_USER if role == "assistant" else _ONLY_ASSISTANT)
 
 
-def _with_ids(messages: tuple[Message, ...]) -> list[Message]:
+def _with_ids(messages: tuple[Message, ...], losses: Losses) -> list[Message]:
     """The messages with ids that the API accepts, unique over the conversation, pairing results and calls as before.
 
     Results without an id (Gemini) answer the earliest open call of their name, else the earliest open call.
@@ -116,6 +116,8 @@ def _with_ids(messages: tuple[Message, ...]) -> list[Message]:
                     blocks.append(msgspec.structs.replace(block, id=sent))
                 case ToolResult():
                     found = _answered(block, open_calls)
+                    if not block.call_id:
+                        losses.hint(block.at, "a result without an id is paired by its name", block.name)
                     if found is not None:
                         open_calls.remove(found)
                     sent = found[1] if found else upstream_id(block.call_id or "unknown")

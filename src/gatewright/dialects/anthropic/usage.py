@@ -10,6 +10,18 @@ from gatewright.jsontypes import JsonObject, JsonValue
 TIERS = {"default": "standard", "standard": "standard", "priority": "priority", "batch": "batch"}
 """The tier that served, in others' words → ours."""
 
+LATE_USAGE = frozenset(
+    {
+        "input_tokens",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+        "output_tokens",
+        "output_tokens_details",
+        "server_tool_use",
+    }
+)
+"""What message_delta's usage can say."""
+
 
 def _count(value: JsonValue) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
