@@ -12,6 +12,8 @@ from tests.sdk.gateway import serving
 from tests.sdk.talk import Place, Talk
 from tests.upstreams.server import Upstream
 
+pytest.register_assert_rewrite("tests.sdk.scenarios")
+
 
 class Clients:
     """Opens talks and closes them. The Node process starts when first wanted."""

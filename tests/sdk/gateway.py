@@ -24,7 +24,11 @@ PROVIDER = {"openai_chat": "chat-only", "openai_responses": "responses-only", "a
 
 def configuration(upstream: str, state_dir: Path) -> str:
     """Each upstream model under a name of ours: `openai_chat-plain`, and so on."""
-    names = [f"  {api}-{kind}: {{targets: [{PROVIDER[api]}/{model}]}}" for api, kinds in MODELS.items() for kind, model in kinds.items()]
+    names = [
+        f"  {api}-{kind}: {{targets: [{PROVIDER[api]}/{model}]}}"
+        for api, kinds in MODELS.items()
+        for kind, model in kinds.items()
+    ]
     return "\n".join(
         [
             "server: {state_dir: %s}" % state_dir,
@@ -79,4 +83,4 @@ def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
             if answer.status == 200:
                 return
         time.sleep(0.05)
-    raise AssertionError(f"the gateway did not come up: {log.read_text(encoding='utf-8', errors='replace')}")
+    raise AssertionError(f"the gateway did not come up: {log.read_text(encoding='utf-8', errors='replace')[-800:]}")

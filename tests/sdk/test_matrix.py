@@ -18,7 +18,15 @@ from tests.upstreams.server import Upstream
 @pytest.mark.parametrize("client", APIS)
 @pytest.mark.parametrize("language", ["python", "node"])
 def test_an_official_sdk_works_against_any_upstream(
-    language: str, client: Api, api: Api, scenario: Callable[[Cell], None], upstream: Upstream, gateway: str, clients: Clients, *, stream: bool
+    language: str,
+    client: Api,
+    api: Api,
+    scenario: Callable[[Cell], None],
+    upstream: Upstream,
+    gateway: str,
+    clients: Clients,
+    *,
+    stream: bool,
 ) -> None:
     """A person keeps the client they have and chooses the provider they want."""
 
