@@ -91,7 +91,7 @@ def _host(name: str, section: ProviderSection, path: KeyPath, desk: Desk) -> Hos
 
 def _bases(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> dict[DialectName, str]:
     """Dialect → base URL, the preferred dialect first; empty when there is a problem."""
-    dialects = tuple(section.dialects) or _spoken(host, section.base_url)
+    dialects = tuple(section.dialects or ()) or _spoken(host, section.base_url)
     for i, dialect in enumerate(dialects):
         if dialect in dialects[:i]:
             desk.wrong((*path, "dialects", i), f'"{dialect}" is listed twice')
