@@ -128,10 +128,10 @@ def load(place: str, path: Path) -> Case:
 
 def _with_model(body: JsonObject, dialect: DialectName, path: str) -> JsonObject:
     """Azure deployments and Responses prompts name no model in the body; the dialects' own API wants one."""
-    if dialect == "gemini" or "model" in body:
+    if dialect == "gemini" or body.get("model"):
         return body
     deployment = re.search(r"/deployments/([^/]+)/", path)
-    return {"model": deployment.group(1) if deployment else MODEL[dialect], **body}
+    return {**body, "model": deployment.group(1) if deployment else MODEL[dialect]}
 
 
 def _client_path(dialect: DialectName, path: str) -> str:

@@ -50,6 +50,8 @@ def write() -> None:
     )
     count = 0
     for place, path in cases.files():
+        if cases.load(place, path).dialect not in DIALECTS:
+            continue
         seen = see(place, path)
         count += 1
         for name in laws.others(seen):

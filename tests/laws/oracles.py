@@ -5,6 +5,7 @@ not know are findings too: a cross rendering has no business inventing them, bey
 """
 
 import collections.abc
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import cast
@@ -29,13 +30,20 @@ from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire import json as wire_json
 from gatewright.wire.sse import SseParser
 
-CARRIERS: dict[DialectName, frozenset[str]] = {
-    "openai_chat": frozenset({"reasoning_content", "reasoning_details", "extra_content"}),
-    "openai_responses": frozenset(),
-    "anthropic": frozenset(),
-    "gemini": frozenset(),
+CARRIERS: dict[DialectName, re.Pattern[str]] = {
+    "openai_chat": re.compile(
+        # reasoning and seals, as hosts of this dialect send them and real clients read them
+        r".*\.(reasoning_content|reasoning_details(\[\])?(\..*)?|extra_content(\..*)?)"
+        r"|choices\[\]\.delta\.annotations"  # OpenAI streams them; the chunk's type has no word for it
+        r"|choices\[\]\.message\.annotations\[\]\.url_citation\.content"  # the cited text, as OpenRouter has it
+        r"|choices\[\]\.stop_reason"  # the stop sequence that was hit, as vLLM has it
+    ),
+    # Fields that OpenAI's own answers have though the type has not.
+    "openai_responses": re.compile(r"(response\.)?(store|billing|frequency_penalty|presence_penalty)"),
+    "anthropic": re.compile(r"(?!)"),
+    "gemini": re.compile(r"(?!)"),
 }
-"""Fields of answers that real clients read though the SDK's types have no word for them: reasoning and seals in Chat Completions."""
+"""Fields of answers that the SDK's types have no word for and that are meant."""
 
 ANSWER: dict[DialectName, object] = {
     "openai_chat": ChatCompletion,
@@ -77,12 +85,13 @@ def _sentences(error: pydantic.ValidationError) -> list[str]:
 # ---------------------------------------------------------------------------------------------- answers
 
 
-def unknown_fields(value: object, allowed: frozenset[str], at: str = "") -> Iterator[str]:
+def unknown_fields(value: object, allowed: re.Pattern[str], at: str = "") -> Iterator[str]:
     """Paths of fields that the SDK's models kept as extras."""
     if isinstance(value, pydantic.BaseModel):
         for key, extra in (value.model_extra or {}).items():
-            if key not in allowed and extra is not None:
-                yield f"{at}.{key}".lstrip(".")
+            path = f"{at}.{key}".lstrip(".")
+            if extra is not None and not allowed.fullmatch(re.sub(r"\[\d+\]", "[]", path)):
+                yield path
         for key in type(value).model_fields:
             yield from unknown_fields(getattr(value, key), allowed, f"{at}.{key}")
     elif isinstance(value, list | tuple):
@@ -95,7 +104,7 @@ def answer(dialect: DialectName, body: JsonValue) -> list[str]:
     return _model(ANSWER[dialect], body, CARRIERS[dialect], dialect)
 
 
-def _model(kind: object, body: JsonValue, allowed: frozenset[str], dialect: DialectName) -> list[str]:
+def _model(kind: object, body: JsonValue, allowed: re.Pattern[str], dialect: DialectName) -> list[str]:
     try:
         model = _adapter(kind).validate_json(wire_json.encode(body))
     except pydantic.ValidationError as error:
@@ -139,6 +148,8 @@ def request(dialect: DialectName, body: JsonObject) -> list[str]:
         return _gemini_request(body)
     if dialect == "anthropic":
         body = {"stream": False, **body}
+    if dialect == "openai_chat":
+        body = cast("JsonObject", _typed_parts(body))
     findings: list[str] = []
     for kind in ASKED[dialect]:
         try:
@@ -152,6 +163,15 @@ def request(dialect: DialectName, body: JsonObject) -> list[str]:
             return []
         findings = findings or unknown
     return findings
+
+
+def _typed_parts(value: JsonValue) -> JsonValue:
+    """The body with parts replaced that hosts of Chat Completions take (OpenRouter, vLLM, Qwen: `video_url`) and OpenAI refuses aloud."""
+    if isinstance(value, dict):
+        if value.get("type") == "video_url":
+            return {"type": "text", "text": "a video"}
+        return {key: _typed_parts(item) for key, item in value.items()}
+    return [_typed_parts(item) for item in value] if isinstance(value, list) else value
 
 
 _GENERATION_EXTRA = {"imageConfig", "enableEnhancedCivicAnswers"}
@@ -206,7 +226,7 @@ def stream_shapes(dialect: DialectName, wire: bytes) -> list[str]:
             continue
         if isinstance(document, dict) and ("error" in document and dialect in ("openai_chat", "gemini")):
             continue
-        if isinstance(document, dict) and document.get("type") == "ping":
+        if isinstance(document, dict) and document.get("type") in ("ping", "keepalive"):
             continue
         found = _model(STREAM_EVENT[dialect], document, CARRIERS[dialect], dialect)
         findings += [f"event {number}: {sentence}" for sentence in found[:3]]
@@ -344,6 +364,12 @@ class SdkError:
         self.headers = headers
 
 
+def _words(body: object) -> str:
+    """The message in an error body as the SDK keeps it (openai-python unwraps `error`, anthropic does not)."""
+    inner = body.get("error", body) if isinstance(body, dict) else body
+    return str(inner.get("message") or "") if isinstance(inner, dict) else ""
+
+
 def read_error(dialect: DialectName, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> SdkError | None:
     """The exception that the SDK raises for this answer; None when it raises none of its own."""
     _wire.status, _wire.body = status, body
@@ -358,7 +384,9 @@ def read_error(dialect: DialectName, status: int, headers: tuple[tuple[str, str]
         else:
             _genai().models.generate_content(model="m", contents="x")
     except (openai.APIStatusError, anthropic.APIStatusError) as error:
-        return SdkError(type(error).__name__, error.status_code, error.message, dict(error.response.headers))
+        return SdkError(
+            type(error).__name__, error.status_code, _words(error.body) or error.message, dict(error.response.headers)
+        )
     except genai_errors.APIError as error:
         answered = cast("httpx2.Response | None", error.response)
         return SdkError(

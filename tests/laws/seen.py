@@ -158,7 +158,7 @@ def node_differences(one: object, other: object) -> list[str]:
 def _plain(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items() if key != "at"}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def text_of(blocks: tuple[Block, ...]) -> str:

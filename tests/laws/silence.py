@@ -29,9 +29,68 @@ PER_PATTERN = 2
 LONG = 300
 """Strings beyond this are cut for this law: they are opaque here, and copying them is what costs."""
 
-VOID: dict[tuple[DialectName, str], tuple[tuple[str, tuple[JsonValue, ...]], ...]] = {}
-"""(dialect, `request` or `answer`) → (pattern, values): fields that say nothing by the API's own definition, because leaving them
-out means the same. A pattern is a regular expression over the path with `[]` for indices."""
+_ANY: tuple[JsonValue, ...] = ()
+"""Whatever the value is."""
+_SCHEMA = r"(parameters|parametersJsonSchema|parameters_json_schema|input_schema)"
+_RESULT_ID = r"contents\[\]\.parts\[\]\.(functionResponse|function_response)\.id"
+
+VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
+    ("openai_chat", "request"): {
+        r"stream|logprobs": (False,),  # the default
+        r"n": (1,),  # the default
+        r"tools\[\]\.type|messages\[\]\.tool_calls\[\]\.type": ("function",),  # read as one without it
+        rf"tools\[\]\.function\.{_SCHEMA}\.type": ("object",),  # arguments always are
+        r"messages\[\]\.tool_calls\[\]\.function\.arguments": ("{}", ""),  # no arguments
+    },
+    ("openai_chat", "answer"): {
+        r"object|choices\[\]\.message\.role": ("chat.completion", "assistant"),  # constants of the API
+        r"choices\[\]\.index": (0,),  # the order says it
+        r"choices\[\]\.message\.tool_calls\[\]\.(type|index)": ("function", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+        r"choices\[\]\.message\.tool_calls\[\]\.function\.arguments": ("{}", ""),
+        r"choices\[\]\.message\.annotations\[\]\.type": ("url_citation",),  # the key beside it says it
+    },
+    ("openai_chat", "stream"): {
+        r":object|:choices\[\]\.delta\.role": ("chat.completion.chunk", "assistant"),
+        r":choices\[\]\.index": (0,),
+        r":choices\[\]\.delta\.tool_calls\[\]\.type": ("function",),
+        r":choices\[\]\.delta\.tool_calls\[\]\.index": _ANY,  # groups deltas; without it, a change of id does
+        r":choices\[\]\.delta\.tool_calls\[\]\.function\.arguments": ("{}", ""),
+        r":obfuscation|:p": _ANY,  # padding against traffic analysis
+        r":choices\[\]\.delta\.reasoning": _ANY,  # OpenRouter says in it once more what is in reasoning_details
+    },
+    ("openai_responses", "request"): {
+        r"stream": (False,),
+        r"input\[\]\.type": ("message",),  # an item with a role is one
+        rf"tools\[\]\.{_SCHEMA}\.type": ("object",),
+        r"input\[\]\.arguments": ("{}", ""),
+    },
+    ("openai_responses", "answer"): {
+        r"output\[\]\.arguments": ("{}", ""),
+        r"output\[\]\.content\[\]\.annotations\[\]\.type": ("url_citation",),
+    },
+    ("anthropic", "request"): {
+        r"stream": (False,),
+        rf"tools\[\]\.{_SCHEMA}\.type": ("object",),
+    },
+    ("anthropic", "answer"): {
+        r"content\[\]\.citations\[\]\.type": ("web_search_result_location",),  # only this kind has a url
+    },
+    ("anthropic", "stream"): {
+        r"content_block_delta:delta\.citation\.type": ("web_search_result_location",),
+        r"message_delta:usage\..*": _ANY,  # cumulative: says again what message_start said
+    },
+    ("gemini", "request"): {
+        r"contents\[\]\.role": ("user",),  # the default
+        r"(systemInstruction|system_instruction)\.role": _ANY,  # the API ignores it
+        rf"tools\[\]\.(functionDeclarations|function_declarations)\[\]\.{_SCHEMA}\.type": ("object", "OBJECT"),
+        _RESULT_ID: _ANY,  # pairs a result with its call; without it the order does
+    },
+    ("gemini", "answer"): {r"candidates\[\]\.content\.role": ("model",), r"candidates\[\]\.index": (0,)},
+    ("gemini", "stream"): {r":candidates\[\]\.content\.role": ("model",), r":candidates\[\]\.index": (0,)},
+}
+"""(dialect, `request`, `answer` or `stream`) → pattern → values: fields that say nothing by the API's own definition, because a
+document without them means the same. A pattern is a regular expression over the path with `[]` for indices, after `event type:` in
+streams. Empty strings say nothing anywhere."""
 
 
 def spell(path: Path) -> str:
@@ -85,7 +144,11 @@ def without(value: JsonValue, path: Path) -> JsonValue:
 
 
 def says_nothing(dialect: DialectName, side: str, at: str, value: JsonValue) -> bool:
-    return any(re.fullmatch(shape, at) and value in values for shape, values in VOID.get((dialect, side), ()))
+    if value == "":
+        return True
+    return any(
+        re.fullmatch(shape, at) and (not values or value in values) for shape, values in VOID.get((dialect, side), {}).items()
+    )
 
 
 def deletions(dialect: DialectName, side: str, document: JsonValue) -> Iterator[tuple[Path, JsonValue]]:
@@ -109,7 +172,9 @@ def _request_traces(seen: Seen, document: JsonObject, names: list[DialectName]) 
     for name in names:
         try:
             rendered = DIALECTS[name].render_request(request, target(name))
-            traces[name] = encoded((rendered.body, rendered.path, rendered.headers, rendered.losses, request.client))
+            traces[name] = encoded(
+                (rendered.body, rendered.path, rendered.headers, rendered.losses, request.client, request.model)
+            )
         except GatewrightError:
             traces[name] = None
     return traces
