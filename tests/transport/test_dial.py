@@ -69,6 +69,24 @@ async def test_a_certificate_for_another_host_is_refused(authority):
 
 
 @on_both_loops
+async def test_an_address_that_was_checked_is_the_one_that_is_called(authority):
+    """The name is not looked up again, and is still what the request and the certificate are about."""
+    seen = []
+
+    async def script(peer):
+        seen.append((await peer.request())[0])
+        await peer.send(OK)
+
+    async with upstream(script, tls=authority.server(name="model.invalid")) as server:
+        url, settings = f"https://model.invalid:{server.port}", {"ca_file": authority.ca_file, "address": "127.0.0.1"}
+        async with client(url, **settings) as transport:
+            assert await whole(await transport.send(post())) == (200, b"ok")
+    assert b"\r\nhost: model.invalid:%d\r\n" % server.port in seen[0]
+    with pytest.raises(ValueError, match="exclude one another"):
+        HttpTransport("https://model.invalid", address="127.0.0.1", proxy="http://127.0.0.1:1")
+
+
+@on_both_loops
 async def test_verification_can_be_switched_off(authority):
     """For a laboratory; it has to be asked for."""
     other = authority.server(name="other.example")

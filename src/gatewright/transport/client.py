@@ -10,6 +10,8 @@ https://www.rfc-editor.org/rfc/rfc9112#name-retrying-requests
 import asyncio
 import re
 
+import msgspec
+
 from gatewright.transport.answer import Answer
 from gatewright.transport.connection import Connection
 from gatewright.transport.dial import dial, peer_of, tls_context
@@ -34,17 +36,21 @@ class HttpTransport:
         ca_file: str | None = None,
         verify: bool = True,
         proxy: str | None = None,
+        address: str = "",
         max_connections: int = 1024,
         idle_pool_s: float = 55.0,
     ) -> None:
         """`base_url`: only scheme, host and port count. `proxy`: an http:// URL, credentials in its userinfo.
+        `address`: an IP address to connect to in place of looking the host up; Host header and TLS keep the URL's host.
 
         Raises ValueError for a URL that cannot be used, OSError or ssl.SSLError for a `ca_file` that cannot be read.
         """
-        target = peer_of(base_url)
+        target = msgspec.structs.replace(peer_of(base_url), address=address)
         via = peer_of(proxy) if proxy else None
         if via is not None and via.scheme != "http":
             raise ValueError(f"proxy {via.where}: expected an http:// URL, got {via.scheme}://")
+        if via is not None and address:
+            raise ValueError("a proxy looks names up itself: `address` and `proxy` exclude one another")
         self._target = target
         self._proxy = via
         self._context = tls_context(ca_file, verify=verify) if target.scheme == "https" else None

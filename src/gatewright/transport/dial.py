@@ -26,6 +26,8 @@ class Peer(msgspec.Struct, frozen=True):
     scheme: str
     host: str
     port: int
+    address: str = ""
+    """Connect here, whatever the name resolves to. Empty: look the name up."""
     authorization: bytes = b""
     """`Basic …` from the URL's userinfo; only a proxy's is ever used."""
 
@@ -96,7 +98,7 @@ async def _connect(peer: Peer, context: ssl.SSLContext | None, conn: Connection)
     loop = asyncio.get_running_loop()
     tls = context if peer.scheme == "https" else None
     name = peer.host if tls is not None else None
-    await loop.create_connection(lambda: conn, peer.host, peer.port, ssl=tls, server_hostname=name)
+    await loop.create_connection(lambda: conn, peer.address or peer.host, peer.port, ssl=tls, server_hostname=name)
 
 
 async def _connect_through(target: Peer, proxy: Peer, context: ssl.SSLContext | None, conn: Connection) -> None:
