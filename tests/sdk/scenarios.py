@@ -122,8 +122,9 @@ def text_then_call(cell: Cell) -> None:
         assert (heard.text, len(heard.calls)) == ("I will look it up.", 1)
         talk.give({heard.calls[0].id: "sun"})
     replayed = seen[1].body.decode()
-    assert "I will look" in replayed
-    assert replayed.index("I will look") < replayed.index("Paris")
+    start = "I will" if cell.native and cell.stream else "I will look it up."  # a Gemini client replays the pieces of a stream
+    assert start in replayed
+    assert replayed.index(start) < replayed.index("Paris")
 
 
 def empty_arguments(cell: Cell) -> None:
@@ -160,11 +161,12 @@ def structured(cell: Cell) -> None:
 
 
 def reasoning(cell: Cell) -> None:
-    """Thoughts arrive where the upstream shows them; replayed with a tool's result they reach their issuer unharmed, and so later on."""
+    """Thoughts arrive where they are asked for and shown (Chat Completions cannot ask); replayed with a tool's result they reach their issuer unharmed, and so later on."""
     talk = cell.talk("thinks")
     with cell.clean() as seen:
         heard = talk.send("[[call]] weather?", cell.wish(tools=(WEATHER,), think=True))
-        assert ("Let me think" in heard.thoughts) is (cell.upstream_api != "openai_chat")
+        if cell.dialect != "openai_chat":
+            assert ("Let me think" in heard.thoughts) is (cell.upstream_api != "openai_chat")
         assert heard.output == 26
         after = talk.give({heard.calls[0].id: "sun"})
         assert "The tools said: sun." in after.text
