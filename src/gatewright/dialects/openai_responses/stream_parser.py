@@ -4,13 +4,11 @@ One rule: one item is open at a time; events about another item wait until it is
 https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
-from typing import cast
-
 import msgspec
 
 from gatewright.dialects.openai_responses.errors import problem_of
 from gatewright.dialects.openai_responses.names import NAME, as_object
-from gatewright.dialects.openai_responses.response import created_of, failure_of, finish_of, response_of, upstream
+from gatewright.dialects.openai_responses.response import created_of, failure_of, finish_of, upstream
 from gatewright.dialects.openai_responses.stream_items import OpenItem
 from gatewright.dialects.openai_responses.usage import parse_usage
 from gatewright.errors import GatewrightError, Problem
@@ -27,7 +25,6 @@ from gatewright.ir.events import (
     TextDelta,
     UsageUpdate,
 )
-from gatewright.ir.fold import unfold
 from gatewright.ir.request import Asked
 from gatewright.jsontypes import JsonObject
 from gatewright.wire.fields import Fields
@@ -250,9 +247,8 @@ class ResponsesStreamParser:
             events += self._close(items[place] if place < len(items) else self._open.item)
             events += self._release()
         if not self._blocks and items:
-            whole = unfold(response_of({"output": cast("list[object]", items)}, self._asked))  # type: ignore[dict-item]
-            self._kinds += [event.block for event in whole if isinstance(event, BlockStart)]
-            events += whole[1:-1]
+            for place, item in enumerate(items):  # nothing but this event told them
+                events += self._item_event(place, "response.output_item.done", {"item": item}, "")
         fields = Fields(response)
         fields.array("output")
         usage = parse_usage(fields.peek("usage"), fields.peek("service_tier"))

@@ -97,6 +97,7 @@ class ResponsesWatch:
             if kind in _ENDS or kind == "response.failed":
                 self.usage = parse_usage(response.get("usage"), response.get("service_tier")) or self.usage
                 self.finished = True
+                self.content = self.content or bool(response.get("output"))
             if kind == "response.failed":
                 self.problem = failure_of(response) or problem_of(response, 0)
             elif kind == "error" or name == b"error" or (kind is None and value.get("error")):
