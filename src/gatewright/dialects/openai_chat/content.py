@@ -155,10 +155,10 @@ def _thinking(fields: Fields, issuer: str) -> Reasoning | None:
     form: tuple[str, ...] = ("thinking", "flat")
     if isinstance(value, str):
         text = value
-    elif isinstance(value, list) and value and all(_is_plain(item) for item in value):
+    elif isinstance(value, list) and all(_is_plain(item) for item in value):
         pieces = [cast("str", cast("JsonObject", item)["text"]) for item in value]
         text = "".join(pieces)
-        form = ("thinking", *(str(len(piece)) for piece in pieces))
+        form = ("thinking", *(str(len(piece)) for piece in pieces)) if pieces else ("thinking", "none")
     else:
         return None
     fields.take("type")
@@ -190,6 +190,8 @@ def render_part(block: Block) -> JsonObject | None:
 def _pieces(block: Reasoning) -> JsonValue:
     if block.form[1:] == ("flat",):
         return block.text
+    if block.form[1:] == ("none",):
+        return []
     pieces: list[JsonValue] = []
     start = 0
     for length in block.form[1:] or (str(len(block.text)),):

@@ -7,8 +7,6 @@ https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 
 from typing import Literal
 
-import msgspec
-
 from gatewright.dialects.openai_chat.content import parse_cache, parse_part
 from gatewright.dialects.openai_chat.reasoning import parse_details, parse_flat
 from gatewright.dialects.openai_chat.tools import parse_arguments, parse_call, take_signature
@@ -29,8 +27,6 @@ ROLES: dict[str, tuple[Literal["system", "user", "assistant"], tuple[str, ...]]]
     "function": ("user", ("function",)),
 }
 """Wire role → (neutral role, form)."""
-
-replace = msgspec.structs.replace
 
 
 def parse_message(fields: Fields) -> Message:
@@ -105,26 +101,14 @@ def parse_assistant(fields: Fields, *, issuer: str = "") -> list[Block]:
         blocks.append(Refusal(text=refusal, form=("field",), at=fields.path("refusal")))
     blocks += _audio(fields)
     blocks += _images(fields)
-    _sign_text(fields, blocks, start, issuer)
+    seal = take_signature(fields, issuer=issuer)
+    if seal is not None:  # a block of its own, before the content: other dialects cannot sign a text
+        at = fields.path("extra_content.google.thought_signature")
+        blocks.insert(start, Reasoning(seal=seal, redacted=True, form=("signature",), at=at))
     for i, item in enumerate(fields.array("tool_calls")):
         blocks.append(parse_call(Fields(item, f"{fields.path('tool_calls')}[{i}]"), issuer=issuer))
     blocks += _legacy_call(fields)
     return blocks
-
-
-def _sign_text(fields: Fields, blocks: list[Block], start: int, issuer: str) -> None:
-    """A message-level signature signs the last text, or stands for itself where there is none."""
-    seal = take_signature(fields, issuer=issuer)
-    if seal is None:
-        return
-    for i in range(len(blocks) - 1, start - 1, -1):
-        block = blocks[i]
-        if isinstance(block, Text):
-            blocks[i] = replace(block, seal=seal)
-            return
-    blocks.append(
-        Reasoning(seal=seal, redacted=True, form=("signature",), at=fields.path("extra_content.google.thought_signature"))
-    )
 
 
 def _audio(fields: Fields) -> list[Block]:

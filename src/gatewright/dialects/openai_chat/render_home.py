@@ -1,4 +1,6 @@
-"""A request of this dialect's own, written back: JSON-equal to what came, but for the model and for seals that nobody there can read.
+"""A request of this dialect's own, written back: JSON-equal to what came.
+
+The model is the target's, and seals that nobody there can read are left out.
 
 One rule: this is the inverse of request.py and messages.py, line by line.
 """

@@ -1,7 +1,7 @@
 """Messages of another dialect's, written for a chat upstream.
 
-One rule: what chat cannot place is told: media in tool results move to a user message behind the results; everything else that does
-not fit is a loss with its whole value. Results stand right behind the calls they answer, ids are at most 40 characters.
+One rule: what chat cannot place is told: media in tool results move to a user message behind the results; everything else
+that does not fit is a loss with its whole value. Results stand right behind the calls they answer, ids are at most 40 characters.
 """
 
 from typing import assert_never

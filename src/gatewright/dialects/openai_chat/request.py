@@ -28,8 +28,8 @@ def parse_request(call: Call) -> Request:
         raise Malformed("", "a JSON object", str(error)) from None
     form: list[str] = []
     model = fields.text("model")
-    if model is None and "model" not in fields:
-        form.append("no_model")
+    if model is None and "model" not in fields:  # null is Azure's: the URL names the model there
+        raise Malformed("model", "a string", "nothing")
     if fields.peek("messages") is None:
         raise Malformed("messages", "an array", kind(None) if "messages" in fields else "nothing")
     messages = tuple(parse_message(item) for item in fields.each("messages"))

@@ -1,7 +1,7 @@
 """Whole answers, read.
 
-One rule: what nobody took stays in the answer's extras under its path (`choices[0].message.annotations`), so that it is written back
-at home and told as a loss elsewhere. Hosts are odd: missing keys are remembered in `form`, not refused.
+One rule: what nobody took stays in the answer's extras under its path (`choices[0].message.annotations`), so that it is
+written back at home and told as a loss elsewhere. Hosts are odd: missing keys are remembered in `form`, not refused.
 https://platform.openai.com/docs/api-reference/chat/object
 """
 
@@ -53,6 +53,8 @@ def _parse(fields: Fields, asked: Asked) -> Response:
     if not choices:
         raise Malformed("choices", "an array of at least one choice", "nothing")
     choice = Fields(choices[0], CHOICE)
+    if (problem := choice_problem(choice.peek("error"))) is not None:
+        raise UpstreamFailed(problem)
     message = choice.fields("message")
     if message is None:
         raise Malformed(MESSAGE, "an object", wire_json.kind(choice.peek("message")))
@@ -89,6 +91,11 @@ def _parse(fields: Fields, asked: Asked) -> Response:
     )
 
 
+def choice_problem(error: JsonValue) -> Problem | None:
+    """OpenRouter may tell within the choice that the host behind it broke: what is there of the answer is cut off."""
+    return problem_in({"error": error}) if isinstance(error, dict) and error else None
+
+
 def _expect(fields: Fields, key: str, value: JsonValue, form: list[str]) -> None:
     """Takes a constant; another value stays in the rest, a missing one is remembered."""
     if fields.peek(key) == value:
@@ -116,12 +123,7 @@ def _finish(choice: Fields, blocks: list[Block]) -> Finish | None:
     if finish is not None and isinstance(sequence, str) and finish.reason == "stop":  # vLLM tells which stop string it was
         choice.take("stop_reason")
         return replace(finish, reason="stop_sequence", sequence=sequence)
-    match choice.peek("error"):
-        case {"message": str(message)} if finish is None or finish.reason == "error":
-            # OpenRouter: the host behind it broke within the answer.
-            return Finish(reason="error", raw=None if finish is None else finish.raw, message=message)
-        case _:
-            return finish
+    return finish
 
 
 def _last_text(blocks: list[Block]) -> int | None:

@@ -1,6 +1,7 @@
 """Tool calls in a stream: `tool_calls[index]` in pieces, put into order.
 
-One rule: one call is open at a time. Another index may begin when the open call's arguments are complete JSON; until then it waits.
+One rule: one call is open at a time. Another index may begin when the open call's arguments are complete JSON.
+Until then it waits.
 """
 
 from gatewright.dialects.openai_chat.tools import parse_arguments, take_signature
@@ -66,7 +67,7 @@ class Calls:
         word = fields.peek("type")
         if word in ("function", "custom"):
             fields.take("type")
-        custom = isinstance(fields.peek("custom"), dict)
+        custom = isinstance(fields.peek("custom"), dict) and (word == "custom" or not fields.peek("function"))
         prefix, key = ("custom", "input") if custom else ("function", "arguments")
         inner_value = fields.peek(prefix)
         if inner_value is not None and not isinstance(inner_value, dict):

@@ -1,7 +1,7 @@
 """Chat Completions streams, read.
 
-Chunks never say where a block begins; a change of kind closes the open block. Most chunks differ from the one before in one string:
-the bytes around it are learnt, and as long as they stay the same only that string is decoded.
+Chunks never say where a block begins; a change of kind closes the open block. Most chunks differ from the one before in one
+string: the bytes around it are learnt, and as long as they stay the same only that string is decoded.
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
@@ -12,7 +12,15 @@ import msgspec
 from gatewright.dialects.openai_chat.content import SEAL_PART, parse_part
 from gatewright.dialects.openai_chat.errors import problem_in
 from gatewright.dialects.openai_chat.reasoning import FLAT, parse_details
-from gatewright.dialects.openai_chat.response import CHOICE, MESSAGE, finish_of, is_logprob, parse_annotation, parse_logprob
+from gatewright.dialects.openai_chat.response import (
+    CHOICE,
+    MESSAGE,
+    choice_problem,
+    finish_of,
+    is_logprob,
+    parse_annotation,
+    parse_logprob,
+)
 from gatewright.dialects.openai_chat.speech import Speech
 from gatewright.dialects.openai_chat.stream_calls import Calls, Late
 from gatewright.dialects.openai_chat.template import Template
@@ -64,6 +72,9 @@ class ChatStreamParser:
         """What MessageStart told of the chunks' other keys."""
         self._late: JsonObject = {}
         """What came after it, or changed."""
+        self._echo: dict[str, list[str]] = {}
+        """What the flat reasoning fields told a second time."""
+        self._cited = 0
         self._kind: object = None
         """What the open block is; None: no block is open, or a tool call is."""
         self._index = -1
@@ -198,14 +209,13 @@ class ChatStreamParser:
             self._late[key] = value
 
     def _choice(self, choice: JsonObject) -> None:
-        if problem := _choice_problem(choice):
+        if problem := choice_problem(choice.get("error")):
             self._fail_with(problem)
             return
         delta = choice.get("delta")
         tokens = choice.get("logprobs")
         for key, value in choice.items():
-            # `message` repeats so far what the deltas told (Perplexity); `text` and the like are kept.
-            if key not in {"index", "delta", "finish_reason", "logprobs", "stop_reason", "message"}:
+            if key not in {"index", "delta", "finish_reason", "logprobs", "stop_reason"}:
                 self._add_late(f"{CHOICE}.{key}", value)
         if isinstance(delta, dict) and delta:
             self._delta(delta, tokens)
@@ -231,10 +241,11 @@ class ChatStreamParser:
             for i, item in enumerate(content):
                 self._part(item, f"{MESSAGE}.content[{i}]")
         refusal = fields.peek("refusal")
-        if isinstance(refusal, str) and refusal:
+        if isinstance(refusal, str):
             fields.take("refusal")
-            self._open("refusal", Refusal(text="", form=("field",)))
-            self._events.append(TextDelta(self._index, refusal))
+            if refusal:
+                self._open("refusal", Refusal(text="", form=("field",)))
+                self._events.append(TextDelta(self._index, refusal))
         if isinstance(fields.peek("audio"), dict):
             words = self._speech.add(cast("JsonObject", fields.take("audio")))
             if words:
@@ -264,28 +275,34 @@ class ChatStreamParser:
     def _reasoning(self, fields: Fields) -> None:
         blocks = parse_details(fields, issuer=self._issuer)
         told = "".join(block.text + "".join(block.summary) for block in blocks if isinstance(block, Reasoning))
+        echoed = False
         for key in FLAT:
             value = fields.peek(key)
             if not isinstance(value, str):
                 continue
             fields.take(key)
-            if not value or value == told:
-                continue  # repeats the details, or the other flat field
+            if not value:
+                continue
+            if value == told:  # repeats the details, or the other flat field
+                self._echo.setdefault(key, []).append(value)
+                echoed = True
+                continue
             told = told or value
             self._open(key, Reasoning(form=(key,)))
             self._seal = Seal(dialect=NAME, data="", issuer=self._issuer, kind=key)
             self._events.append(ReasoningDelta(self._index, value))
         for block in blocks:
-            self._detail(block)
+            self._detail(block, echoed=echoed)
 
-    def _detail(self, block: Block) -> None:
+    def _detail(self, block: Block, *, echoed: bool) -> None:
         if not isinstance(block, Reasoning):
             self._whole(block)
             return
         kind = ("detail", block.form[1], block.extras.get("index"))
+        form = (*block.form[:2], "echo") if echoed else block.form[:2]
         if self._kind != kind or (block.redacted and self._seal is not None):
             self._open(None)
-            self._open(kind, replace(block, text="", summary=(), seal=None, form=block.form[:2], at=""))
+            self._open(kind, replace(block, text="", summary=(), seal=None, form=form, at=""))
         if block.text:
             self._events.append(ReasoningDelta(self._index, block.text))
         for part in block.summary:
@@ -315,8 +332,10 @@ class ChatStreamParser:
             return
         fields.take("annotations")
         self._open("text", Text(text=""))
-        for i, item in enumerate(value):
-            self._events.append(CitationDelta(self._index, parse_annotation(item, f"{MESSAGE}.annotations[{i}]")))
+        for item in value:
+            at = f"{MESSAGE}.annotations[{self._cited}]"
+            self._cited += 1
+            self._events.append(CitationDelta(self._index, parse_annotation(item, at)))
 
     def _images(self, fields: Fields) -> None:
         value = fields.peek("images")
@@ -333,8 +352,7 @@ class ChatStreamParser:
         seal = take_signature(fields, issuer=self._issuer)
         if seal is None:
             return
-        if self._kind != "text":
-            self._open("signature", Reasoning(redacted=True, form=("signature",)))
+        self._open("signature", Reasoning(redacted=True, form=("signature",)))
         self._seal = seal
 
     def _open(self, kind: object, block: Block | None = None) -> None:
@@ -380,6 +398,7 @@ class ChatStreamParser:
                 finish = replace(finish, reason="stop_sequence", sequence=self._stop_string)
             else:
                 self._late[f"{CHOICE}.stop_reason"] = self._stop_string
+        self._late |= {f"{MESSAGE}.{key}": "".join(pieces) for key, pieces in self._echo.items()}
         self._events.append(MessageStop(finish=finish, extras=self._late))
         self._over = True
 
@@ -389,12 +408,6 @@ class ChatStreamParser:
     def _fail_with(self, problem: Problem) -> None:
         self._events.append(StreamError(problem))
         self._over = True
-
-
-def _choice_problem(choice: JsonObject) -> Problem | None:
-    """OpenRouter may tell within the choice that the host behind it broke."""
-    error = choice.get("error")
-    return problem_in({"error": error}) if isinstance(error, dict) and error else None
 
 
 def _constant(key: str, value: JsonValue) -> bool:

@@ -92,6 +92,7 @@ class ChatStreamRenderer:
         self._call_ref = ""
         self._signed = False
         self._refused = False
+        self._echoed = False
         self._usage: Usage | None = None
 
     def keepalive(self) -> bytes:
@@ -167,8 +168,7 @@ class ChatStreamRenderer:
         if self._usage_asked:
             self._tail = b'},"logprobs":null,"finish_reason":null}],"usage":null}\n\n'
         parts.append(self._chunk({**ROLE, **message}, choice=choice, top=top))
-        for other in event.others:
-            parts.append(self._other(other))
+        parts += (self._other(other) for other in event.others)
 
     def _extras(self, extras: JsonObject, at: str = "") -> JsonObject:
         return self._losses.extras(Node(extras=extras, at=at), origin=self._origin) if extras else {}
@@ -282,7 +282,9 @@ class ChatStreamRenderer:
         if self._home and block.form[:1] == ("detail",):
             entry = {"type": block.form[1], **({"id": block.id} if block.id else {}), **block.extras}
             entry["text" if block.form[1] == "reasoning.text" else "summary"] = event.text
-            parts.append(self._chunk({"reasoning": event.text, "reasoning_details": [entry]}))
+            echo: JsonObject = {"reasoning": event.text} if "echo" in block.form else {}
+            self._echoed = self._echoed or bool(echo)
+            parts.append(self._chunk({**echo, "reasoning_details": [entry]}))
             return
         if self._home and block.form[:1] == ("thinking",):
             thinking: JsonObject = {"type": "thinking", "thinking": [{"type": "text", "text": event.text}]}
@@ -401,6 +403,8 @@ class ChatStreamRenderer:
     def _stop(self, event: MessageStop, parts: list[bytes]) -> None:
         self._over = True
         top, choice, message = split_extras(self._extras(event.extras))
+        if self._echoed:
+            message.pop("reasoning", None)
         finish: Finish | None = event.finish
         word: str | None
         if self._home:
@@ -415,9 +419,10 @@ class ChatStreamRenderer:
             top["service_tier"] = tier
         if word is not None or top or choice or message:
             parts.append(self._chunk(message, finish=word, choice=choice, top=top))
-        if self._usage_asked and usage is not None:
+        if self._usage_asked and usage is not None and "x_groq" not in usage.raw:
             figures = usage.raw if self._home and usage.raw else render_usage(usage)
-            parts.append(b"data: " + _encode({**self._base, "choices": [], "usage": figures}) + b"\n\n")
+            tiered: JsonObject = {"service_tier": tier} if self._home and tier and "service_tier" not in figures else {}
+            parts.append(b"data: " + _encode({**self._base, **tiered, "choices": [], "usage": figures}) + b"\n\n")
         parts.append(b"data: [DONE]\n\n")
 
     def _error(self, problem: Problem, parts: list[bytes]) -> None:

@@ -1,7 +1,7 @@
 """The bytes around the one string in which most chunks of a stream differ.
 
-One rule: the bytes before and after must be the same as in a chunk that was read in full and gave one plain delta, and what stands
-between them must be one JSON string: then the chunk means what that one meant, with another text.
+One rule: the bytes before and after must be the same as in a chunk that was read in full and gave one plain delta, and what
+stands between them must be one JSON string: then the chunk means what that one meant, with another text.
 """
 
 import re
@@ -70,7 +70,7 @@ class Template:
             text = event.text
         else:
             return
-        key, start = self._place(data, type(event))
+        start = self._place(data, type(event))
         if not text or start < 0:
             return
         match = _END.match(data, start)
@@ -91,11 +91,11 @@ class Template:
         self.event = type(event)
 
     @staticmethod
-    def _place(data: bytes, kind: type) -> tuple[bytes, int]:
-        """(key, where its string begins) of the only key that can hold the delta; -1 when there are several or none."""
+    def _place(data: bytes, kind: type) -> int:
+        """Where the string begins of the only key that can hold the delta; -1 when there are several or none."""
         found = [(key, data.find(key)) for key in _KEYS[kind] if data.count(key) == 1]
         present = sum(data.count(key) for key in _KEYS[kind])
         if len(found) != 1 or present != 1:
-            return b"", -1
+            return -1
         key, place = found[0]
-        return key, place + len(key)
+        return place + len(key)

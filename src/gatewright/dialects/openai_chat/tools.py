@@ -1,7 +1,7 @@
 """Tools, tool choice and tool calls, both ways.
 
-One rule: what is declared in an older or flatter spelling (`functions`, `function_call`, `tool_choice: "any"`) is written back in it
-at home, and in today's spelling for everybody else.
+One rule: what is declared in an older or flatter spelling (`functions`, `function_call`, `tool_choice: "any"`) is written
+back in it at home, and in today's spelling for everybody else.
 https://platform.openai.com/docs/api-reference/chat/create#chat-create-tools
 """
 
@@ -215,15 +215,16 @@ def parse_call(fields: Fields, *, issuer: str = "") -> ToolCall:
         fields.take("type")
     elif not isinstance(word, str):
         form.append("untyped")
-    if isinstance(fields.peek("custom"), dict) and fields.peek("custom"):
+    custom = fields.peek("custom")
+    if isinstance(custom, dict) and custom and (word == "custom" or not fields.peek("function")):
         inner = Fields(fields.take("custom"), fields.path("custom"))
-        prefix, key, custom = "custom", "input", True
+        prefix, key = "custom", "input"
     else:
         value = fields.peek("function")
         if not isinstance(value, dict) or not value:
             raise Malformed(fields.path("function"), "an object with a name", kind(value))
         inner = Fields(fields.take("function"), fields.path("function"))
-        prefix, key, custom = "function", "arguments", False
+        prefix, key = "function", "arguments"
     arguments, spelt = parse_arguments(inner, key)
     form += spelt
     identity = fields.text("id")
@@ -240,7 +241,7 @@ def parse_call(fields: Fields, *, issuer: str = "") -> ToolCall:
         id=identity or "",
         name=name or "",
         arguments=arguments,
-        kind="custom" if custom else "function",
+        kind="custom" if prefix == "custom" else "function",
         seal=seal,
         cache=cache,
         form=tuple(form),

@@ -5,6 +5,8 @@ A total that holds reasoning beside the completion (xAI) shows that there it is 
 https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage
 """
 
+import msgspec
+
 from gatewright.ir.response import Usage
 from gatewright.jsontypes import JsonObject, JsonValue
 
@@ -57,13 +59,15 @@ def _object(raw: JsonObject, key: str) -> JsonObject:
 
 def usage_in(document: JsonObject) -> Usage | None:
     """The usage that a whole answer or a chunk tells, also in Groq's `x_groq`; None when it tells none."""
+    tier = document.get("service_tier")
     raw = document.get("usage")
-    if not isinstance(raw, dict) or not raw:
-        groq = document.get("x_groq")
-        raw = groq.get("usage") if isinstance(groq, dict) else None
+    if isinstance(raw, dict) and raw:
+        return parse_usage(raw, tier)
+    groq = document.get("x_groq")
+    raw = groq.get("usage") if isinstance(groq, dict) else None
     if not isinstance(raw, dict) or not raw:
         return None
-    return parse_usage(raw, document.get("service_tier"))
+    return msgspec.structs.replace(parse_usage(raw, tier), raw={"x_groq": {"usage": raw}})
 
 
 def render_usage(usage: Usage) -> JsonObject:
