@@ -42,23 +42,22 @@ class BlockStream:
         self.called = False
         """Whether a function call has come."""
 
-    def text(self, text: str, events: list[StreamEvent], *, thought: bool) -> None:
-        """One plain text part: the hot path."""
-        if thought:
-            if self._open != "thought" or self._sealed:
-                if not text:
-                    return
-                self._begin("thought", Reasoning(at=f"{CONTENT}.parts[{self._index + 1}]"), events)
-            if text:
-                events.append(ReasoningDelta(self._index, text))
+    def text(self, text: str, events: list[StreamEvent]) -> None:
+        """One plain text part: the hot path. An empty one says nothing."""
+        if not text:
             return
         if self._open != "text" or self._sealed:
-            if not text:
-                return
             self._begin("text", Text(text="", at=f"{CONTENT}.parts[{self._index + 1}]"), events)
-        if text:
-            self._texts.append(text)
-            events.append(TextDelta(self._index, text))
+        self._texts.append(text)
+        events.append(TextDelta(self._index, text))
+
+    def thought(self, text: str, events: list[StreamEvent]) -> None:
+        """One plain thought."""
+        if not text:
+            return
+        if self._open != "thought" or self._sealed:
+            self._begin("thought", Reasoning(at=f"{CONTENT}.parts[{self._index + 1}]"), events)
+        events.append(ReasoningDelta(self._index, text))
 
     def part(self, value: JsonValue, events: list[StreamEvent], tokens: tuple[TokenLogprob, ...]) -> tuple[TokenLogprob, ...]:
         """Any part. `tokens` go with the first text; what is left of them is given back."""
@@ -70,10 +69,10 @@ class BlockStream:
                     self._text_with(block.text, tokens, events)
                     tokens = ()
                 else:
-                    self.text(block.text, events, thought=False)
+                    self.text(block.text, events)
                 self._seal(block, "text", events)
             case Reasoning() if not block.extras:
-                self.text(block.text, events, thought=True)
+                self.thought(block.text, events)
                 self._seal(block, "thought", events)
             case ToolCall():
                 self.called = True

@@ -88,7 +88,7 @@ def render_grounding(citations: Iterable[Citation], text: str) -> JsonObject:
         if citation.end is not None:
             start, end = citation.start or 0, citation.end
             segment: JsonObject = {"endIndex": _bytes(text, end), "text": text[start:end]}
-            if start:
+            if citation.start is not None:
                 segment["startIndex"] = _bytes(text, start)
             supports.append({"segment": segment, "groundingChunkIndices": [index_of[source]]})
     if not chunks:

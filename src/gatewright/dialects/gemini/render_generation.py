@@ -150,11 +150,11 @@ def _foreign_thinking(request: Request, thinking: Thinking, model: str, can: Abi
         (losses.hint if off else losses.dropped)(path, f"{model} does not think", told)
         return {}
     out = _level(thinking, model, path, losses, off=off) if can.levels else _budget(request, thinking, can, path, losses, off=off)
-    if not off and (thinking.enabled or thinking.adaptive or thinking.summary not in (None, "none")):
-        out["includeThoughts"] = thinking.summary != "none"
-    elif thinking.summary == "none":
+    if thinking.summary == "none":
         out["includeThoughts"] = False
-    if thinking.summary in ("concise", "detailed"):
+    elif not off and (thinking.enabled or thinking.adaptive or thinking.summary is not None):
+        out["includeThoughts"] = True
+    if thinking.summary not in (None, "none"):
         losses.hint(path, "gemini shows thoughts or does not", thinking.summary)
     if thinking.enabled is not None and (thinking.effort or thinking.adaptive):
         losses.hint(path, "told by level or budget", thinking.enabled)

@@ -11,7 +11,7 @@ from gatewright.dialects.gemini.render_parts import PartWriter
 from gatewright.dialects.gemini.render_tools import foreign_tools, home_tools, tool_config
 from gatewright.dialects.gemini.request import SYSTEM
 from gatewright.dialects.gemini.route import upstream_path
-from gatewright.dialects.gemini.turns import write_turns
+from gatewright.dialects.gemini.turns import says_nothing, write_turns
 from gatewright.ir.blocks import Message, Text
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.paths import path_of
@@ -115,7 +115,7 @@ def _foreign_messages(request: Request, writer: PartWriter, body: JsonObject, *,
         if spoken:
             losses.approximated(message.at, "gemini has system instructions at the start only: moved there")
         for block in message.blocks:
-            system += [part for part in writer.parts(block) if part.get("text") != ""]
+            system += [part for part in writer.parts(block) if not says_nothing(part, block, writer)]
     contents = write_turns(spoken, writer, sentinel=sentinel)
     if system:
         body[SYSTEM] = {"parts": system}

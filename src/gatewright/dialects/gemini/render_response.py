@@ -145,6 +145,7 @@ def citation_losses(citations: Iterable[Citation], losses: Losses) -> None:
             told: JsonObject = {"title": citation.title, "cited": citation.cited, "start": citation.start, "end": citation.end}
             losses.dropped(citation.at or "citations", "gemini cites web pages only", {**told, "kind": citation.kind})
         else:
+            losses.hint(citation.at or "citations", "gemini has one kind of citation", citation.kind)
             if citation.cited is not None:
                 losses.dropped(citation.at or "citations", "gemini does not quote its sources", citation.cited)
             if citation.start is not None and citation.end is None:

@@ -24,6 +24,7 @@ from gatewright.wire.json import BadJson, decode_lenient, kind
 from gatewright.wire.sse import OversizedEvent, SseParser
 
 _BOM = b"\xef\xbb\xbf"
+_NO_USAGE = msgspec.Raw()
 _UNTOLD: JsonValue = "\0"
 
 
@@ -46,7 +47,7 @@ class _Chunk(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """The common chunk: one candidate with text and nothing else. Whatever differs takes the general way."""
 
     candidates: list[_Candidate]
-    usage_metadata: msgspec.Raw = msgspec.Raw()
+    usage_metadata: msgspec.Raw = _NO_USAGE
     model_version: str = ""
     response_id: str = ""
     create_time: str = ""
@@ -65,9 +66,9 @@ class GeminiStreamParser:
         self._head = b""
         self._started = False
         self._done = False
-        self._envelope = ("", "", "")
+        self._id = self._model = self._time = ""
         self._index = -1
-        self._usage = b""
+        self._usage = _NO_USAGE
         self._figures: JsonObject = {}
         self._finish: tuple[JsonValue, JsonValue] = (None, None)
         self._extras: JsonObject = {}
@@ -131,21 +132,28 @@ class GeminiStreamParser:
             self._any_chunk(document, events)
             return
         candidates = chunk.candidates
-        envelope = (chunk.response_id, chunk.model_version, chunk.create_time)
-        if len(candidates) != 1 or candidates[0].index != self._index or envelope != self._envelope or not self._started:
+        if (
+            not self._started
+            or len(candidates) != 1
+            or (candidate := candidates[0]).index != self._index
+            or candidate.content.role != "model"
+            or chunk.response_id != self._id
+            or chunk.model_version != self._model
+            or chunk.create_time != self._time
+        ):
             self._any_chunk(document, events)
             return
-        content = candidates[0].content
-        if content.role != "model":
-            self._any_chunk(document, events)
-            return
-        for part in content.parts:
-            self._blocks.text(part.text, events, thought=part.thought)
-        usage = bytes(chunk.usage_metadata)
-        if usage and usage != self._usage:
-            self._tell_usage(decode_lenient(usage), usage, events)
+        blocks = self._blocks
+        for part in candidate.content.parts:
+            if part.thought:
+                blocks.thought(part.text, events)
+            else:
+                blocks.text(part.text, events)
+        usage = chunk.usage_metadata
+        if usage is not _NO_USAGE and usage != self._usage:
+            self._tell_usage(decode_lenient(bytes(usage)), usage, events)
 
-    def _tell_usage(self, value: JsonValue, raw: bytes, events: list[StreamEvent]) -> None:
+    def _tell_usage(self, value: JsonValue, raw: msgspec.Raw, events: list[StreamEvent]) -> None:
         self._usage = raw
         if isinstance(value, dict):
             self._figures |= value  # the last wins, figure by figure: a last chunk may leave out what an earlier one told
@@ -187,7 +195,7 @@ class GeminiStreamParser:
             rest.pop(key, None)
         self._keep(rest)
         if usage is not None:
-            self._tell_usage(usage, msgspec.json.encode(usage), events)
+            self._tell_usage(usage, _NO_USAGE, events)
 
     def _start(self, f: Proto, first: Proto | None, content: Proto | None, events: list[StreamEvent]) -> None:
         if self._started:
@@ -202,7 +210,7 @@ class GeminiStreamParser:
         extras: JsonObject = {}
         if first is not None and "index" in first:
             extras[f"{CANDIDATE}.index"] = first.peek("index")
-        self._envelope = (str(id_ or ""), str(model or ""), str(time or ""))
+        self._id, self._model, self._time = str(id_ or ""), str(model or ""), str(time or "")
         index = None if first is None else first.peek("index")
         self._index = index if isinstance(index, int) else -1
         self._extras = dict(extras)

@@ -55,14 +55,22 @@ def _model_parts(blocks: list[Block], writer: PartWriter, *, sentinel: bool) -> 
     signed = False
     for block in _seat_seals(blocks, writer):
         for part in writer.parts(block):
-            if part.get("text") == "" and "thoughtSignature" not in part:
-                continue  # Vertex refuses parts without content
+            if says_nothing(part, block, writer):
+                continue
             if isinstance(block, ToolCall):
                 if sentinel and not signed and "thoughtSignature" not in part:
                     part = {**part, "thoughtSignature": SKIP}  # noqa: PLW2901 - one more key of the same part
                 signed = True
             parts.append(part)
     return parts
+
+
+def says_nothing(part: JsonObject, block: Block, writer: PartWriter) -> bool:
+    """Whether `part` is an empty text, which Vertex refuses; tells the loss."""
+    if part.get("text") != "" or "thoughtSignature" in part:
+        return False
+    writer.losses.hint(block.at, "gemini refuses empty texts")
+    return True
 
 
 def _seat_seals(blocks: list[Block], writer: PartWriter) -> list[Block]:
@@ -128,7 +136,7 @@ def _user_parts(blocks: list[Block], calls: list[ToolCall], writer: PartWriter) 
     rest: list[JsonValue] = []
     for block in blocks:
         if not isinstance(block, ToolResult):
-            rest += [part for part in writer.parts(block) if part.get("text") != ""]
+            rest += [part for part in writer.parts(block) if not says_nothing(part, block, writer)]
     orphans = [result for i, result in enumerate(results) if i not in taken]
     return [*first, *beside, *(part for result in orphans for part in _as_text(result, writer)), *rest]
 

@@ -12,6 +12,8 @@ _AUDIO: tuple[JsonValue, ...] = ("AUDIO", 4)
 
 
 def _count(value: JsonValue) -> int | None:
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -22,6 +24,8 @@ def _count(value: JsonValue) -> int | None:
 
 def _audio(details: JsonValue) -> int | None:
     """Tokens of sound among a list of counts by modality; None when it tells none."""
+    if not details:
+        return None
     found = [
         count
         for item in (details if isinstance(details, list) else [])
