@@ -298,6 +298,12 @@ def conversation(messages: list, model: str, *, manual: bool) -> tuple[str, tupl
         waiting = {}
         if role == "assistant":
             results, media = [], []
+            sealed = [block["signature"] for block in blocks if block["type"] == "thinking"]
+            if len(set(sealed)) < len(sealed):
+                raise refuse(
+                    f"{at}.content.1: `thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified. These blocks must remain as"
+                    " they were in the original response."
+                )
             for position, block in enumerate(blocks):
                 if block["type"] == "tool_use":
                     if not IDENTITY.fullmatch(block["id"]):
