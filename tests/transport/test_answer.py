@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gatewright.transport import BadAnswer, Cut, TooLarge
-from gatewright.transport.answer import MAX_HEAD_BYTES, MAX_HEADERS
+from gatewright.transport.answer import HIGH_WATER_BYTES, MAX_HEAD_BYTES, MAX_HEADERS
 from tests.transport.upstream import CHUNKED, OK, always, answering, client, on_both_loops, post, silent, until, upstream, whole
 
 GOOD = {
@@ -311,6 +311,21 @@ async def test_a_slow_reader_slows_the_server():
             total += len(got)
             assert len(got) < 512 * 1024
         assert total == 800 * len(piece)
+
+
+@on_both_loops
+async def test_an_answer_that_ends_while_paused_leaves_a_working_connection():
+    """A TLS layer may deliver the end after it was told to stop; the next request must still hear its answer."""
+    body = b"x" * (HIGH_WATER_BYTES - 10)
+    async with upstream(answering(CHUNKED + b"%x\r\n" % len(body) + body, OK)) as server, client(server.url) as transport:
+        incoming = await transport.send(post())
+        (conn,) = transport._pool._all
+        await until(lambda: incoming.paused)
+        for rest in (b"\r\n", b"1\r\ny\r\n", b"0\r\n\r\n"):
+            conn.data_received(rest)
+        assert await whole(incoming) == (200, body + b"y")
+        assert await whole(await transport.send(post())) == (200, b"ok")
+        assert len(server.peers) == 1
 
 
 @on_both_loops

@@ -171,15 +171,16 @@ class Answer:
                 return
             if not self.head_done:
                 return
-            conn.expect(self.timeouts.idle_s if self.has_body else self.timeouts.first_event_s)
+            if not self.paused:
+                conn.expect(self.timeouts.idle_s if self.has_body else self.timeouts.first_event_s)
         else:
             self._quiet_bytes = 0
             self.has_body = True
-            if self._size > HIGH_WATER_BYTES:
+            if self._size <= HIGH_WATER_BYTES:
+                conn.expect(self.timeouts.idle_s)
+            elif not self.paused:  # a TLS layer may have had more in hand when it was told to stop
                 self.paused = True
                 conn.pause()
-            else:
-                conn.expect(self.timeouts.idle_s)
         waiter = self._waiter
         if waiter is not None:
             self._waiter = None
@@ -319,6 +320,9 @@ class Answer:
 
     def _finish(self, conn: "Connection") -> None:
         self._detach()
+        if self.paused:  # the end came from a TLS layer's buffer; the next exchange must not find a deaf connection
+            self.paused = False
+            conn.resume(self.timeouts.idle_s)
         conn.answered(self)
 
     def _detach(self) -> None:

@@ -1,0 +1,23 @@
+"""Transport errors as problems."""
+
+import pytest
+
+from gatewright.errors import STATUS_OF
+from gatewright.transport import BadAnswer, ConnectFailed, Cut, PoolTimeout, TimedOut, TooLarge, TransportError
+
+STATUS = {ConnectFailed: 502, PoolTimeout: 503, TimedOut: 504, Cut: 502, BadAnswer: 502, TooLarge: 502}
+
+
+@pytest.mark.parametrize("kind", STATUS)
+def test_every_failure_is_a_problem_with_a_status(kind):
+    """What a client is told follows from the class: never its own fault, and in words that name the peer."""
+    error = kind("host:443 did it", phase="body", sent=True)
+    assert isinstance(error, TransportError)
+    assert error.problem.message == str(error) == "host:443 did it"
+    assert error.problem.http_status == STATUS_OF[error.kind] == STATUS[kind]
+    assert (error.phase, error.sent) == ("body", True)
+
+
+def test_no_failure_is_forgotten():
+    """A class added later must say its status here."""
+    assert set(TransportError.__subclasses__()) == set(STATUS)
