@@ -23,7 +23,7 @@ def test_a_secret_prints_nowhere():
     secret = Secret("sk-12345")
     holder = Holder.model_validate({"secret": "sk-12345"})
     shown = [
-        repr(secret), str(secret), f"{secret}", f"{secret:>20}", f"{secret!r}", "{} {!r}".format(secret, secret), repr([secret]),
+        repr(secret), str(secret), f"{secret}", f"{secret:>20}", f"{secret!r}", f"{secret} {secret!r}", repr([secret]),
         repr(Frozen(secret)), repr(holder), str(holder), holder.model_dump_json(), repr(holder.model_dump()),
         json.dumps({"k": secret}, default=str), repr(vars(holder)),
     ]  # fmt: skip

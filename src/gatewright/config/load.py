@@ -20,7 +20,7 @@ from gatewright.config.problems import ConfigError, ConfigProblem
 from gatewright.config.references import Desk
 from gatewright.config.resolve_models import Names, resolve_aliases, resolve_keys, resolve_models
 from gatewright.config.resolve_providers import resolve_providers
-from gatewright.config.schema import ConfigFile, ServerSection, TimeoutsSection
+from gatewright.config.schema import ConfigFile, MediaFetchSection, ServerSection, TimeoutsSection
 from gatewright.config.shape import check_shape
 from gatewright.config.tree import TOP, Tree, read_file
 from gatewright.jsontypes import JsonObject
@@ -53,11 +53,7 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
         models=resolve_models(sections.models, names, desk),
         aliases=resolve_aliases(sections.aliases, names, desk),
         keys=resolve_keys(sections.keys, names, desk),
-        media_fetch=MediaFetchConfig(
-            enabled=sections.media_fetch.enabled,
-            allow_hosts=frozenset(host.lower() for host in sections.media_fetch.allow_hosts),
-            max_bytes=sections.media_fetch.max_bytes,
-        ),
+        media_fetch=_media_fetch(sections.media_fetch, desk),
         timeouts=timeouts,
         responses_state=ResponsesStateConfig(
             store=sections.responses_state.store,
@@ -70,6 +66,17 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
     if not names.providers:
         desk.warn((), "no providers: nothing can be answered")
     return msgspec.structs.replace(config, warnings=tuple(desk.warnings))
+
+
+def _media_fetch(section: MediaFetchSection, desk: Desk) -> MediaFetchConfig:
+    for i, host in enumerate(section.allow_hosts):
+        if any(c in host for c in "/*@?# ") or (":" in host and not host.startswith("[")):
+            desk.wrong(
+                ("media_fetch", "allow_hosts", i), f'expected a host\'s exact name, such as files.example.com, got "{host}"'
+            )
+    return MediaFetchConfig(
+        enabled=section.enabled, allow_hosts=frozenset(host.lower() for host in section.allow_hosts), max_bytes=section.max_bytes
+    )
 
 
 def json_schema() -> JsonObject:

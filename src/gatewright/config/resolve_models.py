@@ -60,7 +60,7 @@ def resolve_models(sections: Mapping[str, ModelSection], names: Names, desk: Des
             targets=tuple(_targets(name, section.targets, (*path, "targets"), names, desk)),
             fallback=tuple(_targets(name, section.fallback, (*path, "fallback"), names, desk)),
             losses=section.losses,
-            overrides=dict(section.overrides),
+            overrides=section.overrides.model_dump(exclude_none=True),
         )
         if section.targets and not any(target.weight for target in section.targets):
             desk.wrong((*path, "targets"), "every weight is 0: no target would ever be chosen")

@@ -3,6 +3,7 @@
 One rule: a credential goes nowhere it was not meant for; the environment's key is used only with the kind's own base URL.
 """
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -22,6 +23,17 @@ OWN_VERSION: dict[DialectName, tuple[str, ...]] = {"anthropic": ("/v1",), "gemin
 CALLS = ("/chat/completions", "/responses", "/messages", "/completions")
 """Ends of a URL that is a call's and not a base."""
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+RESERVED = frozenset(
+    {"v1", "v1beta", "v1alpha", "health", "ready", "chat", "responses", "messages", "models", "completions", "embeddings"}
+    | {"images", "audio", "moderations", "rerank", "files", "uploads", "batches", "api"}
+)
+"""First segments of the gateway's own paths: `/{provider}/…` pins a provider, and must not be taken for one of these."""
+
+UNTOUCHABLE = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "accept-encoding"})
+"""Headers of the connection: the transport writes them."""
+
 _ROOT_BASES = frozenset(host.base_url for host in HOSTS.values())
 """Hosts whose OpenAI-style API does lie at the root."""
 
@@ -34,8 +46,10 @@ def resolve_providers(sections: Mapping[str, ProviderSection], timeouts: Timeout
 
 def resolve_provider(name: str, section: ProviderSection, timeouts: TimeoutsConfig, desk: Desk) -> ProviderConfig | None:
     path: KeyPath = ("providers", name)
-    if "/" in name or "*" in name or name != name.strip():
-        desk.wrong(path, 'a provider\'s name may not contain "/", "*" or spaces at its ends', key=True)
+    if NAME.fullmatch(name) is None:
+        desk.wrong(path, 'a provider\'s name stands in paths and before "/": letters, digits, ".", "_" and "-" only', key=True)
+    elif name in RESERVED:
+        desk.wrong(path, f'"{name}" begins paths of the API itself; a provider needs another name', key=True)
     host = _host(name, section, path, desk)
     if host is None:
         return None
@@ -165,6 +179,9 @@ def _headers(section: ProviderSection, path: KeyPath, desk: Desk) -> tuple[tuple
         at: KeyPath = (*path, "headers", name)
         if not all(c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~") for c in name):
             desk.wrong(at, "not a header's name", key=True)
+            continue
+        if name.lower() in UNTOUCHABLE:
+            desk.wrong(at, "belongs to the connection and cannot be set", key=True)
             continue
         value = desk.text(written.reveal(), at)
         if value is not None and not (value.isascii() and value.isprintable()):

@@ -6,10 +6,11 @@ What the names refer to (providers, models, variables, files) is checked in `res
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from gatewright.config.secrets import Secret
 from gatewright.ir.blocks import DialectName
+from gatewright.ir.request import Effort
 from gatewright.providers.catalog import Forward
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -110,6 +111,28 @@ class TargetSection(Section):
 TargetEntry = Annotated[TargetSection, BeforeValidator(_long_form, json_schema_input_type=str | TargetSection)]
 
 
+class OverridesSection(Section):
+    """Parameters of a request that are set whatever the client sent, in neutral names: every dialect has its own for them."""
+
+    max_tokens: Count | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_k: Count | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop: list[Name] | None = None
+    """Stop sequences."""
+    effort: Effort | None = None
+    """How much to reason."""
+    verbosity: Literal["low", "medium", "high"] | None = None
+    parallel_tool_calls: bool | None = None
+    service_tier: Name | None = None
+    user: Name | None = None
+    """End user, as told to the provider."""
+    store: bool | None = None
+
+
 class ModelSection(Section):
     """A name that clients ask for, and where it goes."""
 
@@ -119,8 +142,7 @@ class ModelSection(Section):
     """Tried in order when no target answers."""
     losses: Literal["warn", "refuse"] = "warn"
     """What to do when the target's dialect cannot say all that the client said: tell in a header, or refuse."""
-    overrides: dict[Name, JsonValue] = {}
-    """Fields of the request that are set whatever the client sent, in the gateway's neutral names (`max_tokens`, …)."""
+    overrides: OverridesSection = OverridesSection()
 
 
 class KeySection(Section):

@@ -67,7 +67,7 @@ def check_shape(tree: Tree) -> tuple[ConfigFile, tuple[ConfigProblem, ...]]:
 
 def _tidy(value: JsonValue, path: KeyPath) -> JsonValue:
     """A key without a value is a key left out, except where the key itself is a name: there it is an empty section."""
-    if not isinstance(value, dict) or path[-1:] == ("overrides",):
+    if not isinstance(value, dict):
         return [_tidy(item, (*path, i)) for i, item in enumerate(value)] if isinstance(value, list) else value
     if path in _NAMED:
         return {key: {} if item is None else _tidy(item, (*path, key)) for key, item in value.items()}

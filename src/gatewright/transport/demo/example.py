@@ -165,8 +165,8 @@ class Example:
             value = below - grain
         if step:
             value = -(-value // step) * step
-            if high is not None and value > high:
-                value = high // step * step
+            if (high is not None and value > high) or (below is not None and value >= below):
+                value -= step
         if whole:
             value = -(-value // 1)
         return int(value) if value == int(value) else value
