@@ -47,6 +47,8 @@ def start(**more):
         "role": "assistant",
         "model": "claude-x",
         "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
         "usage": {"input_tokens": 3},
     }
     return {"type": "message_start", "message": {**message, **more}}

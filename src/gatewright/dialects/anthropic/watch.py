@@ -30,10 +30,13 @@ class MessagesWatch:
             self._look(data)
             return data
         seen = self._tail + data
-        cut = max(seen.rfind(b"\n\n") + 2, seen.rfind(b"\r\n\r\n") + 4 if b"\r" in seen else 0)
-        if cut < 2:
+        at, width = seen.rfind(b"\n\n"), 2
+        if b"\r" in seen and (crlf := seen.rfind(b"\r\n\r\n")) > at:
+            at, width = crlf, 4
+        if at < 0:
             self._tail = seen if len(seen) <= MAX_EVENT_BYTES else b""
             return data
+        cut = at + width
         self._tail = seen[cut:]
         self._look(seen[:cut])
         return data
