@@ -150,9 +150,8 @@ class BlockStream:
             if not goes_on and not call.get("partialArgs"):
                 return False
             self.called = True
-            whole = parse_part(
-                {**value, "functionCall": {k: call[k] for k in call if k not in ("willContinue", "partialArgs")}}, ""
-            )
+            plain: JsonObject = {key: call[key] for key in call if key not in ("willContinue", "partialArgs")}
+            whole = parse_part({**value, "functionCall": plain}, "", self._issuer)
             assert isinstance(whole, ToolCall)
             start = ToolCall(
                 id=whole.id, name=whole.name, arguments="", at=f"{CONTENT}.parts[{self._index + 1}]", extras=whole.extras

@@ -56,13 +56,14 @@ _BAD_KEY = "API_KEY_INVALID"
 
 def problem_of(document: JsonValue, status: int = 0, headers: Mapping[str, str] | None = None) -> Problem | None:
     """The problem in an error document; None when it is none. Also for an error that hides in a 200 or in an array."""
+    whole = document
     if isinstance(document, list) and document:
         document = document[-1]
     if not isinstance(document, dict) or document.get("error") is None or document.get("candidates"):
         return None
     error = document["error"]
     if not isinstance(error, dict):
-        return Problem(kind=kind_of(status or 502), message=str(error), status=status, origin="gemini", raw=document)
+        return Problem(kind=kind_of(status or 502), message=str(error), status=status, origin="gemini", raw=whole)
     code, word, message = error.get("code"), error.get("status"), error.get("message")
     if not status and isinstance(code, int) and 400 <= code < 600:
         status = code
@@ -83,7 +84,7 @@ def problem_of(document: JsonValue, status: int = 0, headers: Mapping[str, str] 
         retry_after_s=_retry_after(details, headers or {}),
         headers=_carried(headers or {}),
         origin="gemini",
-        raw=document,
+        raw=whole,
     )
 
 
@@ -160,4 +161,6 @@ def render_error(problem: Problem, request_id: str) -> HttpAnswer:
         headers.append(("retry-after", str(-int(-problem.retry_after_s // 1))))
     if request_id:
         headers.append(("x-request-id", request_id))
-    return HttpAnswer(status=problem.http_status, body=encode(error_document(problem, request_id)), headers=tuple(headers))
+    verbatim = problem.raw if problem.origin == "gemini" and isinstance(problem.raw, list) else None
+    body = encode(verbatim or error_document(problem, request_id))
+    return HttpAnswer(status=problem.http_status, body=body, headers=tuple(headers))

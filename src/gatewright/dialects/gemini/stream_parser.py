@@ -235,7 +235,9 @@ class GeminiStreamParser:
                 tokens = self._blocks.part(part, events, tokens)
             if content.peek("role") == "model":
                 content.take("role")
-            self._keep(dotted(CONTENT, content.rest()))
+            rest = content.rest()
+            rest.pop("parts", None)  # null or empty: earlier chunks may have had some
+            self._keep(dotted(CONTENT, rest))
         reason, message = first.take("finishReason"), first.take("finishMessage")
         if reason is not None:
             self._finish = (reason, message)
