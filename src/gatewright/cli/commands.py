@@ -21,6 +21,7 @@ from gatewright.cli.files import apply
 from gatewright.cli.merge import CannotMerge
 from gatewright.cli.source import find_file, give_up, read_config
 from gatewright.config import Config, json_schema, with_client_key
+from gatewright.config.reference import reference as settings_reference
 from gatewright.config.suggest import hint
 
 app = typer.Typer(
@@ -132,6 +133,12 @@ def version() -> None:
 def schema() -> None:
     """Print the JSON Schema of gatewright.yaml, for editors."""
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@config_app.command()
+def reference() -> None:
+    """Print the reference of every setting, as Markdown."""
+    typer.echo(settings_reference(), nl=False)
 
 
 def model_rows(config: Config) -> list[tuple[str, list[str], list[str]]]:
