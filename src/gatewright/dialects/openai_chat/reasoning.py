@@ -141,18 +141,22 @@ def render_detail(block: Reasoning) -> JsonObject:
     return {**entry, **block.extras}
 
 
-def foreign_details(block: Reasoning, index: int) -> list[JsonObject]:
-    """Entries that carry a foreign block and its seal to a chat client; none where there is no seal to carry."""
+def foreign_details(block: Reasoning, number: int) -> list[JsonObject]:
+    """Entries that carry a foreign block and its seal to a chat client; none where there is no seal to carry.
+
+    `number` counts the entries of the message so far: OpenAI's SDKs melt entries of the same index into one.
+    """
     if block.seal is None:
         return []
     named: JsonObject = {"id": block.id} if block.id else {}
     word = carry(block.seal, NAME)
     if block.text:
-        return [{"type": "reasoning.text", "text": block.text, "signature": word, **named, "index": index}]
+        return [{"type": "reasoning.text", "text": block.text, "signature": word, **named, "index": number}]
     entries: list[JsonObject] = [
-        {"type": "reasoning.summary", "summary": part, **named, "index": index} for part in block.summary if part
+        {"type": "reasoning.summary", "summary": part, **named, "index": number + i}
+        for i, part in enumerate(part for part in block.summary if part)
     ]
-    return [*entries, {"type": "reasoning.encrypted", "data": word, **named, "index": index}]
+    return [*entries, {"type": "reasoning.encrypted", "data": word, **named, "index": number + len(entries)}]
 
 
 def flat_text(block: Reasoning) -> str:

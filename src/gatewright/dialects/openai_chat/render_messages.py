@@ -50,6 +50,8 @@ class MessageWriter:
         self._unanswered: list[tuple[str, str]] = []
         """(name, made-up id) of calls that came without an id."""
         self._made = 0
+        self._awaited: list[str] = []
+        """Ids of the latest calls, whose results must follow at once."""
 
     def write(self, message: Message) -> None:
         self.losses.extras(message, origin=self.origin)
@@ -59,11 +61,14 @@ class MessageWriter:
         self._assistant = None
         results = [block for block in message.blocks if isinstance(block, ToolResult)]
         others = [block for block in message.blocks if not isinstance(block, ToolResult)]
+        if not results:
+            self._settle()
         for result in results:
             self._write_result(result)
         parts: list[JsonValue] = [part for block in others if (part := self._part(block, message.role)) is not None]
         if not others and results:
             return
+        self._settle()
         if message.role == "system":
             self.flush()
             if parts:
@@ -73,8 +78,16 @@ class MessageWriter:
             if moved or parts:
                 self._add("user", [*moved, *parts], message.name)
 
+    def _settle(self) -> None:
+        """OpenAI answers 400 to calls without results: the missing ones are written empty."""
+        for ref in self._awaited:
+            self.messages.append({"role": "tool", "tool_call_id": ref, "content": ""})
+            self.losses.approximated("", f"tool call {ref} has no result: an empty one is written")
+        self._awaited = []
+
     def flush(self) -> None:
-        """Sends the media that wait."""
+        """Ends the results: the missing ones, and the media that wait."""
+        self._settle()
         moved, self._moved = self._moved, []
         if moved:
             self._add("user", moved, None)
@@ -86,8 +99,8 @@ class MessageWriter:
         self.messages.append(body)
 
     def _write_assistant(self, message: Message) -> None:
-        self.flush()
         if self._assistant is None:
+            self.flush()
             self._assistant = {"role": "assistant"}
             self.messages.append(self._assistant)
         body = self._assistant
@@ -116,7 +129,9 @@ class MessageWriter:
             case ToolCall():
                 calls = body.setdefault("tool_calls", [])
                 assert isinstance(calls, list)
-                calls.append(self._call(block))
+                call = self._call(block)
+                self._awaited.append(str(call["id"]))
+                calls.append(call)
             case Media() | Native() | ToolResult():
                 self._drop(block, "chat completions takes no such block from an assistant")
             case _:
@@ -216,7 +231,14 @@ class MessageWriter:
                 parts.append(part)
         if result.structured is not None:
             parts.append({"type": "text", "text": wire_json.encode(result.structured).decode("utf-8")})
-        self.messages.append({"role": "tool", "tool_call_id": ref, "content": plain(parts)})
+        if ref in self._awaited:
+            self._awaited.remove(ref)
+            self.messages.append({"role": "tool", "tool_call_id": ref, "content": plain(parts)})
+            return
+        # Its call stands elsewhere (another response, a compacted history): a tool message would be refused.
+        self.losses.approximated(result.at, "a result whose call is not there becomes a user message")
+        self._settle()
+        self._add("user", [{"type": "text", "text": f"Result of tool call {ref}:"}, *parts], None)
 
     def _part(self, block: Block, role: str) -> JsonValue:
         """A content part of a user, system or tool message; None (and a loss) for what cannot stand there."""

@@ -195,7 +195,7 @@ class AnswerWriter:
     def add(self, block: Block, index: int) -> None:
         match block:
             case Text():
-                self._text(block, index)
+                self._text(block)
             case Refusal():
                 self.losses.extras(block, origin=self.origin)
                 self.refusal += block.text
@@ -203,7 +203,7 @@ class AnswerWriter:
                 self.losses.extras(block, origin=self.origin)
                 if told := flat_text(block):
                     self.reasoning.append(told)
-                self.details += foreign_details(block, index)
+                self.details += foreign_details(block, len(self.details))
                 if block.id and block.seal is None:
                     self.losses.hint(join(block.at, "id"), "reasoning has no id in chat completions", block.id)
             case ToolCall():
@@ -215,7 +215,7 @@ class AnswerWriter:
             case _:
                 assert_never(block)
 
-    def _text(self, block: Text, index: int) -> None:
+    def _text(self, block: Text) -> None:
         self.losses.extras(block, origin=self.origin)
         start = len(self.text)
         self.text += block.text
@@ -224,7 +224,7 @@ class AnswerWriter:
             self._cite(citation, start, block)
         self.logprobs += [self._logprob(one) for one in block.logprobs]
         if block.seal is not None:
-            self._seal(block.seal, index)
+            self._seal(block.seal)
 
     def _logprob(self, one: TokenLogprob) -> JsonObject:
         self.losses.extras(one, origin=self.origin)
@@ -238,16 +238,20 @@ class AnswerWriter:
         if annotation is None:
             self.losses.dropped(citation.at or block.at, "chat completions cites only by URL", builtins(citation))
             return
+        if citation.start is None or citation.end is None:
+            self.losses.hint(
+                citation.at or block.at, "no span was told: it covers the whole text", [citation.start, citation.end]
+            )
         if citation.kind != "url_citation":
             self.losses.hint(citation.at or block.at, "chat completions cites only by URL", citation.kind)
         self.annotations.append(annotation)
 
-    def _seal(self, seal: Seal, index: int) -> None:
+    def _seal(self, seal: Seal) -> None:
         """A signed text: the first in the message's own field, further ones as encrypted details."""
         if "extra_content" not in self.rest:
             self.rest |= signature_field(seal)
         else:
-            self.details += foreign_details(Reasoning(seal=seal, redacted=True), index)
+            self.details += foreign_details(Reasoning(seal=seal, redacted=True), len(self.details))
 
     def _call(self, call: ToolCall, index: int) -> None:
         self.losses.extras(call, origin=self.origin)
@@ -269,7 +273,7 @@ class AnswerWriter:
         else:
             self.losses.dropped(media.at, "chat completions has no such medium in an answer", builtins(media))
         if media.seal is not None:
-            self._seal(media.seal, index)
+            self._seal(media.seal)
 
     def message(self) -> JsonObject:
         body: JsonObject = {"role": "assistant", "content": self.text if self.texts else None, "refusal": self.refusal or None}

@@ -90,6 +90,8 @@ class ChatStreamRenderer:
         self._part: int | None = None
         self._calls = 0
         self._call_ref = ""
+        # Entries of lists written so far: OpenAI's SDKs join the lists of several chunks by `index`.
+        self._details, self._annotations, self._images = 0, 0, 0
         self._signed = False
         self._refused = False
         self._echoed = False
@@ -168,7 +170,10 @@ class ChatStreamRenderer:
         if self._usage_asked:
             self._tail = b'},"logprobs":null,"finish_reason":null}],"usage":null}\n\n'
         parts.append(self._chunk({**ROLE, **message}, choice=choice, top=top))
-        parts += (self._other(other) for other in event.others)
+        if self._home:
+            parts += (self._other(other) for other in event.others)
+        elif event.others:
+            self._losses.dropped("", "further choices cannot be shown in another dialect", list(event.others))
 
     def _extras(self, extras: JsonObject, at: str = "") -> JsonObject:
         return self._losses.extras(Node(extras=extras, at=at), origin=self._origin) if extras else {}
@@ -285,6 +290,7 @@ class ChatStreamRenderer:
             echo: JsonObject = {"reasoning": event.text} if "echo" in block.form else {}
             self._echoed = self._echoed or bool(echo)
             parts.append(self._chunk({**echo, "reasoning_details": [entry]}))
+            self._texts.append(event.text)
             return
         if self._home and block.form[:1] == ("thinking",):
             thinking: JsonObject = {"type": "thinking", "thinking": [{"type": "text", "text": event.text}]}
@@ -308,7 +314,7 @@ class ChatStreamRenderer:
                 self._length += self._here
                 seal = seal or block.seal
                 if seal is not None:
-                    self._sign(seal, event.index, parts)
+                    self._sign(seal, parts)
             case ToolCall():
                 seal = seal or block.seal
                 self._end_call(block, seal, parts)
@@ -316,7 +322,7 @@ class ChatStreamRenderer:
                 self._end_reasoning(block, seal or block.seal, event, parts)
             case Media():
                 if seal is not None and not self._home:
-                    self._sign(seal, event.index, parts)
+                    self._sign(seal, parts)
             case _:
                 pass
         if event.extras and not (self._home and isinstance(block, Reasoning)):
@@ -330,7 +336,8 @@ class ChatStreamRenderer:
             words = unwrap_input("".join(self._texts))
             parts.append(self._chunk({"tool_calls": [{"index": number, "custom": {"input": words}}]}))
         if seal is not None:
-            parts.append(self._chunk({"tool_calls": [{"index": number, **signature_field(seal)}]}))
+            # The SDKs want `function` in every delta.
+            parts.append(self._chunk({"tool_calls": [{"index": number, "function": {"arguments": ""}, **signature_field(seal)}]}))
 
     def _cite(self, block: Text, parts: list[bytes]) -> None:
         annotations: list[JsonValue] = []
@@ -343,16 +350,24 @@ class ChatStreamRenderer:
             if one is None:
                 self._losses.dropped(citation.at, "chat completions cites only by URL", builtins(citation))
                 continue
-            annotations.append(one)
+            if citation.start is None or citation.end is None:
+                self._losses.hint(
+                    citation.at or block.at, "no span was told: it covers the whole text", [citation.start, citation.end]
+                )
+            if citation.kind != "url_citation":
+                self._losses.hint(citation.at or block.at, "chat completions cites only by URL", citation.kind)
+            annotations.append({**one, "index": self._annotations})
+            self._annotations += 1
         if annotations:
             parts.append(self._chunk({"annotations": annotations}))
 
-    def _sign(self, seal: Seal, index: int, parts: list[bytes]) -> None:
+    def _sign(self, seal: Seal, parts: list[bytes]) -> None:
         if not self._signed:
             self._signed = True
             parts.append(self._chunk(signature_field(seal)))
         else:
-            entries: list[JsonValue] = [*foreign_details(Reasoning(seal=seal, redacted=True), index)]
+            entries: list[JsonValue] = [*foreign_details(Reasoning(seal=seal, redacted=True), self._details)]
+            self._details += len(entries)
             parts.append(self._chunk({"reasoning_details": entries}))
 
     def _end_reasoning(self, block: Reasoning, seal: Seal | None, event: BlockStop, parts: list[bytes]) -> None:
@@ -360,7 +375,8 @@ class ChatStreamRenderer:
             self._losses.extras(block, origin=self._origin)
             # Summary parts are told apart by the gaps written between them.
             text = "".join(self._texts)
-            entries: list[JsonValue] = [*foreign_details(self._summed(block, text, seal), event.index)]
+            entries: list[JsonValue] = [*foreign_details(self._summed(block, text, seal), self._details)]
+            self._details += len(entries)
             if entries:
                 parts.append(self._chunk({"reasoning_details": entries}))
             return
@@ -371,10 +387,10 @@ class ChatStreamRenderer:
             extras = {**block.extras, **event.extras}
             if extras:
                 parts.append(self._chunk({"content": [{"type": "thinking", "thinking": [], **extras}]}))
-        elif block.form[:1] == ("detail",) and (seal is not None or block.form[2:]):
+        elif block.form[:1] == ("detail",) and (seal is not None or not self._texts):
             done = replace(block, text="", summary=(), seal=seal, extras={**block.extras, **event.extras})
             entry = render_detail(done)
-            if done.form[1] == "reasoning.text":
+            if done.form[1] == "reasoning.text" and seal is not None:
                 entry.pop("text", None)
             parts.append(self._chunk({"reasoning_details": [entry]}))
 
@@ -395,7 +411,8 @@ class ChatStreamRenderer:
             parts.append(self._chunk({"audio": {"id": made, "data": block.source.data, "expires_at": 0}}))
             self._losses.approximated(block.at, "the type of the audio is not said", block.source.media_type)
         elif isinstance(block, Media) and block.kind == "image" and (part := foreign_media(block)) is not None:
-            parts.append(self._chunk({"images": [part]}))
+            parts.append(self._chunk({"images": [{**part, "index": self._images}]}))
+            self._images += 1
             self._losses.approximated(block.at, "images in an answer are an extension of chat completions")
         else:
             self._losses.dropped(block.at, "chat completions has no such block in an answer", builtins(block))
