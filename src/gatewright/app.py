@@ -116,7 +116,7 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     state = StateStage(kept, config.responses_state.ttl_s, enabled=config.responses_state.store)
     models = compose([settle, authenticate, Models(router)])
     stacks: dict[Operation, Next] = {
-        "generate": compose([settle, authenticate, peek, route, state, attempt]),
+        "generate": compose([settle, authenticate, peek, route, attempt]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
         "forward": compose([settle, authenticate, Forward(attempt, router)]),
         "list_models": models,
@@ -125,7 +125,11 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     for operation in _STORED:
         stacks[operation] = compose([settle, authenticate, StoredResponses(state, attempt, endpoints)])
     gateway = Gateway(
-        stacks=Stacks(stacks, compose([settle, authenticate])),
+        stacks=Stacks(
+            stacks,
+            responses=compose([settle, authenticate, peek, route, state, attempt]),
+            otherwise=compose([settle, authenticate]),
+        ),
         dialects=BY_NAME,
         providers=frozenset(endpoints),
         max_body_bytes=config.server.max_body_bytes,

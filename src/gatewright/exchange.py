@@ -35,8 +35,8 @@ Operation = Literal[
 ]
 
 
-class Principal(msgspec.Struct, frozen=True):
-    """Who is calling."""
+class Principal(msgspec.Struct, frozen=True, eq=False):
+    """Who is calling. Compared by identity: one object a key."""
 
     name: str
     models: tuple[str, ...] = ("*",)

@@ -7,7 +7,7 @@ route         after who and what are known: which targets, in which order
 attempt       innermost: send, and give the answer back; it asks `translate` whether bytes pass or cross the neutral form
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 
 from gatewright.errors import refuse
@@ -28,11 +28,15 @@ def compose(stages: Sequence[Stage]) -> Next:
 
 
 class Stacks:
-    """One composed stack per operation."""
+    """One composed stack per operation; model calls of Responses clients have one more stage than others."""
 
-    def __init__(self, by_operation: Mapping[Operation, Next], otherwise: Next) -> None:
+    def __init__(self, by_operation: Mapping[Operation, Next], responses: Next, otherwise: Next) -> None:
         self.by_operation = dict(by_operation)
+        self.responses = responses
         self.otherwise = otherwise
 
-    async def handle(self, exchange: Exchange) -> Reply:
-        return await self.by_operation.get(exchange.operation, self.otherwise)(exchange)
+    def handle(self, exchange: Exchange) -> Awaitable[Reply]:
+        operation = exchange.operation
+        if operation == "generate" and exchange.dialect == "openai_responses":
+            return self.responses(exchange)
+        return self.by_operation.get(operation, self.otherwise)(exchange)

@@ -91,7 +91,7 @@ class Attempt:
                 return await self._refused(exchange, candidate, prepared, incoming)
             exchange.served = candidate.name
             exchange.losses = prepared.losses
-            return await self._answer(exchange, prepared, incoming)
+            return await self._answer(exchange, candidate, prepared, incoming)
         except TransportError as error:
             return self.error(exchange, error.problem)
         except UpstreamFailed as error:
@@ -139,11 +139,11 @@ class Attempt:
             reply.status = incoming.status
         return reply
 
-    async def _answer(self, exchange: Exchange, prepared: Prepared, incoming: Incoming) -> Reply:
+    async def _answer(self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming) -> Reply:
         client = self.dialects[exchange.dialect]
         content_type = incoming.header(b"content-type") or b""
         streamed = b"event-stream" in content_type or (prepared.dialect == "gemini" and prepared.passing and exchange.stream)
-        head = carried(incoming) + served_line(exchange) + loss_lines(prepared.losses)
+        head = carried(incoming) + candidate.served_line + loss_lines(prepared.losses)
         if exchange.stream and streamed:
             return await self._stream(exchange, prepared, incoming, head, content_type)
         if prepared.passing:
@@ -160,7 +160,7 @@ class Attempt:
             return Reply(200, SSE + head, renderer.render(unfold(response)))
         rendered = client.render_response(response, request)
         exchange.losses = prepared.losses + rendered.losses
-        head = carried(incoming) + served_line(exchange) + loss_lines(exchange.losses)
+        head = carried(incoming) + candidate.served_line + loss_lines(exchange.losses)
         return Reply(200, JSON + head, encode(rendered.body))
 
     async def _whole(self, prepared: Prepared, incoming: Incoming, *, streamed: bool) -> Response:
@@ -227,7 +227,3 @@ def carried(incoming: Incoming) -> bytes:
                 name = b"x-gatewright-upstream-request-id"  # noqa: PLW2901 - renamed on the way
             lines += b"%b: %b\r\n" % (name, value)
     return lines
-
-
-def served_line(exchange: Exchange) -> bytes:
-    return b"x-gatewright-target: %b\r\n" % exchange.served.encode("ascii", "replace")

@@ -7,7 +7,7 @@ from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.blocks import Block, DialectName, Media, Native, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gatewright.ir.request import Request, Target
 from gatewright.jsontypes import JsonObject
-from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, Attempt, served_line
+from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, Attempt
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
 from gatewright.transport import TransportError, header_lines
 from gatewright.wire.json import encode
@@ -85,7 +85,7 @@ class CountTokens:
                 return reply
         request = self.attempt.dialects[exchange.dialect].parse_request(exchange.call)
         exchange.served = candidate.name
-        head = JSON + served_line(exchange) + b"x-gatewright-token-count: estimate\r\n"
+        head = JSON + candidate.served_line + b"x-gatewright-token-count: estimate\r\n"
         return Reply(200, head, encode(_ANSWER[exchange.dialect](estimate(request))))
 
     async def _ask(self, exchange: Exchange, candidate: Candidate) -> Reply | None:
@@ -118,4 +118,4 @@ class CountTokens:
         if incoming.status >= 400:
             seen = {n.decode("latin-1"): v.decode("latin-1") for n, v in incoming.headers}
             return self.attempt.error(exchange, dialect.parse_error(incoming.status, seen, body))
-        return Reply(incoming.status, JSON + served_line(exchange), body)
+        return Reply(incoming.status, JSON + candidate.served_line, body)

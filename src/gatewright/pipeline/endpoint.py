@@ -1,11 +1,9 @@
 """An endpoint: a provider's URL, its credential and the dialects it speaks, ready to be sent to."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Literal, Protocol
 from urllib.parse import quote
-
-import msgspec
 
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonValue
@@ -71,7 +69,7 @@ class Endpoint:
         """The client's own where this endpoint speaks it, else the first it speaks."""
         return client if client in self.dialects else self.dialects[0]
 
-    async def send(
+    def send(
         self,
         *,
         dialect: DialectName,
@@ -80,9 +78,9 @@ class Endpoint:
         headers: bytes,
         body: bytes,
         content_type: bytes = b"content-type: application/json\r\n",
-    ) -> Incoming:
+    ) -> Awaitable[Incoming]:
         """Send one request; returns when the answer's head is there. Raises TransportError."""
-        return await self._transports[dialect].send(
+        return self._transports[dialect].send(
             Outgoing(
                 method=method.encode("ascii"),
                 path=self._base_paths[dialect] + wire_path(path),
@@ -124,18 +122,31 @@ def _auth_headers(auth: Auth, secret: str) -> tuple[tuple[str, str], ...]:
 
 def forwarded_headers(dialect: DialectName, client: Headers) -> tuple[tuple[str, str], ...]:
     """The client's headers that an upstream of the same dialect may see."""
-    return tuple((name, value) for name in FORWARDED_REQUEST_HEADERS[dialect] if (value := client.get(name)) is not None)
+    found: tuple[tuple[str, str], ...] = ()
+    for name in FORWARDED_REQUEST_HEADERS[dialect]:
+        value = client.get(name)
+        if value is not None:
+            found += ((name, value),)
+    return found
 
 
-class Candidate(msgspec.Struct, frozen=True):
-    """A target to try: an endpoint, the model's name there, and what the route asks of it."""
+class Candidate:
+    """A target to try: an endpoint, the model's name there, and what the route asks of it. Immutable, made once per route."""
 
-    endpoint: Endpoint
-    model: str
-    losses: Literal["warn", "refuse"] = "warn"
-    overrides: Mapping[str, JsonValue] = {}
-    max_tokens: int = 0
+    __slots__ = ("endpoint", "losses", "max_tokens", "model", "name", "overrides", "served_line")
 
-    @property
-    def name(self) -> str:
-        return f"{self.endpoint.name}/{self.model}"
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: str,
+        losses: Literal["warn", "refuse"] = "warn",
+        overrides: Mapping[str, JsonValue] | None = None,
+        max_tokens: int = 0,
+    ) -> None:
+        self.endpoint = endpoint
+        self.model = model
+        self.losses = losses
+        self.overrides = overrides or {}
+        self.max_tokens = max_tokens
+        self.name = f"{endpoint.name}/{model}"
+        self.served_line = b"x-gatewright-target: %b\r\n" % self.name.encode("ascii", "replace")

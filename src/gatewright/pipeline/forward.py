@@ -14,7 +14,7 @@ from gatewright.dialects.forwarded import (
 from gatewright.errors import Problem, Refused, refuse
 from gatewright.exchange import Exchange, Next, Reply, Segment
 from gatewright.ir.blocks import DialectName
-from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, carried, served_line
+from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
 from gatewright.pipeline.route import Router, may_use
 from gatewright.pipeline.sources import BaseSource
@@ -141,7 +141,7 @@ class Forward:
                 return reply
             reply.body = body
             return reply
-        head = answer_lines(incoming) + carried(incoming) + served_line(exchange)
+        head = answer_lines(incoming) + carried(incoming) + candidate.served_line
         content_type = incoming.header(b"content-type") or b""
         length = incoming.header(b"content-length")
         if content_type.startswith(b"application/json") and (length is None or int(length) <= WHOLE_BYTES):

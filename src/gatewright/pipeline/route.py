@@ -15,6 +15,9 @@ from gatewright.exchange import Exchange, Next, Principal, Reply
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 
+KEPT = 4096
+"""Names whose routes are remembered; clients choose names, so there must be an end."""
+
 
 class RouteTarget(msgspec.Struct, frozen=True):
     provider: str
@@ -23,7 +26,9 @@ class RouteTarget(msgspec.Struct, frozen=True):
     weight: float = 1.0
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True, eq=False):
+    """Compared and hashed by identity: made once, when the configuration is read or a name is first asked for."""
+
     name: str
     targets: tuple[RouteTarget, ...]
     fallback: tuple[RouteTarget, ...] = ()
@@ -46,6 +51,7 @@ class Router:
         self.aliases = aliases
         self.exact = {name: route for name, route in routes.items() if "*" not in name}
         self.wild = sorted((r for n, r in routes.items() if "*" in n), key=lambda route: len(route.name), reverse=True)
+        self._made: dict[tuple[Route, str], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]] = {}
         self.names = sorted({*self.exact, *aliases, *listed})
 
     def resolve(self, model: str, pin: str) -> tuple[Route, str]:
@@ -71,19 +77,30 @@ class Router:
 
     def plan(self, route: Route, starred: str, random: Callable[[], float]) -> list[Candidate]:
         """The candidates in the order to try: targets by weighted draw, then the fallbacks as listed."""
-        ordered = list(route.targets)
-        if len(ordered) > 1:
-            # Efraimidis-Spirakis: sorting by u^(1/w) draws without replacement in proportion to the weights.
-            ordered.sort(key=lambda t: random() ** (1 / t.weight) if t.weight > 0 else -1.0, reverse=True)
-        return [
-            Candidate(
-                self.endpoints[target.provider],
-                target.model.replace("*", starred, 1),
-                route.losses,
-                route.overrides,
+        targets, fallback = self._candidates(route, starred)
+        if len(targets) == 1:
+            return [*targets, *fallback]
+        # Efraimidis-Spirakis: sorting by u^(1/w) draws without replacement in proportion to the weights.
+        drawn = [random() ** (1 / t.weight) if t.weight > 0 else -1.0 for t in route.targets]
+        order = sorted(range(len(targets)), key=drawn.__getitem__, reverse=True)
+        return [*(targets[i] for i in order), *fallback]
+
+    def _candidates(self, route: Route, starred: str) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+        """Targets and fallbacks of a route, made once."""
+        made = self._made.get((route, starred))
+        if made is None:
+            targets, fallback = (
+                tuple(
+                    Candidate(self.endpoints[t.provider], t.model.replace("*", starred, 1), route.losses, route.overrides)
+                    for t in group
+                )
+                for group in (route.targets, route.fallback)
             )
-            for target in (*ordered, *route.fallback)
-        ]
+            made = targets, fallback
+            if len(self._made) >= KEPT:
+                self._made.clear()
+            self._made[route, starred] = made
+        return made
 
 
 def near_names(model: str, names: Sequence[str]) -> list[str]:
@@ -115,11 +132,25 @@ class RouteStage:
     def __init__(self, router: Router, random: Callable[[], float]) -> None:
         self.router = router
         self.random = random
+        self._allowed: dict[tuple[Principal, str, str], tuple[Route, str]] = {}
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
-        route, starred = self.router.resolve(exchange.model, exchange.pin)
         principal = exchange.principal
         assert principal is not None
+        asked = (principal, exchange.model, exchange.pin)
+        found = self._allowed.get(asked)
+        if found is None:
+            found = self._resolve(exchange, principal)
+            if len(self._allowed) >= KEPT:
+                self._allowed.clear()
+            self._allowed[asked] = found
+        route, starred = found
+        exchange.plan = self.router.plan(route, starred, self.random)
+        return await following(exchange)
+
+    def _resolve(self, exchange: Exchange, principal: Principal) -> tuple[Route, str]:
+        """The route, if this key may use it. Raises Refused."""
+        route, starred = self.router.resolve(exchange.model, exchange.pin)
         if not may_use(principal, exchange.model, route):
             raise Refused(
                 Problem(
@@ -129,5 +160,4 @@ class RouteStage:
                     message=f"This key may not use '{exchange.model[:200]}'. It may use: {', '.join(principal.models)}.",
                 )
             )
-        exchange.plan = self.router.plan(route, starred, self.random)
-        return await following(exchange)
+        return route, starred

@@ -55,7 +55,7 @@ _record = msgspec.json.Decoder(Record)
 
 
 class StateStage:
-    """Beneath `route`: whether an id can be passed on depends on the target. Only Responses clients pay for it."""
+    """Beneath `route`: whether an id can be passed on depends on the target. In the stack of Responses clients only."""
 
     def __init__(self, store: KeptStore, ttl_s: float, *, enabled: bool = True) -> None:
         self.store = store
@@ -63,8 +63,6 @@ class StateStage:
         self.enabled = enabled
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
-        if exchange.dialect != "openai_responses":
-            return await following(exchange)
         try:
             asked = _asked.decode(exchange.call.body)
         except (msgspec.DecodeError, RecursionError) as error:

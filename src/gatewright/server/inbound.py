@@ -27,6 +27,11 @@ class HeaderView(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._raw[name.encode("latin-1")].decode("latin-1")
 
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override] # of str values only
+        """As for any mapping; without the exception that a missing name costs."""
+        value = self._raw.get(name.encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
+
     def __iter__(self) -> Iterator[str]:
         return (name.decode("latin-1") for name in self._raw if name not in _CREDENTIALS)
 

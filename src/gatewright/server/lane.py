@@ -243,14 +243,15 @@ class FastLane(asyncio.Protocol):
             self.transport.write(self._chunk(wire) + self._last())
             return
         body = b"" if exchange.method == "HEAD" else reply.body
+        rid = exchange.request_id.encode()
         self.transport.write(
             b"%b%b%bx-request-id: %b\r\nrequest-id: %b\r\n%bcontent-length: %d\r\n\r\n%b"
             % (
                 status_line(reply.status),
                 reply.headers,
                 self.sweeper.date_line,
-                exchange.request_id.encode(),
-                exchange.request_id.encode(),
+                rid,
+                rid,
                 b"" if self._keep else b"connection: close\r\n",
                 len(reply.body),
                 body,
