@@ -26,7 +26,7 @@ GOOD = "providers: {demo: }\nmodels: {fast: {targets: [demo/demo]}}\naliases: {f
 
 def test_version(run):
     """The number and nothing else, for scripts."""
-    assert run("version").stdout == f"{__version__}\n"
+    assert run("version").stdout == run("--version").stdout == f"{__version__}\n"
 
 
 def test_check_tells_all_problems_and_exits_2(run, tmp_path):

@@ -26,7 +26,6 @@ from gatewright.config.suggest import hint
 
 app = typer.Typer(
     name="gatewright",
-    help="One self-hosted endpoint that speaks every LLM API dialect, to clients and to providers.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,6 +39,21 @@ ConfigOption = Annotated[
         "--config", "-c", help="Configuration file. Default: $GATEWRIGHT_CONFIG, ./gatewright.yaml, else the environment."
     ),
 ]
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the flag
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def gatewright(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,  # noqa: ARG001, FBT002 - a flag that its callback serves
+) -> None:
+    """One self-hosted endpoint that speaks every LLM API dialect, to clients and to providers."""
 
 
 @app.command()

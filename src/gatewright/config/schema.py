@@ -76,7 +76,8 @@ class ProviderSection(Section):
     base_urls: dict[DialectName, Name] = {}
     """Bases of single dialects, where they differ."""
     dialects: Annotated[list[DialectName], Field(min_length=1)] | None = None
-    """What it speaks, the preferred one first. Default: all that the kind speaks, Chat Completions first behind another base URL."""
+    """What it speaks, the preferred one first.
+    Default: all that the kind speaks, Chat Completions first behind another base URL."""
     api_key: Secret | None = None
     """The credential: `env:NAME`, `file:/path`, or a literal (warned about).
     Default: the kind's usual variable (`OPENAI_API_KEY`), unless another base URL is given."""
