@@ -31,7 +31,7 @@ def configuration(upstream: str, state_dir: Path) -> str:
     ]
     return "\n".join(
         [
-            "server: {state_dir: %s}" % state_dir,
+            f"server: {{state_dir: {state_dir}}}",
             "providers:",
             f"  chat-only: {{kind: openai, base_url: {upstream}/v1, dialects: [openai_chat], api_key: {KEYS['openai']}}}",
             f"  responses-only: {{kind: openai, base_url: {upstream}/v1, dialects: [openai_responses], api_key: {KEYS['openai']}}}",

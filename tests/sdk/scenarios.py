@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from tests.sdk.talk import CLOCK, PICTURE_URL, PNG, SYSTEM, WEATHER, Failed, Heard, Talk, Wish
+from tests.sdk.talk import CLOCK, PICTURE_URL, PNG, RICH, SYSTEM, WEATHER, Failed, Heard, Talk, Wish
 from tests.upstreams.answers import Received
 from tests.upstreams.script import TAIL
 from tests.upstreams.server import Upstream
@@ -28,6 +28,8 @@ class Cell:
     upstream: Upstream
     talk: Callable[[Kind], Talk]
     stream: bool
+    names: Callable[[Api, Kind], str] | None = None
+    """What the models of the other upstreams are called. None: there are no others."""
 
     def wish(self, **fields: object) -> Wish:
         return Wish(stream=self.stream, **fields)  # type: ignore[arg-type]
@@ -204,6 +206,47 @@ SEALS: dict[str, Callable[[dict], list[str]]] = {
 }
 
 
+def moving(cell: Cell) -> None:
+    """A conversation with reasoning and calls, begun with each other upstream, goes on with this one: foreign seals do no harm."""
+    if cell.names is None:
+        return
+    for other in APIS:
+        if other == cell.upstream_api:
+            continue
+        talk = cell.talk("thinks")
+        with cell.clean():
+            talk.move(cell.names(other, "thinks"))
+            begun = talk.send("[[calls]] weather?", cell.wish(tools=(WEATHER,), think=True))
+            talk.move(cell.names(cell.upstream_api, "thinks"))
+            middle = talk.give({call.id: "sun" for call in begun.calls})
+            assert "The tools said: sun | sun." in middle.text
+            again = talk.send("[[call]] more", cell.wish(tools=(WEATHER,), think=True))
+            talk.move(cell.names(other, "thinks"))
+            after = talk.give({call.id: "rain" for call in again.calls})
+            assert "The tools said: rain." in after.text
+
+
+def rich_schema(cell: Cell) -> None:
+    """A tool's schema from the wild is accepted by every upstream."""
+    if cell.stream:
+        return
+    with cell.clean():
+        heard = cell.talk("plain").send("[[call]] cats", cell.wish(tools=(RICH,)))
+    assert heard.calls[0].arguments["query"] == "Paris"
+
+
+def tuned(cell: Cell) -> None:
+    """Sampling settings arrive, or as much of them as the upstream takes."""
+    with cell.clean() as seen:
+        heard = cell.talk("plain").send("Hi", cell.wish(tuned=True))
+    assert "heard: Hi" in heard.text
+    sent = seen[0].body.decode()
+    assert "0.3" in sent or "0.9" in sent
+    assert "500" in sent
+    if cell.dialect != "openai_responses" and cell.upstream_api != "openai_responses":
+        assert '"END"' in sent
+
+
 def length(cell: Cell) -> None:
     """An answer cut by its limit says so."""
     with cell.clean():
@@ -274,6 +317,6 @@ def counting(cell: Cell) -> None:
 
 
 SCENARIOS: tuple[Callable[[Cell], None], ...] = (
-    text, long_text, cached, two_turns, tool, parallel, text_then_call, empty_arguments, forced, images, structured, reasoning, length, declined, limited,
+    text, long_text, cached, two_turns, tool, parallel, text_then_call, empty_arguments, forced, images, structured, reasoning, moving, rich_schema, tuned, length, declined, limited,
     overloaded, broken, missing_model, inside, counting,
 )  # fmt: skip

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 Finish = Literal["stop", "tools", "length", "filter", "refusal"]
 
@@ -21,7 +21,7 @@ class Trip(BaseModel):
     """What structured answers are made of."""
 
     city: str
-    days: int
+    days: int = Field(ge=1, le=30)
     tags: list[str]
 
 
@@ -30,6 +30,7 @@ class Tool:
     name: str
     description: str
     schema: Mapping[str, object]
+    strict: bool = True
 
 
 WEATHER = Tool(
@@ -49,6 +50,28 @@ CLOCK = Tool(
 )
 
 
+RICH = Tool(
+    name="search",
+    description="Search with every keyword that a schema of the wild may have",
+    schema={
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "properties": {
+            "query": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^.+$", "examples": ["cats"]},
+            "site": {"type": ["string", "null"], "format": "uri", "default": None},
+            "limit": {"type": "integer", "exclusiveMinimum": 0, "maximum": 50, "multipleOf": 1},
+            "kind": {"const": "web"},
+            "when": {"anyOf": [{"type": "string", "format": "date"}, {"$ref": "#/$defs/Range"}]},
+            "flags": {"type": "object", "additionalProperties": {"type": "boolean"}},
+        },
+        "required": ["query"],
+        "additionalProperties": False,
+        "$defs": {"Range": {"type": "object", "properties": {"from": {"type": "string"}}, "required": ["from"]}},
+    },
+    strict=False,
+)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Wish:
     """What a user turn asks for besides its text. Holds for the turns that give results, too."""
@@ -59,6 +82,8 @@ class Wish:
     """Answer as a Trip."""
     think: bool = False
     stream: bool = False
+    tuned: bool = False
+    """Temperature 0.3, top-p 0.9, at most 500 tokens, one stop sequence: what the dialect has of it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,6 +134,10 @@ class Talk(Protocol):
 
     def give(self, results: Mapping[str, str]) -> Heard:
         """The results of the calls last heard, by call id; same wish."""
+        ...
+
+    def move(self, model: str) -> None:
+        """Go on with another model."""
         ...
 
     def count(self, text: str) -> int | None:

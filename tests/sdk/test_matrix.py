@@ -34,4 +34,13 @@ def test_an_official_sdk_works_against_any_upstream(
         return Place(url=gateway, key=CLIENT_KEY, model=f"{api}-{kind}")
 
     with clients.opening(language, client, place) as talk:
-        scenario(Cell(client=client, upstream_api=api, upstream=upstream, talk=talk, stream=stream))
+        scenario(
+            Cell(
+                client=client,
+                upstream_api=api,
+                upstream=upstream,
+                talk=talk,
+                stream=stream,
+                names=lambda other, kind: f"{other}-{kind}",
+            )
+        )

@@ -43,6 +43,9 @@ class MessagesTalk:
         self._history.append({"role": "user", "content": blocks})
         return self._turn()
 
+    def move(self, model: str) -> None:
+        self._model = model
+
     def count(self, text: str) -> int | None:
         try:
             return self._client.messages.count_tokens(
@@ -65,6 +68,8 @@ class MessagesTalk:
             found["output_format"] = Trip
         if wish.think:
             found["thinking"] = {"type": "enabled", "budget_tokens": 2048}
+        if wish.tuned:
+            found |= {"extra_body": {"temperature": 0.3}, "max_tokens": 500, "stop_sequences": ["END"]}
         return found
 
     def _turn(self) -> Heard:

@@ -50,6 +50,9 @@ class GeminiTalk:
         self._history.append(types.Content(role="user", parts=parts))
         return self._turn()
 
+    def move(self, model: str) -> None:
+        self._model = model
+
     def count(self, text: str) -> int | None:
         try:
             return self._client.models.count_tokens(model=self._model, contents=text).total_tokens
@@ -80,6 +83,8 @@ class GeminiTalk:
             found |= {"response_mime_type": "application/json", "response_schema": Trip}
         if wish.think:
             found["thinking_config"] = types.ThinkingConfig(include_thoughts=True, thinking_budget=2048)
+        if wish.tuned:
+            found |= {"temperature": 0.3, "top_p": 0.9, "top_k": 40, "max_output_tokens": 500, "stop_sequences": ["END"]}
         return types.GenerateContentConfig(**found)
 
     def _turn(self) -> Heard:

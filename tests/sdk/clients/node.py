@@ -92,6 +92,9 @@ class NodeTalk:
     def give(self, results: Mapping[str, str]) -> Heard:
         return heard(self._process.order(op="give", talk=self._number, results=list(results.items()))["heard"])
 
+    def move(self, model: str) -> None:
+        self._process.order(op="move", talk=self._number, model=model)
+
     def count(self, text: str) -> int | None:
         found: int | None = self._process.order(op="count", talk=self._number, text=text)["count"]
         return found

@@ -35,6 +35,9 @@ class ChatTalk:
         self._history += [{"role": "tool", "tool_call_id": key, "content": value} for key, value in results.items()]
         return self._turn()
 
+    def move(self, model: str) -> None:
+        self._model = model
+
     def count(self, text: str) -> int | None:
         return None
 
@@ -48,7 +51,7 @@ class ChatTalk:
             found["tools"] = [
                 {
                     "type": "function",
-                    "function": {"name": t.name, "description": t.description, "parameters": t.schema, "strict": True},
+                    "function": {"name": t.name, "description": t.description, "parameters": t.schema, "strict": t.strict},
                 }
                 for t in wish.tools
             ]
@@ -58,6 +61,8 @@ class ChatTalk:
             found["response_format"] = Trip
         if wish.think:
             found["reasoning_effort"] = "low"
+        if wish.tuned:
+            found |= {"temperature": 0.3, "top_p": 0.9, "max_tokens": 500, "stop": ["END"]}
         return found
 
     def _turn(self) -> Heard:

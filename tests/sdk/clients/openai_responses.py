@@ -39,6 +39,9 @@ class ResponsesTalk:
         self._history += [{"type": "function_call_output", "call_id": key, "output": value} for key, value in results.items()]
         return self._turn()
 
+    def move(self, model: str) -> None:
+        self._model = model
+
     def count(self, text: str) -> int | None:
         try:
             return self._client.responses.input_tokens.count(model=self._model, input=text).input_tokens
@@ -53,7 +56,7 @@ class ResponsesTalk:
         found: dict = {"model": self._model, "input": self._history, "instructions": SYSTEM, "store": False}
         if wish.tools:
             found["tools"] = [
-                {"type": "function", "name": t.name, "description": t.description, "parameters": t.schema, "strict": True}
+                {"type": "function", "name": t.name, "description": t.description, "parameters": t.schema, "strict": t.strict}
                 for t in wish.tools
             ]
             if wish.forced is not None:
@@ -63,6 +66,8 @@ class ResponsesTalk:
         if wish.think:
             found["reasoning"] = {"effort": "low", "summary": "auto"}
             found["include"] = ["reasoning.encrypted_content"]
+        if wish.tuned:
+            found |= {"temperature": 0.3, "top_p": 0.9, "max_output_tokens": 500}
         return found
 
     def _turn(self) -> Heard:

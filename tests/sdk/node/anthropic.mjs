@@ -45,6 +45,7 @@ export class MessagesTalk {
     }
     if (structured) found.output_config = { format: zodOutputFormat(Trip) };
     if (think) found.thinking = { type: "enabled", budget_tokens: 2048 };
+    if (this.wish.tuned) Object.assign(found, { temperature: 0.3, max_tokens: 500, stop_sequences: ["END"] });
     return found;
   }
 

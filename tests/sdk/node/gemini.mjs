@@ -58,6 +58,7 @@ export class GeminiTalk {
     }
     if (structured) Object.assign(config, { responseMimeType: "application/json", responseSchema: TRIP });
     if (think) config.thinkingConfig = { includeThoughts: true, thinkingBudget: 2048 };
+    if (this.wish.tuned) Object.assign(config, { temperature: 0.3, topP: 0.9, topK: 40, maxOutputTokens: 500, stopSequences: ["END"] });
     return { model: this.model, contents: this.history, config };
   }
 

@@ -35,14 +35,15 @@ export class ChatTalk {
     const { tools, forced, structured, think } = this.wish;
     const found = { model: this.model, messages: this.history };
     if (tools.length) {
-      found.tools = tools.map(({ name, description, schema }) => ({
+      found.tools = tools.map(({ name, description, schema, strict }) => ({
         type: "function",
-        function: { name, description, parameters: schema, strict: true },
+        function: { name, description, parameters: schema, strict },
       }));
       if (forced !== null) found.tool_choice = forced ? { type: "function", function: { name: forced } } : "required";
     }
     if (structured) found.response_format = zodResponseFormat(Trip, "Trip");
     if (think) found.reasoning_effort = "low";
+    if (this.wish.tuned) Object.assign(found, { temperature: 0.3, top_p: 0.9, max_tokens: 500, stop: ["END"] });
     return found;
   }
 

@@ -39,7 +39,7 @@ export class ResponsesTalk {
     const { tools, forced, structured, think } = this.wish;
     const found = { model: this.model, input: this.history, instructions: SYSTEM, store: false };
     if (tools.length) {
-      found.tools = tools.map(({ name, description, schema }) => ({ type: "function", name, description, parameters: schema, strict: true }));
+      found.tools = tools.map(({ name, description, schema, strict }) => ({ type: "function", name, description, parameters: schema, strict }));
       if (forced !== null) found.tool_choice = forced ? { type: "function", name: forced } : "required";
     }
     if (structured) found.text = { format: zodTextFormat(Trip, "Trip") };
@@ -47,6 +47,7 @@ export class ResponsesTalk {
       found.reasoning = { effort: "low", summary: "auto" };
       found.include = ["reasoning.encrypted_content"];
     }
+    if (this.wish.tuned) Object.assign(found, { temperature: 0.3, top_p: 0.9, max_output_tokens: 500 });
     return found;
   }
 

@@ -1,4 +1,4 @@
-// Conversations by JSON lines: {id, op: "open" | "send" | "give" | "count" | "close", …} in; {id, heard | count | failed} out.
+// Conversations by JSON lines: {id, op: "open" | "send" | "give" | "move" | "count" | "close", …} in; {id, heard | count | failed} out.
 import readline from "node:readline";
 import { MessagesTalk } from "./anthropic.mjs";
 import { GeminiTalk } from "./gemini.mjs";
@@ -18,6 +18,9 @@ async function run(order) {
       return { heard: await talks.get(order.talk).send(order.text, order.wish, order.images) };
     case "give":
       return { heard: await talks.get(order.talk).give(order.results) };
+    case "move":
+      talks.get(order.talk).model = order.model;
+      return {};
     case "count":
       return { count: await talks.get(order.talk).count(order.text) };
     case "close":
