@@ -47,12 +47,11 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with 
         raise typer.Exit
 
 
+VersionOption = Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")]
+
+
 @app.callback()
-def gatewright(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,  # noqa: ARG001, FBT002 - a flag that its callback serves
-) -> None:
+def gatewright(version: VersionOption = False) -> None:  # noqa: ARG001, FBT002 - a flag that its callback serves
     """One self-hosted endpoint that speaks every LLM API dialect, to clients and to providers."""
 
 
