@@ -102,7 +102,7 @@ def test_a_stream_at_home_comes_back():
         delta(1, type="compaction_delta", content="short"),
         block_stop(1),
         {"type": "tide"},
-        message_delta(),
+        message_delta(input_tokens=3),
         END,
     )
     told, losses = render(*events_of(data))

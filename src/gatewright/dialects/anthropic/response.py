@@ -19,7 +19,7 @@ from gatewright.ir.blocks import Block, Media, Native, Reasoning, Refusal, Text,
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.request import Asked, Rendered
 from gatewright.ir.response import Response, Usage
-from gatewright.ir.seal import Seal
+from gatewright.ir.seal import Seal, carry
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.fields import Fields
 from gatewright.wire.json import BadJson, decode_lenient
@@ -150,7 +150,11 @@ def show(block: Block, message_id: str, index: int, origin: str, losses: Losses)
         case Native():
             shown = show_native(block, losses)
             return [] if shown is None else [shown]
-        case Media() | ToolResult():
+        case Media():
+            drop(block, "a message cannot answer with this", losses)
+            # without its block the seal travels as reasoning, so that it can still be replayed
+            return [] if block.seal is None else [{"type": "redacted_thinking", "data": carry(block.seal, NAME)}]
+        case ToolResult():
             drop(block, "a message cannot answer with this", losses)
             return []
         case _:

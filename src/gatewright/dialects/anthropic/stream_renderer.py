@@ -226,8 +226,6 @@ class MessagesRenderer:
                 if block.arguments:
                     self._argue(block.arguments, out)
             case Native() | Media() | ToolResult():
-                for shown in show(block, self._message_id(), self._next, self._origin, self._losses):
-                    self._whole(shown, out)
                 self._held = True
             case _:
                 assert_never(block)
@@ -271,7 +269,9 @@ class MessagesRenderer:
                     self._losses.dropped(join(block.at, key), f"{NAME} has no word for it", value)
         match block:
             case Native() | Media() | ToolResult():
-                pass
+                sealed = msgspec.structs.replace(block, seal=self._seal) if isinstance(block, Media) else block
+                for shown in show(sealed, self._message_id(), self._next, self._origin, self._losses):
+                    self._whole(shown, out)
             case Reasoning() if self._held:
                 told = msgspec.structs.replace(block, text=block.text + "".join(self._pieces), seal=self._seal)
                 self._begin(show_reasoning(told, self._origin, self._losses), out)

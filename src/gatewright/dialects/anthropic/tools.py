@@ -190,7 +190,9 @@ def foreign_choice(request: Request, tools: list[JsonObject], losses: Losses) ->
         return None
     wire = None if choice is None else _choice(choice, request, tools, losses)
     if parallel is not None:
-        wire = wire or {"type": "auto"}
+        if wire is None:
+            losses.hint(path_of(request, "tool_choice"), "auto is said, to hold the word on parallel calls")
+            wire = {"type": "auto"}
         if wire["type"] == "none":
             losses.hint(path_of(request, "parallel_tool_calls"), "no tool may be called", parallel)
         else:
