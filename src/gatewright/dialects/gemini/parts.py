@@ -75,7 +75,7 @@ def _tool_call(part: Proto, call: Proto | None, issuer: str) -> ToolCall:
     args = call.object("args")
     rest = call.rest()
     if args is None:
-        form.append("args={}" if rest.get("args") == {} else "noargs")
+        form.append("noargs" if "args" not in rest else "args={}" if rest["args"] == {} else "args=null")
         rest.pop("args", None)
     outer = part.rest()
     if outer.get("functionCall") == {}:

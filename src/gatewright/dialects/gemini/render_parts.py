@@ -163,8 +163,8 @@ class PartWriter:
             call["name"] = block.name
         if block.id:
             call["id"] = block.id
-        if "args={}" in block.form and block.arguments == "{}":
-            call["args"] = {}
+        if "args=null" in block.form and block.arguments == "{}":
+            call["args"] = None
         elif not ("noargs" in block.form and block.arguments == "{}"):
             call["args"] = self._args(block)
         if block.item_id:
