@@ -34,6 +34,7 @@ from gatewright.server.gateway import Gateway
 from gatewright.server.lane import FastLane
 from gatewright.stores.kept import KeptStore
 from gatewright.transport import HttpTransport, Timeouts, Transport, proxy_for
+from gatewright.transport.fetch import MediaFetcher
 
 Closing: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -112,7 +113,9 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     peek = PeekStage(BY_NAME)
     route = RouteStage(router, random.random)
     kept = KeptStore(Path(config.server.state_dir) / "kept.db", max_rows=config.responses_state.max_items)
-    attempt = Attempt(BY_NAME, kept)
+    media = config.media_fetch
+    fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
+    attempt = Attempt(BY_NAME, kept, fetcher)
     state = StateStage(kept, config.responses_state.ttl_s, enabled=config.responses_state.store)
     models = compose([settle, authenticate, Models(router)])
     stacks: dict[Operation, Next] = {

@@ -12,6 +12,7 @@ from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.response import Response
 from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.media import inline_media
 from gatewright.pipeline.seals import (
     KIND,
     TTL_S,
@@ -26,6 +27,7 @@ from gatewright.pipeline.sources import BaseSource, PassSource, TranslatedSource
 from gatewright.pipeline.translate import Dialects, Prepared, loss_lines, prepare
 from gatewright.stores.kept import Kept, KeptStore
 from gatewright.transport import Incoming, TransportError, header_lines
+from gatewright.transport.fetch import MediaFetcher
 from gatewright.wire.json import encode
 
 JSON = b"content-type: application/json\r\n"
@@ -44,9 +46,12 @@ _SERVER_ADDS = frozenset(("x-request-id", "request-id", "content-type", "content
 class Attempt:
     """The innermost stage. Sets `exchange.served`, `losses` and, at the answer's end, `usage`."""
 
-    def __init__(self, dialects: Dialects, vault: KeptStore, max_answer_bytes: int = 256 << 20) -> None:
+    def __init__(
+        self, dialects: Dialects, vault: KeptStore, fetcher: MediaFetcher | None = None, max_answer_bytes: int = 256 << 20
+    ) -> None:
         self.dialects = dialects
         self.vault = vault
+        self.fetcher = fetcher
         self._keeping: set[asyncio.Task[None]] = set()
         self.max_answer_bytes = max_answer_bytes
 
@@ -78,7 +83,7 @@ class Attempt:
         return self.error(exchange, problem)
 
     async def _try(self, exchange: Exchange, candidate: Candidate) -> Reply:
-        await self._restore_seals(exchange, candidate)
+        await self._complete(exchange, candidate)
         prepared = prepare(exchange, candidate, self.dialects)
         try:
             incoming = await candidate.endpoint.send(
@@ -103,8 +108,8 @@ class Attempt:
                 exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {error.problem.message}")
             )
 
-    async def _restore_seals(self, exchange: Exchange, candidate: Candidate) -> None:
-        """Put back what a client dropped around its tool calls, where the call will cross the neutral form anyway."""
+    async def _complete(self, exchange: Exchange, candidate: Candidate) -> None:
+        """Where the call will cross the neutral form: put back what the client dropped, fetch what the upstream will not."""
         dialect = candidate.endpoint.dialect_for(exchange.dialect)
         if dialect == exchange.dialect:
             return
@@ -112,6 +117,8 @@ class Attempt:
             exchange.request = self.dialects[exchange.dialect].parse_request(exchange.call)
         if exchange.principal is not None:
             exchange.request = await restore(exchange.request, self.vault, exchange.principal.name)
+        if self.fetcher is not None:
+            exchange.request = await inline_media(exchange.request, dialect, self.fetcher)
 
     def _keep_seals(self, exchange: Exchange, rows: list[Kept]) -> None:
         """Keep seals beside the answer's way back: nobody waits for the disk."""

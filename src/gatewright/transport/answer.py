@@ -53,6 +53,7 @@ class Answer:
         "headers",
         "heard",
         "keep_alive",
+        "on_body",
         "paused",
         "status",
         "timeouts",
@@ -80,8 +81,10 @@ class Answer:
         self._fault = ""
         self._fields: list[tuple[bytes, bytes]] = []
         self._loop = loop
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append
+        """The parser's callback for each piece of the body, and no Python in between: a burst has hundreds."""
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._quiet_bytes = 0
         self._size = 0
         self._until_close = False
@@ -150,7 +153,8 @@ class Answer:
         if parser is None:
             self.extra = True
             return
-        size = self._size
+        pieces = self._pieces
+        before = len(pieces)
         self._quiet_bytes += len(data)
         try:
             parser.feed_data(data)
@@ -164,7 +168,7 @@ class Answer:
             return
         if self.complete:
             self._finish(conn)
-        elif self._size == size:
+        elif len(pieces) == before:
             if self._quiet_bytes > MAX_HEAD_BYTES:
                 what = "trailers or chunk extensions" if self.head_done else "a head"
                 self._break(f"{what} of more than {MAX_HEAD_BYTES} bytes")
@@ -176,6 +180,7 @@ class Answer:
         else:
             self._quiet_bytes = 0
             self.has_body = True
+            self._size += len(data) + _PIECE_OVERHEAD * (len(pieces) - before)
             if self._size <= HIGH_WATER_BYTES:
                 conn.expect(self.timeouts.idle_s)
             elif not self.paused:  # a TLS layer may have had more in hand when it was told to stop
@@ -214,6 +219,7 @@ class Answer:
     def on_message_begin(self) -> None:
         if self.complete:
             self.extra = True
+            self._refuse("a second message")  # stops the parser: not a byte of it must join this answer's body
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.head_done:
@@ -247,13 +253,6 @@ class Answer:
         self.keep_alive = parser.should_keep_alive()
         self.head_done = True
         self.complete = bodiless
-
-    def on_body(self, data: bytes) -> None:
-        if self.complete or not self.head_done:
-            self.extra = True
-            return
-        self._pieces.append(data)
-        self._size += len(data) + _PIECE_OVERHEAD
 
     def on_message_complete(self) -> None:
         if self.head_done:

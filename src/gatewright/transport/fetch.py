@@ -19,6 +19,7 @@ Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 _TIMEOUTS = Timeouts(connect_s=5, headers_s=10, first_event_s=10, idle_s=10, total_s=30)
 _HEADERS = header_lines((("accept", "*/*"), ("user-agent", "gatewright")))
+_SAFE = "/%:@!$&'()*+,;=-._~?"
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -49,7 +50,9 @@ async def resolve(host: str, port: int) -> list[str]:
 class MediaFetcher:
     """GETs public URLs. One connection each: nothing is pooled across names."""
 
-    def __init__(self, *, allow_hosts: frozenset[str] = frozenset(), max_bytes: int = 20 << 20, resolver: Resolver = resolve) -> None:
+    def __init__(
+        self, *, allow_hosts: frozenset[str] = frozenset(), max_bytes: int = 20 << 20, resolver: Resolver = resolve
+    ) -> None:
         self.allow_hosts = allow_hosts
         """Hosts, in lower case, that may resolve to private addresses."""
         self.max_bytes = max_bytes
@@ -65,10 +68,11 @@ class MediaFetcher:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise FetchRefused("only http and https URLs are fetched")
         address = await self._checked(parts.hostname.lower(), port)
-        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~") + (f"?{quote(parts.query, safe='/%:@!$&()*+,;=-._~?')}" if parts.query else "")
+        path = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
         transport = HttpTransport(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", address=address, max_connections=1)
         try:
-            incoming = await transport.send(Outgoing(method=b"GET", path=path.encode("ascii"), headers=_HEADERS, timeouts=_TIMEOUTS))
+            asked = Outgoing(method=b"GET", path=path.encode("ascii"), headers=_HEADERS, timeouts=_TIMEOUTS)
+            incoming = await transport.send(asked)
             if incoming.status != 200:
                 raise FetchRefused(f"its host answered {incoming.status}")
             media_type = (incoming.header(b"content-type") or b"").partition(b";")[0].strip().decode("latin-1")
