@@ -69,15 +69,27 @@ class ItemsOf:
                 if part is not None:
                     parts.append(part)
                 continue
-            if parts:
-                items.append({"role": message.role, "content": parts})
-                parts = []
+            items += self._said(message.role, parts)
+            parts = []
             item = self._item(block)
             if item is not None:
                 items.append(item)
-        if parts:
-            items.append({"role": message.role, "content": parts})
+        items += self._said(message.role, parts)
         return items
+
+    def _said(self, role: Role, parts: list[JsonValue]) -> list[JsonValue]:
+        """Messages of these parts. An assistant's texts go as strings: parts would need an item's id and status."""
+        if role != "assistant":
+            return [{"role": role, "content": parts}] if parts else []
+        said: list[JsonValue] = []
+        for part in parts:
+            text = as_object(part).get("text")
+            if isinstance(text, str) and as_object(part).get("type") == "output_text":
+                said.append({"role": role, "content": text})
+                continue
+            ref = f"msg_{digest(repr(part))}"
+            said.append({"type": "message", "id": ref, "role": role, "status": "completed", "content": [part]})
+        return said
 
     def _home_message(self, message: Message) -> JsonObject:
         item: JsonObject = {"role": message.form[1]}

@@ -169,7 +169,7 @@ class Writer:
             "call_id": call.id or (None if self.home else item_id("call", self.response_id, index)),
             "name": known.name if known is not None else call.name,
             "namespace": known.namespace if known is not None else None,
-            "status": None if self.home else "completed",
+            "status": None if self.home or custom else "completed",
         }
         return {key: value for key, value in head.items() if value is not None} | extras
 
@@ -215,5 +215,6 @@ class Writer:
                 "encrypted_content": pack(seal),
             }
         if isinstance(block, Media) and block.seal is not None:
-            self.losses.hint(join(block.at, "signature"), "images carry no seal here", plain(block.seal))
+            found: JsonObject = {"type": "reasoning", "id": item_id("rs", self.response_id, index), "summary": []}
+            return found | {"encrypted_content": pack(block.seal)}
         return None

@@ -3,7 +3,7 @@
 One rule: what a part cannot hold becomes a loss under the path of the block it was in.
 """
 
-from gatewright.dialects.openai_responses.names import ITEM, NAME, plain
+from gatewright.dialects.openai_responses.names import ITEM, NAME, as_object, plain
 from gatewright.dialects.openai_responses.parts import AUDIO_FORMATS
 from gatewright.ir.blocks import (
     Citation,
@@ -83,23 +83,39 @@ def annotation(citation: Citation, length: int, *, origin: DialectName, losses: 
         return None
     if citation.cited is not None:
         losses.dropped(join(citation.at, "cited_text"), "annotations do not quote their source", citation.cited)
+    if citation.start is None or citation.end is None:
+        losses.hint(join(citation.at, "start_index"), "the place is not told; the text so far is said")
     if citation.kind != "url_citation":
         losses.approximated(citation.at, "told as a url_citation", citation.kind)
     return {"type": "url_citation", "start_index": 0, "end_index": length, "title": "", **told}
 
 
-def logprob_of(logprob: TokenLogprob, *, origin: DialectName, losses: Losses) -> JsonObject:
+def logprob_of(logprob: TokenLogprob, *, origin: DialectName, losses: Losses, outer: bool = True) -> JsonObject:
     extras = losses.extras(logprob, origin=origin)
     found: JsonObject = {"token": logprob.token, **extras}
+    if origin != NAME:
+        found |= {"bytes": [], "logprob": 0.0}
+        if outer:
+            found["top_logprobs"] = []
     if logprob.logprob is not None:
         found["logprob"] = logprob.logprob
     if logprob.bytes is not None:
         found["bytes"] = list(logprob.bytes)
     if logprob.top:
-        found["top_logprobs"] = [logprob_of(each, origin=origin, losses=losses) for each in logprob.top]
-    if origin != NAME:
-        found = {"bytes": [], "logprob": 0.0, "top_logprobs": [], **found}
+        found["top_logprobs"] = [logprob_of(each, origin=origin, losses=losses, outer=False) for each in logprob.top]
     return found
+
+
+def told_logprobs(found: list[JsonObject]) -> list[JsonValue]:
+    """Log probabilities of another dialect as the events' own, narrower type has them."""
+    narrow: list[JsonValue] = []
+    for each in found:
+        top = each.get("top_logprobs")
+        told: JsonObject = {"token": each["token"], "logprob": each["logprob"]}
+        tops = [as_object(one) for one in top] if isinstance(top, list) else []
+        told["top_logprobs"] = [{"token": one.get("token"), "logprob": one.get("logprob")} for one in tops]
+        narrow.append(told)
+    return narrow
 
 
 def refusal_part(block: Refusal, *, origin: DialectName, losses: Losses) -> JsonObject:
@@ -123,11 +139,11 @@ def media_part(block: Media, *, origin: DialectName, losses: Losses) -> JsonObje
     part: JsonObject | None = None
     match block.kind:
         case "image":
-            part = _image(block, losses)
+            part = _image(block, origin, losses)
         case "document":
             part = _document(block, origin, losses)
         case "audio":
-            part = _audio(block)
+            part = _audio(block) if origin == NAME else None  # documented, but refused as an unknown part
         case "video":
             pass
     if part is None:
@@ -147,7 +163,7 @@ def _type_guessed(block: Media, losses: Losses) -> None:
         losses.hint(join(block.at, "media_type"), "not given; guessed from the first bytes or the kind")
 
 
-def _image(block: Media, losses: Losses) -> JsonObject:
+def _image(block: Media, origin: DialectName, losses: Losses) -> JsonObject:
     part: JsonObject = {"type": "input_image"}
     match block.source:
         case Url(url=url):
@@ -157,11 +173,16 @@ def _image(block: Media, losses: Losses) -> JsonObject:
         case Inline(media_type=media_type, data=data):
             part["image_url"] = f"data:{media_type or _guess(data)};base64,{data}"
     _type_lost(block, losses)
-    _type_guessed(block, losses)
+    if origin != NAME:
+        _type_guessed(block, losses)
     if block.title is not None:
         losses.hint(join(block.at, "title"), "images have no title", block.title)
     if block.detail is not None:
         part["detail"] = block.detail
+    if origin != NAME:
+        if block.detail == "auto":
+            losses.hint(join(block.at, "detail"), "auto is said for every image", block.detail)
+        part.setdefault("detail", "auto")  # the API's own type requires it
     return part
 
 

@@ -11,7 +11,7 @@ from gatewright.dialects.openai_responses.render_items import ItemsOf
 from gatewright.dialects.openai_responses.render_tools import additional_items, choice_of, foreign_tools, home_tools
 from gatewright.dialects.openai_responses.request import LOGPROBS
 from gatewright.ir.blocks import Reasoning, Text
-from gatewright.ir.effort import effort_of
+from gatewright.ir.effort import EFFORT_BUDGET, effort_of
 from gatewright.ir.loss import Losses, is_void, join
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, OutputFormat, Rendered, Request, Target, Thinking
@@ -171,6 +171,11 @@ def _reasoning(thinking: Thinking, request: Request, losses: Losses) -> JsonObje
         return reasoning | thinking.extras
     path = path_of(request, "thinking")
     losses.extras(thinking, origin=request.origin)
+    if thinking.effort is not None and thinking.effort not in EFFORT_BUDGET:
+        del reasoning["effort"]
+        losses.dropped(path, "not an effort of the Responses API", thinking.effort)
+    elif thinking.effort is not None and thinking.enabled:
+        losses.hint(path, "said by the effort", thinking.enabled)
     if thinking.summary == "none":
         del reasoning["summary"]
         losses.hint(path, "summaries are off unless asked for", thinking.summary)
@@ -178,8 +183,7 @@ def _reasoning(thinking: Thinking, request: Request, losses: Losses) -> JsonObje
         reasoning["effort"] = "none"
         losses.approximated(path, "told as the effort none", plain(thinking))
     elif thinking.budget is not None:
-        if thinking.effort is None:
-            reasoning["effort"] = effort_of(thinking.budget)
+        reasoning.setdefault("effort", effort_of(thinking.budget))
         losses.approximated(path, f"a budget of tokens, told as the effort {reasoning['effort']}", plain(thinking))
     elif thinking.adaptive or (thinking.enabled is not None and thinking.effort is None):
         losses.approximated(path, "the model decides how much to reason anyway", plain(thinking))

@@ -11,9 +11,9 @@ from typing import assert_never
 import msgspec
 
 from gatewright.dialects.openai_responses.errors import error_event, failed_error
-from gatewright.dialects.openai_responses.names import NAME, item_id, response_id
+from gatewright.dialects.openai_responses.names import NAME, as_object, item_id, response_id
 from gatewright.dialects.openai_responses.render_output import Writer, continues, is_part
-from gatewright.dialects.openai_responses.render_parts import annotation, logprob_of
+from gatewright.dialects.openai_responses.render_parts import annotation, logprob_of, told_logprobs
 from gatewright.dialects.openai_responses.render_response import answer_losses, as_told, body_of, head_of
 from gatewright.dialects.openai_responses.tools import callables
 from gatewright.errors import Problem
@@ -36,7 +36,6 @@ from gatewright.ir.events import (
 from gatewright.ir.fold import Folder
 from gatewright.ir.loss import Loss, Losses
 from gatewright.ir.request import Request
-from gatewright.ir.response import Response
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.json import encode
 
@@ -148,6 +147,7 @@ class ResponsesStreamRenderer:
         self._folder.add(event)
         base = event.id if as_told(event.extras, event.origin) else response_id(event.id, self._request)
         self._writer = Writer(base, event.origin, self._writer.known, self._losses)
+        self._losses.extras(self._folder.response, origin=event.origin)
         body = self._in_progress()
         self._say(wire, "response.created", response=body)
         self._say(wire, "response.in_progress", response=body)
@@ -216,7 +216,8 @@ class ResponsesStreamRenderer:
         head = self._writer.call_head(call, index)
         del self.losses[losses:]  # reported at the block's end
         custom = head["type"] == "custom_tool_call"
-        head["status"] = "in_progress"
+        if self._writer.home or not custom:
+            head["status"] = "in_progress"
         self._open_item(wire, {**head, "input" if custom else "arguments": ""})
         if custom and call.kind != "custom":
             self._delta = b""  # wrapped in JSON: the text is known when the arguments are whole
@@ -234,7 +235,10 @@ class ResponsesStreamRenderer:
         self._folder.add(TextDelta(event.index, "", event.logprobs))
         found = [logprob_of(each, origin=self._origin, losses=Losses(NAME)) for each in event.logprobs]
         place = self._place(len(self._message))
-        self._say(wire, "response.output_text.delta", **place, delta=event.text, logprobs=list(found))
+        self._say(wire, "response.output_text.delta", **place, delta=event.text, logprobs=self._logprobs(found))
+
+    def _logprobs(self, found: list[JsonObject]) -> list[JsonValue]:
+        return list(found) if self._writer.home else told_logprobs(found)
 
     def _reasoning(self, event: ReasoningDelta, wire: list[bytes]) -> None:
         if not self._opened or self._part != event.part:
@@ -314,7 +318,8 @@ class ResponsesStreamRenderer:
         del self.losses[losses:]  # reported with the item
         place = self._place(len(self._message))
         if isinstance(block, Text):
-            told = part.get("logprobs") or []
+            found = part.get("logprobs")
+            told = self._logprobs([as_object(each) for each in found] if isinstance(found, list) else [])
             self._say(wire, "response.output_text.done", **place, text=block.text, logprobs=told)
         elif isinstance(block, Refusal):
             self._say(wire, "response.refusal.done", **place, refusal=block.text)
@@ -338,8 +343,7 @@ class ResponsesStreamRenderer:
                     self._say(wire, "response.custom_tool_call_input.delta", **place, delta=text)
                 self._say(wire, "response.custom_tool_call_input.done", **place, input=text)
             else:
-                name = known.name if known is not None else block.name
-                self._say(wire, "response.function_call_arguments.done", **place, name=name, arguments=block.arguments)
+                self._say(wire, "response.function_call_arguments.done", **place, arguments=block.arguments)
         self._finish_item([block], wire)
 
     def _finish_item(self, group: list[Block], wire: list[bytes]) -> None:
@@ -363,16 +367,13 @@ class ResponsesStreamRenderer:
         name = kind.encode() if isinstance(kind, str) else event.name.encode()
         wire.append(b"event: %b\ndata: %b\n\n" % (name, data) if name else b"data: %b\n\n" % data)
 
-    def _whole(self) -> Response:
-        return self._folder.response
-
     def _stop(self, event: MessageStop, wire: list[bytes]) -> None:
         self._ended = True
         self._close_message(wire)
         self._folder.add(event)
-        response = self._whole()
+        response = self._folder.response
         if response.origin != NAME:
-            answer_losses(response, self._losses)
+            answer_losses(replace(response, extras=event.extras), self._losses)
         body = body_of(response, self._request, self._output)
         status = body.get("status")
         kind = "response.incomplete" if status == "incomplete" else "response.completed"
@@ -387,7 +388,7 @@ class ResponsesStreamRenderer:
             return
         body = self._in_progress()
         body |= {"status": "failed", "error": failed_error(problem), "output": self._output}
-        usage = body_of(self._whole(), self._request, []).get("usage")
+        usage = body_of(self._folder.response, self._request, []).get("usage")
         self._say(wire, "response.failed", response=body | {"usage": usage})
 
 
