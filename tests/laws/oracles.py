@@ -36,6 +36,7 @@ CARRIERS: dict[DialectName, re.Pattern[str]] = {
         r".*\.(reasoning_content|reasoning_details(\[\])?(\..*)?|extra_content(\..*)?)"
         r"|choices\[\]\.delta\.annotations"  # OpenAI streams them; the chunk's type has no word for it
         r"|choices\[\]\.message\.annotations\[\]\.url_citation\.content"  # the cited text, as OpenRouter has it
+        r"|choices\[\]\.(message|delta)\.images"  # images in answers, as OpenRouter has them
         r"|choices\[\]\.stop_reason"  # the stop sequence that was hit, as vLLM has it
     ),
     # Fields that OpenAI's own answers have though the type has not.

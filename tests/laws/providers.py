@@ -149,7 +149,7 @@ def _chat(body: JsonObject, stateful: bool) -> Iterator[str]:
     yield from _schema_name(body.get("response_format"), "response_format", "json_schema")
     yield from _metadata(body)
     awaited: list[str] = []
-    for i, message in enumerate(_objects(body.get("messages"))):
+    for i, message in enumerate([] if stateful else _objects(body.get("messages"))):
         if message.get("role") == "tool":
             call = _text(message.get("tool_call_id"))
             if call not in awaited:

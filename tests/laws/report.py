@@ -40,7 +40,7 @@ def shape(what: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.laws.report")
     parser.add_argument("--case", default="", help="only cases whose file name contains this")
-    parser.add_argument("--laws", default="1234567E")
+    parser.add_argument("--laws", default=laws.ALL)
     parser.add_argument("--dialect", default="", help="only cases of this origin")
     parser.add_argument("--pair", default="", help="only violations whose pair contains this")
     parser.add_argument("--corpus", action="store_true", help="only the project's own corpus")

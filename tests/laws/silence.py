@@ -4,9 +4,7 @@ One rule: a deletion is noticed when the rendered document, its path or headers,
 (`request.client`) change, or when it is refused. Each distinct pattern of path (indices collapsed) is deleted at least once in each case.
 """
 
-import re
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from gatewright.errors import GatewrightError
 from gatewright.ir.blocks import DialectName
@@ -20,88 +18,12 @@ from tests.laws import cases
 from tests.laws.dialects import DIALECTS
 from tests.laws.finder import Violation
 from tests.laws.seen import ISSUER, Seen, client_request, encoded, target
-
-Step: TypeAlias = str | int
-Path: TypeAlias = tuple[Step, ...]
+from tests.laws.void import Path, is_implied, pattern, says_nothing, spell
 
 PER_PATTERN = 2
 """How many fields of one pattern are deleted in a case."""
 LONG = 300
 """Strings beyond this are cut for this law: they are opaque here, and copying them is what costs."""
-
-_ANY: tuple[JsonValue, ...] = ()
-"""Whatever the value is."""
-_SCHEMA = r"(parameters|parametersJsonSchema|parameters_json_schema|input_schema)"
-_RESULT_ID = r"contents\[\]\.parts\[\]\.(functionResponse|function_response)\.id"
-
-VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
-    ("openai_chat", "request"): {
-        r"stream|logprobs": (False,),  # the default
-        r"n": (1,),  # the default
-        r"tools\[\]\.type|messages\[\]\.tool_calls\[\]\.type": ("function",),  # read as one without it
-        rf"tools\[\]\.function\.{_SCHEMA}\.type": ("object",),  # arguments always are
-        r"messages\[\]\.tool_calls\[\]\.function\.arguments": ("{}", ""),  # no arguments
-    },
-    ("openai_chat", "answer"): {
-        r"object|choices\[\]\.message\.role": ("chat.completion", "assistant"),  # constants of the API
-        r"choices\[\]\.index": (0,),  # the order says it
-        r"choices\[\]\.message\.tool_calls\[\]\.(type|index)": ("function", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
-        r"choices\[\]\.message\.tool_calls\[\]\.function\.arguments": ("{}", ""),
-        r"choices\[\]\.message\.annotations\[\]\.type": ("url_citation",),  # the key beside it says it
-    },
-    ("openai_chat", "stream"): {
-        r":object|:choices\[\]\.delta\.role": ("chat.completion.chunk", "assistant"),
-        r":choices\[\]\.index": (0,),
-        r":choices\[\]\.delta\.tool_calls\[\]\.type": ("function",),
-        r":choices\[\]\.delta\.tool_calls\[\]\.index": _ANY,  # groups deltas; without it, a change of id does
-        r":choices\[\]\.delta\.tool_calls\[\]\.function\.arguments": ("{}", ""),
-        r":obfuscation|:p": _ANY,  # padding against traffic analysis
-        r":choices\[\]\.delta\.reasoning": _ANY,  # OpenRouter says in it once more what is in reasoning_details
-    },
-    ("openai_responses", "request"): {
-        r"stream": (False,),
-        r"input\[\]\.type": ("message",),  # an item with a role is one
-        rf"tools\[\]\.{_SCHEMA}\.type": ("object",),
-        r"input\[\]\.arguments": ("{}", ""),
-    },
-    ("openai_responses", "answer"): {
-        r"output\[\]\.arguments": ("{}", ""),
-        r"output\[\]\.content\[\]\.annotations\[\]\.type": ("url_citation",),
-    },
-    ("anthropic", "request"): {
-        r"stream": (False,),
-        rf"tools\[\]\.{_SCHEMA}\.type": ("object",),
-    },
-    ("anthropic", "answer"): {
-        r"content\[\]\.citations\[\]\.type": ("web_search_result_location",),  # only this kind has a url
-    },
-    ("anthropic", "stream"): {
-        r"content_block_delta:delta\.citation\.type": ("web_search_result_location",),
-        r"message_delta:usage\..*": _ANY,  # cumulative: says again what message_start said
-    },
-    ("gemini", "request"): {
-        r"contents\[\]\.role": ("user",),  # the default
-        r"(systemInstruction|system_instruction)\.role": _ANY,  # the API ignores it
-        rf"tools\[\]\.(functionDeclarations|function_declarations)\[\]\.{_SCHEMA}\.type": ("object", "OBJECT"),
-        _RESULT_ID: _ANY,  # pairs a result with its call; without it the order does
-    },
-    ("gemini", "answer"): {r"candidates\[\]\.content\.role": ("model",), r"candidates\[\]\.index": (0,)},
-    ("gemini", "stream"): {r":candidates\[\]\.content\.role": ("model",), r":candidates\[\]\.index": (0,)},
-}
-"""(dialect, `request`, `answer` or `stream`) → pattern → values: fields that say nothing by the API's own definition, because a
-document without them means the same. A pattern is a regular expression over the path with `[]` for indices, after `event type:` in
-streams. Empty strings say nothing anywhere."""
-
-
-def spell(path: Path) -> str:
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return text.lstrip(".")
-
-
-def pattern(path: Path) -> str:
-    return re.sub(r"\[\d+\]", "[]", spell(path))
 
 
 def shortened(value: JsonValue) -> JsonValue:
@@ -143,20 +65,12 @@ def without(value: JsonValue, path: Path) -> JsonValue:
     return [*value[:head], without(value[head], rest), *value[head + 1 :]]
 
 
-def says_nothing(dialect: DialectName, side: str, at: str, value: JsonValue) -> bool:
-    if value == "":
-        return True
-    return any(
-        re.fullmatch(shape, at) and (not values or value in values) for shape, values in VOID.get((dialect, side), {}).items()
-    )
-
-
 def deletions(dialect: DialectName, side: str, document: JsonValue) -> Iterator[tuple[Path, JsonValue]]:
     """(path, document without it), each pattern `PER_PATTERN` times."""
     tried: dict[str, int] = {}
     for path, value in fields(document):
         shape = pattern(path)
-        if tried.get(shape, 0) >= PER_PATTERN or says_nothing(dialect, side, shape, value):
+        if tried.get(shape, 0) >= PER_PATTERN or says_nothing(dialect, side, shape, value) or is_implied(document, path):
             continue
         tried[shape] = tried.get(shape, 0) + 1
         yield path, without(document, path)
@@ -218,7 +132,7 @@ def _answer_traces(seen: Seen, document: JsonValue, askers: dict[DialectName, Re
 
 def _last_document(seen: Seen) -> JsonValue:
     """The whole answer that a Responses stream repeats in its last event."""
-    documents = _stream_documents(seen) if seen.case.dialect == "openai_responses" else None
+    documents = stream_documents(seen) if seen.case.dialect == "openai_responses" else None
     for _, document in reversed(documents or []):
         if isinstance(document, dict) and document.get("type") in ("response.completed", "response.incomplete"):
             return document["response"]
@@ -251,7 +165,7 @@ def answer_silences(seen: Seen, names: list[DialectName]) -> list[Violation]:
 # ---------------------------------------------------------------------------------------------- streams
 
 
-def _stream_documents(seen: Seen) -> list[tuple[bytes, JsonValue]] | None:
+def stream_documents(seen: Seen) -> list[tuple[bytes, JsonValue]] | None:
     """(event name, document) of every event; None when the stream is not one that deletions can be tried on."""
     if seen.case.text is None or seen.problem is not None or seen.answer is None:
         return None
@@ -266,7 +180,7 @@ def _stream_documents(seen: Seen) -> list[tuple[bytes, JsonValue]] | None:
     return documents
 
 
-def _kind(name: bytes, document: JsonValue) -> str:
+def kind_of(name: bytes, document: JsonValue) -> str:
     told = document.get("type") if isinstance(document, dict) else None
     return told if isinstance(told, str) else name.decode()
 
@@ -292,14 +206,14 @@ def stream_silences(seen: Seen, names: list[DialectName]) -> list[Violation]:
     repeat themselves. Responses streams repeat everything in their last event, which is judged as a whole answer instead.
     """
     case = seen.case
-    documents = _stream_documents(seen)
+    documents = stream_documents(seen)
     if not documents or case.dialect == "openai_responses":
         return []
     askers = {name: client_request(seen, name, stream=True) for name in names}
     base = _stream_traces(seen, documents, askers)
     places: dict[tuple[str, str], list[tuple[int, Path]]] = {}
     for number, (name, document) in enumerate(documents):
-        kind = _kind(name, document)
+        kind = kind_of(name, document)
         for path, value in fields(document):
             shape = pattern(path)
             if not isinstance(path[-1], int) and not says_nothing(case.dialect, "stream", f"{kind}:{shape}", value):
