@@ -51,7 +51,7 @@ VersionOption = Annotated[bool, typer.Option("--version", callback=_print_versio
 
 
 @app.callback()
-def gatewright(version: VersionOption = False) -> None:  # noqa: ARG001, FBT002 - a flag that its callback serves
+def gatewright(version: VersionOption = False) -> None:  # noqa: FBT002 - a flag that its callback serves
     """One self-hosted endpoint that speaks every LLM API dialect, to clients and to providers."""
 
 

@@ -76,6 +76,34 @@ def test_the_tool_that_the_prompt_names_is_called_and_several_at_once():
     assert len({call.id for call in calls}) == 2
 
 
+def tools(*names):
+    return tuple(
+        Tool(name=name, parameters={"properties": {"command": {"type": "string"}}, "required": ["command"]}) for name in names
+    )
+
+
+def test_the_prompts_words_never_become_a_command():
+    """An agent may run what it is told without asking; a question about `rm` must not remove anything."""
+    (call,) = ask('use the bash tool: what does "rm -rf ~" do?', tools=tools("bash")).blocks
+    assert msgspec.json.decode(call.arguments) == {"command": "demo"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("write a test", "read_file"),
+        ("use the write tool", "write"),
+        ("call Bash now", "bash"),
+        ("the bash tool, please", "bash"),
+        ("read file a.py", "read_file"),
+        ("hi", "read_file"),
+    ],
+)
+def test_where_none_is_named_a_tool_that_only_looks_is_called(prompt, name):
+    """Common words are no tool names."""
+    assert ask(prompt, tools=tools("bash", "write", "read_file")).blocks[0].name == name
+
+
 @pytest.mark.parametrize(
     ("choice", "names"),
     [
@@ -119,7 +147,7 @@ def test_a_new_question_after_results_calls_again():
 def test_custom_and_hosted_tools():
     """Free-form tools get text; hosted ones are the provider's to run, and the demo has none."""
     (call,) = ask('patch "a b"', tools=(Tool(name="patch", kind="custom"),)).blocks
-    assert (call.kind, call.arguments) == ("custom", "a b")
+    assert (call.kind, call.arguments) == ("custom", "demo")
     assert ask("x", tools=(Tool(name="web_search", kind="hosted", hosted="web_search"),)).finish.reason == "stop"
 
 

@@ -11,6 +11,8 @@ from typing import cast
 
 from gatewright.jsontypes import JsonObject, JsonValue
 
+FREE_TEXT = "demo"
+
 FORMATS: dict[str, str] = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
@@ -32,19 +34,23 @@ CANDIDATES: tuple[str, ...] = (
 )
 """Tried against a `pattern`, in this order."""
 
+PLACES = frozenset({"city", "location", "place", "country", "region", "topic", "timezone", "zone"})
+"""Properties that may hold the prompt's own words. No others: an argument may be a command, a path or a query, and an agent may
+run it unasked."""
+
 MAX_DEPTH = 24
 """Deeper than any schema that a person wrote; a recursive one ends here."""
 
 
 class Example:
-    """Makes values for one schema document. `word` is what free text says."""
+    """Makes values for one schema document. `word` is what a place or a topic is called; all other free text is `demo`."""
 
-    def __init__(self, root: JsonObject, word: str = "demo") -> None:
+    def __init__(self, root: JsonObject, word: str = FREE_TEXT) -> None:
         self.root = root
         self.word = word
 
-    def value(self, schema: JsonValue = None, depth: int = 0) -> JsonValue:
-        """A value for `schema` (the root, when None)."""
+    def value(self, schema: JsonValue = None, depth: int = 0, name: str = "") -> JsonValue:
+        """A value for `schema` (the root, when None), which is the property `name`'s."""
         schema = self._resolved(self.root if schema is None else schema)
         for key in ("const", "default"):
             if key in schema:
@@ -59,14 +65,14 @@ class Example:
                 if depth > MAX_DEPTH:
                     return None
                 rest = {name: inner for name, inner in schema.items() if name != key}
-                return self.value(_merged([rest, self._best(choices)]), depth + 1)
+                return self.value(_merged([rest, self._best(choices)]), depth + 1, name)
         match _type_of(schema):
             case "object":
                 return self._object(schema, depth)
             case "array":
                 return self._array(schema, depth)
             case "string":
-                return self._string(schema)
+                return self._string(schema, self.word if name.lower() in PLACES else FREE_TEXT)
             case "integer":
                 return self._integer(schema)
             case "number":
@@ -113,7 +119,7 @@ class Example:
             names = list(properties)[:1]
         if depth >= MAX_DEPTH:
             return {}
-        return {name: self.value(properties.get(name, {}), depth + 1) for name in names}
+        return {name: self.value(properties.get(name, {}), depth + 1, name) for name in names}
 
     def _array(self, schema: JsonObject, depth: int) -> list[JsonValue]:
         prefix = schema.get("prefixItems")
@@ -136,11 +142,11 @@ class Example:
             return f"{value}-{index + 1}"
         return value + index if isinstance(value, int | float) and not isinstance(value, bool) else value
 
-    def _string(self, schema: JsonObject) -> str:
+    def _string(self, schema: JsonObject, word: str) -> str:
         pattern = schema.get("pattern")
         if isinstance(pattern, str):
-            return _matching(pattern, (self.word, *CANDIDATES))
-        text = FORMATS.get(str(schema.get("format")), self.word)
+            return _matching(pattern, (word, *CANDIDATES))
+        text = FORMATS.get(str(schema.get("format")), word)
         least, most = _integer_of(schema.get("minLength")), schema.get("maxLength")
         text = text.ljust(least, ".")
         return text[: _integer_of(most)] if most is not None else text

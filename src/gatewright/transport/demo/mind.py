@@ -16,12 +16,13 @@ from gatewright.ir.request import Request, Tool
 from gatewright.ir.response import Finish, FinishReason, Response, Usage
 from gatewright.ir.seal import Seal
 from gatewright.jsontypes import JsonObject, JsonValue
-from gatewright.transport.demo.example import Example
+from gatewright.transport.demo.example import FREE_TEXT, Example
 from gatewright.transport.demo.reading import (
     CHARS_PER_TOKEN,
     count_tokens,
     describe,
     echo,
+    harmless_first,
     last_results,
     last_words,
     mentions,
@@ -232,7 +233,13 @@ def _calls(request: Request, dialect: DialectName, asked: str, mark: str) -> tup
     if mode in ("auto", "native") and last_results(request):
         return ()
     mentioned = [tool for tool in tools if mentions(asked, tool.name)]
-    chosen = mentioned or tools[:1]
+    if mentioned:
+        chosen = mentioned
+    elif tools:
+        looking = harmless_first(tuple(tool.name for tool in tools))
+        chosen = [tool for tool in tools if tool.name == looking][:1]
+    else:
+        chosen = []
     if request.parallel_tool_calls is False or mode == "tool":
         chosen = chosen[:1]
     seal = make_seal(dialect, mark) if dialect == "gemini" else None
@@ -251,6 +258,6 @@ def _calls(request: Request, dialect: DialectName, asked: str, mark: str) -> tup
 
 def _arguments(tool: Tool, asked: str) -> str:
     if tool.kind == "custom":
-        return quoted_word(asked)
+        return FREE_TEXT
     value: JsonValue = Example(tool.parameters, quoted_word(asked)).value() if tool.parameters else {}
     return msgspec.json.encode(value if isinstance(value, dict) else {}).decode()

@@ -95,12 +95,33 @@ def plural(number: int, thing: str) -> str:
 
 
 def quoted_word(asked: str) -> str:
-    """What free text in arguments says: what the prompt quotes, or `demo`."""
+    """What the prompt quotes, or `demo`: what a place is called in arguments."""
     quoted = re.search(r"[\"“]([^\"“”\n]{1,80})[\"”]", asked)
     return quoted[1] if quoted else "demo"
 
 
 def mentions(asked: str, name: str) -> bool:
-    """Whether the prompt names the tool, in full or in plain words (`get_weather`, "get weather")."""
-    plain = re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).strip().lower()
-    return name in asked or (bool(plain) and re.search(rf"\b{re.escape(plain)}\b", asked.lower()) is not None)
+    """Whether the prompt names the tool: `get_weather`, "get weather", "use the bash tool".
+
+    A name that is a common word counts only where the prompt speaks of using it: "write a test" names no tool `write`.
+    """
+    words = re.sub(r"[\W_]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).split()
+    if len(words) > 1:
+        plain = r"\W*_?".join(re.escape(word) for word in words)
+        return re.search(rf"\b{plain}\b", asked, re.IGNORECASE) is not None
+    escaped = re.escape(name)
+    return (
+        re.search(rf"\b(?:use|using|call|invoke)\b[^.\n]{{0,40}}\b{escaped}\b|\b{escaped}\b tool", asked, re.IGNORECASE)
+        is not None
+    )
+
+
+HARMLESS = re.compile(
+    r"(?i)(?:^|_|\b)(?:get|list|read|search|find|look|show|view|describe|glob|grep|ls|weather|time|count|think)"
+)
+"""Names of tools that only look. Where the prompt names none, one of them is tried first."""
+
+
+def harmless_first(names: tuple[str, ...]) -> str:
+    """The tool to call when the prompt names none: the first that only looks, else the first. `names` is not empty."""
+    return next((name for name in names if HARMLESS.search(name)), names[0])
