@@ -56,7 +56,7 @@ def fit_call_id(given: str) -> str:
 
 def plain(value: object) -> JsonValue:
     """A neutral value as JSON, to be told in a loss."""
-    built: JsonValue = msgspec.to_builtins(value)
+    built: JsonValue = msgspec.json.decode(msgspec.json.encode(value))
     return built
 
 
