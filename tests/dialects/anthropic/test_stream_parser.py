@@ -245,7 +245,7 @@ def test_a_stream_without_a_beginning_still_has_one():
     assert isinstance(events[0], MessageStart)
     assert events[0].model == "m"
     assert isinstance(events[1], BlockStart)
-    assert fold(events).blocks == (Text(text="Hé "),)
+    assert fold(events).blocks == (Text(text="Hé ", at="content[0]"),)
 
 
 def test_done_and_empty_events_say_nothing():

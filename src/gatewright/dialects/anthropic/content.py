@@ -141,10 +141,10 @@ def _parse_source(source: Fields) -> tuple[Source | None, tuple[str, ...]]:
     match source.peek("type"):
         case "base64":
             source.take("type")
-            return Inline(media_type=source.text("media_type") or "", data=source.need_text("data")), ()
+            return Inline(media_type=_media_type(source), data=source.need_text("data")), ()
         case "text":
             source.take("type")
-            return Inline(media_type=source.text("media_type") or "", data=source.need_text("data"), text=True), ()
+            return Inline(media_type=_media_type(source), data=source.need_text("data"), text=True), ()
         case "content" if isinstance(source.peek("content"), str):
             source.take("type")
             return Inline(media_type="", data=source.need_text("content"), text=True), ("content",)
@@ -156,6 +156,14 @@ def _parse_source(source: Fields) -> tuple[Source | None, tuple[str, ...]]:
             return FileRef(id=source.need_text("file_id"), origin=NAME), ()
         case _:
             return None, ()
+
+
+def _media_type(source: Fields) -> str:
+    """The media type; an empty one says nothing, but stays."""
+    said = source.text("media_type")
+    if said == "":
+        source.put_back("media_type", said)
+    return said or ""
 
 
 def _parse_tool_use(fields: Fields) -> ToolCall:

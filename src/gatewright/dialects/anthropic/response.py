@@ -53,7 +53,8 @@ def _read(fields: Fields, asked: Asked) -> Response:
     finish = parse_finish(fields.peek("stop_reason"), fields.peek("stop_sequence"), fields.peek("stop_details"))
     if finish is not None:
         fields.take("stop_reason")
-        fields.take("stop_sequence")
+        if finish.sequence is not None:
+            fields.take("stop_sequence")
     blocks = tuple(sealed_by(asked.issuer, block) for block in parse_content(fields))
     if asked.json_tool:
         told = tuple(_as_answer(block, asked.json_tool) for block in blocks)
@@ -98,13 +99,17 @@ def render_response(response: Response) -> Rendered:
     refused = any(isinstance(block, Refusal) for block in response.blocks)
     reason, sequence, beside = render_finish(response.finish, origin, losses, called=called, refused=refused)
     body: JsonObject = {
-        "id": response.id or ("" if home else "msg_gateway"),
+        "id": response.id or "msg_gateway",
         "type": "message",
         "role": "assistant",
         "model": response.model,
         "content": list[JsonValue](content),
         **beside,
     }
+    if home:  # what the upstream did not say is not made up
+        for key, value in (("id", response.id), ("model", response.model)):
+            if not value:
+                del body[key]
     if reason is not None or not home:
         body["stop_reason"] = reason
     if sequence is not None or not home:

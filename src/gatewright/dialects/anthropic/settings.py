@@ -108,7 +108,7 @@ def think(body: JsonObject, request: Request, facts: ModelFacts, losses: Losses)
             _adaptive(body, thinking, facts, path, losses)
         case "budget":
             _budgeted(body, request, thinking, facts, losses)
-    _settle(body, facts, path, losses)
+    _settle(body, request, facts, losses)
     setting = body.get("thinking")
     if thinking.summary is not None:
         if isinstance(setting, dict) and setting["type"] != "disabled":
@@ -165,10 +165,12 @@ def _budgeted(body: JsonObject, request: Request, thinking: Thinking, facts: Mod
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
-def _settle(body: JsonObject, facts: ModelFacts, path: str, losses: Losses) -> None:
+def _settle(body: JsonObject, request: Request, facts: ModelFacts, losses: Losses) -> None:
     """Turn thinking off where the API would refuse it beside the rest of the request."""
     if not _is_on(body):
         return
+    assert request.thinking is not None
+    path = request.thinking.at or path_of(request, "thinking")
     choice = body.get("tool_choice")
     thinking = body["thinking"]
     assert isinstance(thinking, dict)
@@ -177,7 +179,9 @@ def _settle(body: JsonObject, facts: ModelFacts, path: str, losses: Losses) -> N
             losses.approximated(path, "thinking is off: a tool is forced", thinking)
             _switch_off(body)
         else:
-            losses.approximated("tool_choice", "this model always thinks, and then no tool can be forced", choice)
+            losses.approximated(
+                path_of(request, "tool_choice"), "this model always thinks, and then no tool can be forced", choice
+            )
             kept = {key: value for key, value in choice.items() if key != "name"}
             body["tool_choice"] = {**kept, "type": "auto"}
     elif thinking["type"] == "enabled" and _unsigned_tool_turn(body.get("messages")):

@@ -280,7 +280,8 @@ class MessagesParser:
     def _imply(self, word: str, index: int) -> list[StreamEvent]:
         """Open the block that a delta without a start belongs to (some hosts send none)."""
         self._wire_index = index
-        block: Block = Reasoning() if word in {"thinking_delta", "signature_delta"} else Text(text="")
+        at = f"content[{self._index + 1}]"
+        block: Block = Reasoning(at=at) if word in {"thinking_delta", "signature_delta"} else Text(text="", at=at)
         return self._open_block(block, {})
 
     def _known_delta(self, delta: Fields, word: str, event: JsonObject) -> list[StreamEvent]:

@@ -299,7 +299,9 @@ class MessagesRenderer:
 
     def _native(self, event: NativeEvent, out: list[bytes]) -> None:
         if event.origin == NAME:
-            out.append(sse(encode(event.data), event.name.encode()))
+            # an unknown delta belongs to the open block, whatever number that had upstream
+            data = {**event.data, "index": self._next} if "index" in event.data else event.data
+            out.append(sse(encode(data), event.name.encode()))
         elif event.name not in self._native_seen:
             self._native_seen.add(event.name)
             self._losses.hint(event.name or "event", f"only {event.origin} knows this event", event.data)
