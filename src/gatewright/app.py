@@ -136,6 +136,7 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
         dialects=BY_NAME,
         providers=frozenset(endpoints),
         max_body_bytes=config.server.max_body_bytes,
+        max_concurrent=config.server.max_concurrent,
     )
     return gateway, [*(endpoint.close for endpoint in endpoints.values()), kept.close]
 

@@ -300,6 +300,19 @@ async def test_head_answers_without_a_body(tmp_path):
         assert said.endswith(b"\r\n\r\n")
 
 
+async def test_too_many_at_once_are_told_to_come_back(tmp_path):
+    """Beyond the operator's limit a request is refused before it costs anything."""
+    async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
+        gw.gateway.max_concurrent = 1
+        up.answers = [[0.2, answer(WHOLE)]]
+        one = asyncio.ensure_future(call(gw.port, "/v1/chat/completions", CHAT))
+        await asyncio.sleep(0.1)
+        two = await call(gw.port, "/v1/chat/completions", CHAT)
+        assert (two.status, two.headers["retry-after"]) == (503, "1")
+        assert (await one).status == 200
+        assert (await call(gw.port, "/v1/chat/completions", CHAT)).status == 200
+
+
 async def test_unknown_path_is_a_404_in_the_dialect_it_looks_like(tmp_path):
     """An SDK can show it."""
     async with gateway(config(1), tmp_path) as gw:

@@ -84,6 +84,13 @@ class AsgiApp:
                 return b"".join(parts)
 
     async def _answer(self, exchange: Exchange, send: Send) -> None:
+        self.gateway.active += 1
+        try:
+            await self._handled(exchange, send)
+        finally:
+            self.gateway.active -= 1
+
+    async def _handled(self, exchange: Exchange, send: Send) -> None:
         reply = await self.gateway.handle(exchange)
         if reply.source is None:
             await _whole(send, reply, exchange.request_id)

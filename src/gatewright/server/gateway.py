@@ -12,6 +12,14 @@ from gatewright.server.inbound import Inbound, dialect_by_headers
 
 HEALTH = Reply(200, b"content-type: application/json\r\n", b'{"status":"ok"}')
 
+_FULL = Problem(
+    kind="overloaded",
+    code="too_many_requests_at_once",
+    message="The gateway is answering as many requests as it may; try again shortly.",
+    retry_after_s=1.0,
+    headers=(("retry-after", "1"),),
+)
+
 
 class Gateway:
     """Stateless but for what its stages hold. Built by the composition root."""
@@ -23,6 +31,7 @@ class Gateway:
         dialects: Mapping[DialectName, Dialect],
         providers: frozenset[str],
         max_body_bytes: int,
+        max_concurrent: int = 0,
         keepalive_s: float = 15.0,
         asgi_prefixes: tuple[bytes, ...] = (),
     ) -> None:
@@ -34,6 +43,9 @@ class Gateway:
         """Silence towards a streaming client after which a keep-alive is sent, in seconds."""
         self.asgi_prefixes = asgi_prefixes
         """Paths that the fast lane hands over to ordinary ASGI."""
+        self.max_concurrent = max_concurrent
+        """Requests answered at once by this process; more are told to come back. 0: no limit."""
+        self.active = 0
         self.draining = False
 
     def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
@@ -45,6 +57,8 @@ class Gateway:
             return HEALTH
         if exchange.operation == "ready":
             return self._ready()
+        if self.max_concurrent and self.active > self.max_concurrent:
+            return error_reply(self.dialects[exchange.dialect], _FULL, exchange.request_id)
         return await self.stacks.handle(exchange)
 
     def _ready(self) -> Reply:

@@ -222,8 +222,10 @@ class FastLane(asyncio.Protocol):
         self._task = self._loop.create_task(self._run(exchange))
 
     async def _run(self, exchange: Exchange) -> None:
+        gateway = self.gateway
+        gateway.active += 1
         try:
-            reply = await self.gateway.handle(exchange)
+            reply = await gateway.handle(exchange)
             self._source = reply.source
             if reply.source is None:
                 self._write_whole(exchange, reply)
@@ -234,6 +236,8 @@ class FastLane(asyncio.Protocol):
                 self._source.abort()
             self.transport.abort()
             raise
+        finally:
+            gateway.active -= 1
         self._next()
 
     def _write_whole(self, exchange: Exchange, reply: Reply) -> None:

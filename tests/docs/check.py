@@ -1,0 +1,48 @@
+"""`make check`'s look at the documents: every relative link leads somewhere, every named file exists, generated pages are current."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_FILE = re.compile(r"`((?:src|tests|docs|bench|corpus)/[\w./*-]+)`")
+_SKIP = {".venv", "node_modules", ".git", ".bench-work"}
+
+
+def documents() -> list[Path]:
+    return [p for p in ROOT.rglob("*.md") if not _SKIP & set(p.relative_to(ROOT).parts)]
+
+
+def broken_links(document: Path) -> list[str]:
+    """Relative links and back-quoted paths that lead nowhere."""
+    text = document.read_text(encoding="utf-8")
+    found = []
+    for target in _LINK.findall(text):
+        if "://" not in target and not target.startswith("mailto:") and not (document.parent / target).exists():
+            found.append(f"{document.relative_to(ROOT)}: link to {target} leads nowhere")
+    for named in _FILE.findall(text):
+        if "*" not in named and not (ROOT / named).exists():
+            found.append(f"{document.relative_to(ROOT)}: `{named}` does not exist")
+    return found
+
+
+def stale_pages() -> list[str]:
+    """Generated pages that differ from what would be generated now."""
+    from tests.docs.generate import PAGES
+
+    return [
+        f"docs/{name} is stale: run `python -m tests.docs.generate`"
+        for name, page in PAGES.items()
+        if not (ROOT / "docs" / name).is_file() or (ROOT / "docs" / name).read_text(encoding="utf-8") != page()
+    ]
+
+
+def main() -> None:
+    problems = [line for document in documents() for line in broken_links(document)] + stale_pages()
+    print("\n".join(problems) or f"{len(documents())} documents: good")
+    sys.exit(bool(problems))
+
+
+if __name__ == "__main__":
+    main()
