@@ -4,6 +4,7 @@ One rule: the origin's word is kept in `Finish.raw`; STOP beside function calls 
 https://ai.google.dev/api/generate-content#FinishReason
 """
 
+from gatewright.dialects.gemini.proto import Proto
 from gatewright.ir.response import Finish, FinishReason
 from gatewright.jsontypes import JsonObject, JsonValue
 
@@ -57,6 +58,20 @@ WORD: dict[FinishReason, str] = {
     "other": "OTHER",
 }
 """For answers of other dialects. Not the inverse of REASON: Gemini has no word for a refusal, and STOP says three things."""
+
+
+def take_finish(candidate: Proto) -> tuple[JsonValue, JsonValue]:
+    """Reason and message, taken from the candidate; what is no reason at all stays there."""
+    raw, message = candidate.peek("finishReason"), candidate.peek("finishMessage")
+    spelt_back = (isinstance(raw, str) and not raw.isdecimal()) or (
+        isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0
+    )
+    if not spelt_back:
+        return None, None
+    candidate.take("finishReason")
+    if isinstance(message, str):
+        candidate.take("finishMessage")
+    return raw, message
 
 
 def parse_finish(raw: JsonValue, message: JsonValue, *, called: bool) -> Finish | None:

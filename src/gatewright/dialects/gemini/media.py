@@ -135,9 +135,9 @@ def render_media(media: Media) -> tuple[str, JsonObject]:
             elif "inlineData" not in media.form:
                 data = data.replace("\n", "").replace("\r", "")
             inner = {spell("data"): data}
-            if media_type:
+            if media_type or "inlineData" in media.form:
                 inner[spell("mimeType")] = media_type
-            elif "inlineData" not in media.form:
+            else:
                 inner["mimeType"] = DEFAULT_TYPE[media.kind]
             return spell("inlineData"), inner
 

@@ -44,7 +44,7 @@ def render_response(response: Response) -> Rendered:
             finish_losses(response.finish, losses, home=home)
         first |= annotations(response.blocks, losses, home=home)
         first |= candidate
-        if first or not home:
+        if first or "nocandidates" not in response.form:
             body["candidates"] = [first, *(response.others if home else ())]
     if not home:
         for i, other in enumerate(response.others):

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from gatewright.dialects.gemini.errors import problem_of
-from gatewright.dialects.gemini.finish import blocked, parse_finish
+from gatewright.dialects.gemini.finish import blocked, parse_finish, take_finish
 from gatewright.dialects.gemini.grounding import parse_citations, parse_logprobs
 from gatewright.dialects.gemini.parts import parse_part
 from gatewright.dialects.gemini.proto import Proto, dotted
@@ -66,6 +66,10 @@ def _response(f: Proto, asked: Asked) -> Response:
     if model is None:
         form.append("nomodel")
     id_ = f.text("responseId")
+    if id_ == "":
+        f.put_back("responseId", "")
+    if model == "":
+        f.put_back("modelVersion", "")
     create_time = f.peek("createTime")
     created = unix_seconds(create_time)
     if created is not None:
@@ -85,11 +89,8 @@ def _response(f: Proto, asked: Asked) -> Response:
     if candidates:
         candidate = Proto(candidates[0], CANDIDATE)
         blocks, extras = parse_candidate(candidate, form, asked)
-        finish = parse_finish(
-            candidate.take("finishReason"),
-            candidate.take("finishMessage"),
-            called=any(isinstance(block, ToolCall) for block in blocks),
-        )
+        called = any(isinstance(block, ToolCall) for block in blocks)
+        finish = parse_finish(*take_finish(candidate), called=called)
         extras |= dotted(CANDIDATE, candidate.rest())
     return Response(
         origin="gemini",

@@ -10,7 +10,7 @@ import msgspec
 
 from gatewright.dialects.gemini.blocks_stream import BlockStream
 from gatewright.dialects.gemini.errors import problem_of
-from gatewright.dialects.gemini.finish import blocked, parse_finish
+from gatewright.dialects.gemini.finish import blocked, parse_finish, take_finish
 from gatewright.dialects.gemini.json_array import JsonArraySplitter
 from gatewright.dialects.gemini.proto import Proto, dotted
 from gatewright.dialects.gemini.response import CANDIDATE, CONTENT, unix_seconds
@@ -191,7 +191,7 @@ class GeminiStreamParser:
             self._candidate(first, content, events)
         events += [NativeEvent(origin="gemini", data={"candidates": [other]}) for other in others]
         rest = f.rest()
-        for key in ("modelVersion", "responseId", "createTime"):
+        for key in ("candidates", "usageMetadata", "modelVersion", "responseId", "createTime"):
             rest.pop(key, None)
         self._keep(rest)
         if usage is not None:
@@ -238,13 +238,15 @@ class GeminiStreamParser:
             rest = content.rest()
             rest.pop("parts", None)  # null or empty: earlier chunks may have had some
             self._keep(dotted(CONTENT, rest))
-        reason, message = first.take("finishReason"), first.take("finishMessage")
+        reason, message = take_finish(first)
         if reason is not None:
             self._finish = (reason, message)
         grounding = first.peek("groundingMetadata")
         if not is_void(grounding):
             self._blocks.cite(grounding, events)
-        self._keep(dotted(CANDIDATE, first.rest()))
+        rest = first.rest()
+        rest.pop("content", None)  # null or empty
+        self._keep(dotted(CANDIDATE, rest))
 
     def _keep(self, rest: JsonObject) -> None:
         """Fields beside the content: what a later chunk says replaces what an earlier one said, unless it says nothing."""
