@@ -55,6 +55,14 @@ def test_the_gateway_never_calls_itself(environ, url):
     assert "openai" in from_environment(environ | {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": url}, port=4001).providers
 
 
+def test_worker_processes_learn_the_port_from_the_environment(environ):
+    """They make the configuration anew and must leave out the same providers."""
+    looping = environ | {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "http://127.0.0.1:4321/v1", "GATEWRIGHT_PORT": "4321"}
+    config = from_environment(looping)
+    assert (config.server.port, list(config.providers)) == (4321, ["demo"])
+    assert from_environment(environ | {"GATEWRIGHT_PORT": "x"}).server.port == 4000
+
+
 def test_the_client_key_is_made_once_and_kept_for_the_owner_alone(environ):
     """Clients are set up with it: it must be the same after a restart."""
     first, second = from_environment(environ).keys, from_environment(environ).keys

@@ -301,6 +301,22 @@ def test_a_providers_timeouts_lie_over_the_common_ones(load):
     assert (timeouts.idle_s, timeouts.connect_s, timeouts.total_s) == (300, 2, 3600)
 
 
+def test_a_provider_that_is_the_gateway_itself_is_warned_about(load):
+    """Calls would go in a circle."""
+    config = load(
+        "server: {port: 4100}\nproviders: {me: {kind: openai, base_url: 'http://localhost:4100/v1'}, no: {kind: openai, base_url: 'http://h:4100/v1'}}"
+    )
+    assert ["providers.me.base_url: points at port 4100" in line for line in config.warnings] == [True]
+
+
+def test_the_way_the_credential_travels_can_be_set(load):
+    """Proxies and clouds put the key elsewhere than the vendor does."""
+    config = load(
+        "providers: {a: {kind: anthropic, base_url: 'http://h', auth: bearer}, z: {kind: openai, base_url: 'http://h/v1', auth: api-key}}"
+    )
+    assert (config.providers["a"].auth, config.providers["z"].auth) == ("bearer", "api-key")
+
+
 def test_aliases_of_aliases_are_followed_at_load(load):
     """Nobody follows chains for each request."""
     config = load(PROVIDERS + "models: {'gpt-*': {targets: ['openai/gpt-*']}}\naliases: {a: b, b: openai/x, c: gpt-9}")

@@ -21,7 +21,6 @@ from gatewright.cli.files import apply
 from gatewright.cli.merge import CannotMerge
 from gatewright.cli.source import find_file, give_up, read_config
 from gatewright.config import Config, json_schema, with_client_key
-from gatewright.config.reference import reference as settings_reference
 from gatewright.config.suggest import hint
 
 app = typer.Typer(
@@ -59,7 +58,7 @@ def gatewright(version: VersionOption = False) -> None:  # noqa: FBT002 - a flag
 def serve(
     config: ConfigOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, envvar="GATEWRIGHT_PORT", help="Port to listen on.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing at start.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -71,6 +70,8 @@ def serve(
     if not quiet:
         at = (host or settings.server.host, settings.server.port if port is None else port)
         typer.echo(banner(settings, version=__version__, host=at[0], port=at[1], generated_key=generated), err=True)
+    if port:
+        os.environ["GATEWRIGHT_PORT"] = str(port)  # worker processes must know it too
     run(settings, host=host, port=port, workers=workers)
 
 
@@ -146,12 +147,6 @@ def version() -> None:
 def schema() -> None:
     """Print the JSON Schema of gatewright.yaml, for editors."""
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
-
-
-@config_app.command()
-def reference() -> None:
-    """Print the reference of every setting, as Markdown."""
-    typer.echo(settings_reference(), nl=False)
 
 
 def model_rows(config: Config) -> list[tuple[str, list[str], list[str]]]:

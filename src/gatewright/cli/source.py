@@ -33,7 +33,7 @@ def read_config(named: Path | None, *, port: int | None = None) -> Config:
     try:
         if path is not None:
             return load_config(path, os.environ)
-        return from_environment(os.environ) if port is None else from_environment(os.environ, port=port)
+        return from_environment(os.environ, port=port)
     except ConfigError as error:
         give_up(str(error))
     except OSError as error:

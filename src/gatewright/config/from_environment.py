@@ -5,7 +5,6 @@ One rule: what is found is what the catalogue lists; a base URL that would make 
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -13,20 +12,23 @@ from gatewright.config.client_key import client_key
 from gatewright.config.load import resolve_config, state_dir
 from gatewright.config.model import Config, KeyConfig
 from gatewright.config.references import url_fault
+from gatewright.config.resolve_providers import is_own
 from gatewright.config.tree import TOP, Tree
 from gatewright.jsontypes import JsonObject
 from gatewright.providers.environment import Found, discover
 
 SOURCE = "environment"
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - compared with, not bound
+DEFAULT_PORT = 4000
 
 
-def from_environment(environ: Mapping[str, str], *, port: int = 4000) -> Config:
-    """The configuration that the environment makes. `port` is where the gateway will listen.
+def from_environment(environ: Mapping[str, str], *, port: int | None = None) -> Config:
+    """The configuration that the environment makes. `port` is where the gateway will listen; None:
+    $GATEWRIGHT_PORT, else 4000.
 
     The demo provider is always there. Raises ConfigError for a base URL that is none, OSError when the generated key cannot be
     kept.
     """
+    port = port or _port(environ)
     found = discover(environ)
     looping = [item for item in found if _is_self(item, port)]
     providers: JsonObject = {item.host.name: _section(item) for item in found if item not in looping}
@@ -58,11 +60,12 @@ def _section(found: Found) -> JsonObject:
     return section
 
 
+def _port(environ: Mapping[str, str]) -> int:
+    """$GATEWRIGHT_PORT: worker processes have nothing but the environment to learn the port from."""
+    given = environ.get("GATEWRIGHT_PORT", "")
+    return int(given) if given.isdecimal() and 0 < int(given) < 1 << 16 else DEFAULT_PORT
+
+
 def _is_self(found: Found, port: int) -> bool:
     """A shell set up for clients of the gateway (`OPENAI_BASE_URL=http://127.0.0.1:4000/v1`) must not make it call itself."""
-    if found.base_url is None:
-        return False
-    if url_fault(found.base_url) is not None:
-        return False
-    parts = urlsplit(found.base_url)
-    return parts.hostname in LOOPBACK and parts.port == port
+    return found.base_url is not None and url_fault(found.base_url) is None and is_own(found.base_url, "localhost", port)

@@ -34,6 +34,8 @@ RESERVED = frozenset(
 UNTOUCHABLE = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "accept-encoding"})
 """Headers of the connection: the transport writes them."""
 
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - compared with, not bound
+
 _ROOT_BASES = frozenset(host.base_url for host in HOSTS.values())
 """Hosts whose OpenAI-style API does lie at the root."""
 
@@ -69,7 +71,7 @@ def resolve_provider(name: str, section: ProviderSection, timeouts: TimeoutsConf
         kind=host.name,
         dialects=tuple(bases),
         bases=bases,
-        auth=host.auth,
+        auth=section.auth or host.auth,
         api_key=api_key,
         headers=headers,
         ca_file=ca_file,
@@ -101,6 +103,21 @@ def _host(name: str, section: ProviderSection, path: KeyPath, desk: Desk) -> Hos
     elif host is None:
         desk.wrong((*path, "kind"), f'unknown kind "{kind}"{hint(kind, HOSTS)}')
     return host
+
+
+def warn_of_self(providers: Mapping[str, ProviderConfig], host: str, port: int, desk: Desk) -> None:
+    """Warns where a provider's base URL is the address that the gateway itself will listen on: calls would go in a circle."""
+    for name, provider in providers.items():
+        if any(is_own(base, host, port) for base in provider.bases.values()):
+            desk.warn(
+                ("providers", name, "base_url"), f"points at port {port} of this machine, where this gateway itself listens"
+            )
+
+
+def is_own(url: str, host: str, port: int) -> bool:
+    """Whether a URL leads to `host:port` of this machine. `url` must be one (see `url_fault`)."""
+    parts = urlsplit(url)
+    return parts.port == port and parts.hostname in {*LOOPBACK, host}
 
 
 def _bases(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> dict[DialectName, str]:

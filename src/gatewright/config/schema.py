@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from gatewright.config.secrets import Secret
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Effort
-from gatewright.providers.catalog import Forward
+from gatewright.providers.catalog import Auth, Forward
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
@@ -81,6 +81,8 @@ class ProviderSection(Section):
     api_key: Secret | None = None
     """The credential: `env:NAME`, `file:/path`, or a literal (warned about).
     Default: the kind's usual variable (`OPENAI_API_KEY`), unless another base URL is given."""
+    auth: Auth | None = None
+    """How the credential travels: `bearer` (Authorization), or the header of that name. Default: as the kind has it."""
     headers: dict[Name, Secret] = {}
     """Headers to send with every call; values may be references."""
     ca_file: Name | None = None

@@ -9,7 +9,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonValue
 from gatewright.transport import Incoming, Outgoing, Timeouts, Transport, header_lines
 
-Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "none"]
+Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "none"]
 
 FORWARDED_REQUEST_HEADERS: dict[DialectName, tuple[str, ...]] = {
     "openai_chat": ("openai-beta", "idempotency-key"),

@@ -12,7 +12,7 @@ import msgspec
 
 from gatewright.ir.blocks import DialectName
 
-Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "none"]
+Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "none"]
 """How a credential travels: the header, or nowhere. `bearer` is `Authorization: Bearer …`."""
 
 Need = Literal["required", "optional", "none"]
