@@ -35,9 +35,12 @@ IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 SEAL = b"\x12\xb1\x02\x0a"
 
 
-def refuse(message: str, kind: str = "invalid_request_error", status: int = 400, headers: dict | None = None) -> Refused:
+def refuse(
+    message: str, kind: str = "invalid_request_error", status: int = 400, headers: dict | None = None, details: dict | None = None
+) -> Refused:
     identity = "req_011" + "C" * 21
-    document = {"type": "error", "error": {"type": kind, "message": message}, "request_id": identity}
+    error = {"type": kind, "message": message} | ({"details": details} if details else {})
+    document = {"type": "error", "error": error, "request_id": identity}
     return Refused(
         status,
         document,

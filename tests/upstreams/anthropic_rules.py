@@ -15,7 +15,7 @@ TOP = words(
     "max_tokens messages prefill model cache_control container diagnostics inference_geo metadata output_config service_tier speed stop_sequences stream"
     " system temperature thinking tool_choice tools top_k top_p"
 )
-BETA = words("context_management mcp_servers betas compaction fallbacks output_format")
+BETA = words("thread context_management mcp_servers betas compaction fallbacks output_format")
 """Only with an `anthropic-beta` header."""
 COUNTED = words("messages prefill model cache_control output_config speed system thinking tool_choice tools") | BETA
 ADAPTIVE_ONLY = re.compile(r"claude-(opus-4-[7-9]|opus-5|sonnet-5|fable|mythos)")
@@ -59,6 +59,8 @@ def understand(body: dict, headers: dict, *, counting: bool = False) -> Ask:
     """Raises Refused."""
     beta = "anthropic-beta" in headers
     only(body, COUNTED if counting else TOP | (BETA if beta else frozenset()))
+    if "thread" in body:
+        raise refuse("thread: not supported for this organization", details={"error_code": "thread_unsupported_request"})
     model = str(need(body, "model"))
     if not re.match(r"claude-[a-z0-9-]+", model) or "nonexistent" in model:
         raise refuse(f"model: {model}", "not_found_error", 404)

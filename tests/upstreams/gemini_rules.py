@@ -15,6 +15,7 @@ from tests.upstreams.gemini_schema import sound
 from tests.upstreams.script import Ask, Fault
 
 MEDIA = re.compile(r"(image/(png|jpeg|webp|heic|heif|gif)|application/pdf|text/.+|audio/.+|video/.+)")
+FUNCTIONS = ("functionCall", "functionResponse")
 SENTINELS = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 """Documented: stand in for a signature that another model's call cannot have."""
 SEAL = b"\x0a\x24\x01"
@@ -192,7 +193,10 @@ def conversation(contents: list[dict], model: str) -> tuple[str, tuple[str, ...]
         role = "user" if role == "function" else role
         if not content["parts"]:
             raise refuse(f"* GenerateContentRequest.contents[{index}].parts: contents.parts must not be empty.\n")
-        if role == before:
+        # The SDKs' chats send the pieces of a streamed answer as contents of their own, and are accepted; calls and their answers are not split.
+        if role == before and any(
+            key in part for entry in contents[index - 1 : index + 1] for part in entry["parts"] for key in FUNCTIONS
+        ):
             raise refuse("Please ensure that multiturn requests alternate between user and model.")
         if index == 0 and role != "user":
             raise refuse(
