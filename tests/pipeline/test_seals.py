@@ -34,6 +34,19 @@ async def test_a_dropped_seal_is_put_back_for_its_own_key_alone():
     await store.close()
 
 
+async def test_reasoning_that_came_back_is_not_put_back_twice():
+    """Responses clients replay reasoning and calls as items of their own: together they are one turn."""
+    store = KeptStore(None)
+    await store.put("ann", "seal", sealed_rows((THOUGHT, ToolCall(id="c1", name="f", arguments="{}"))), 60)
+    replay = Request(
+        origin="openai_responses",
+        model="m",
+        messages=(Message(role="assistant", blocks=(THOUGHT,)), Message(role="assistant", blocks=(ToolCall(id="c1", name="f", arguments="{}"),))),
+    )
+    assert await restore(replay, store, "ann") == replay
+    await store.close()
+
+
 def test_streamed_and_whole_answers_keep_the_same():
     """The watch over events sees what the whole answer says."""
     watch = SealWatch()

@@ -96,12 +96,21 @@ def sealed_rows(blocks: Sequence[Block]) -> list[Kept]:
 
 
 def unsealed_calls(request: Request) -> list[str]:
-    """Ids of the conversation's tool calls that came back without a seal and without sealed reasoning before them."""
+    """Ids of the conversation's tool calls that came back without a seal and without sealed reasoning before them.
+
+    A turn may be several messages: Responses clients send reasoning and calls as items of their own.
+    """
     found: list[str] = []
+    reasoned = False
     for message in request.messages:
-        if message.role != "assistant" or any(isinstance(b, Reasoning) and b.seal for b in message.blocks):
+        if message.role != "assistant":
+            reasoned = False
             continue
-        found += [b.id for b in message.blocks if isinstance(b, ToolCall) and b.seal is None and b.id]
+        for block in message.blocks:
+            if isinstance(block, Reasoning) and block.seal is not None:
+                reasoned = True
+            elif isinstance(block, ToolCall) and block.seal is None and block.id and not reasoned:
+                found.append(block.id)
     return found
 
 
