@@ -169,6 +169,21 @@ async def test_bad_requests_are_refused_as_a_provider_would(dialect):
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/chat/completions", {"model": "demo", "messages": [{"role": "system", "content": "x"}]}, 200),
+        ("/chat/completions", {"model": "demo", "messages": []}, 400),
+        ("/v1/messages", {"model": "demo", "max_tokens": 9, "system": "x", "messages": []}, 400),
+        ("/v1beta/models/demo:generateContent", {"contents": [], "systemInstruction": {"parts": [{"text": "x"}]}}, 400),
+    ],
+)
+async def test_there_must_be_something_to_answer(path, body, status):
+    """OpenAI takes instructions alone, the others do not."""
+    answer = await demo().send(Outgoing(b"POST", path.encode(), b"", json.dumps(body).encode()))
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
     ("path", "body", "answer"),
     [
         (

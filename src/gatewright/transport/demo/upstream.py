@@ -6,7 +6,6 @@ One rule: nothing here knows a dialect. The path says which one speaks; its obje
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
@@ -138,7 +137,7 @@ class DemoTransport:
             return _whole(200, msgspec.json.encode(COUNTED[name](_count(dialect, call))))
         streams = dialect.peek(call).stream
         request = dialect.parse_request(call)
-        _require_messages(request)
+        _require_messages(request, name)
         thought = think(request, name)
         response = msgspec.structs.replace(thought.response, created=int(self._now()))
         thought = msgspec.structs.replace(thought, response=response)
@@ -209,13 +208,10 @@ def _count(dialect: Dialect, call: Call) -> int:
     return count_tokens(dialect.parse_request(call))
 
 
-def _require_messages(request: Request) -> None:
-    if not any(message.role != "system" for message in request.messages):
-        _refuse_empty()
-
-
-def _refuse_empty() -> NoReturn:
-    raise refuse("invalid_request", "expected at least one message that is not an instruction, got none")
+def _require_messages(request: Request, name: DialectName) -> None:
+    """OpenAI answers instructions alone; the others want a turn to answer. Raises Refused."""
+    if not any(message.role != "system" or name.startswith("openai_") for message in request.messages):
+        raise refuse("invalid_request", "expected at least one message to answer, got none")
 
 
 def _whole(status: int, body: bytes, *, wait_s: float = 0, cut: bool = False) -> DemoAnswer:
