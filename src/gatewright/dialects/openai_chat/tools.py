@@ -216,7 +216,7 @@ def parse_call(fields: Fields, *, issuer: str = "") -> ToolCall:
     elif not isinstance(word, str):
         form.append("untyped")
     custom = fields.peek("custom")
-    if isinstance(custom, dict) and custom and (word == "custom" or not fields.peek("function")):
+    if isinstance(custom, dict) and custom and word == "custom":
         inner = Fields(fields.take("custom"), fields.path("custom"))
         prefix, key = "custom", "input"
     else:
