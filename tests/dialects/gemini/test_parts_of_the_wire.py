@@ -57,13 +57,13 @@ def test_json_paths(path, steps):
 def test_bad_paths_are_refused(path):
     """A list is not filled up to any index."""
     with pytest.raises(BadPath):
-        put({}, {"jsonPath": path, "stringValue": "x"})
+        put({}, {"jsonPath": path, "stringValue": "x"}, set())
 
 
 def test_a_path_must_fit():
     """A number has no members."""
     with pytest.raises(BadPath):
-        put({"a": 1}, {"jsonPath": "$.a.b", "stringValue": "x"})
+        put({"a": 1}, {"jsonPath": "$.a.b", "stringValue": "x"}, set())
 
 
 def test_own_signatures_are_raw_and_foreign_ones_base64():

@@ -38,6 +38,7 @@ class BlockStream:
         self._sealed = False
         self._texts: list[str] = []
         self._args: JsonObject = {}
+        self._growing: set[str] = set()
         self._call_seal: Seal | None = None
         self.called = False
         """Whether a function call has come."""
@@ -137,6 +138,7 @@ class BlockStream:
         self._sealed = False
         self._texts = []
         self._args = {}
+        self._growing = set()
         self._call_seal = None
 
     def _partial(self, value: JsonObject, call: JsonObject, events: list[StreamEvent]) -> bool:
@@ -165,7 +167,7 @@ class BlockStream:
         try:
             for piece in pieces if isinstance(pieces, list) else ():
                 if isinstance(piece, dict):
-                    put(self._args, piece)
+                    put(self._args, piece, self._growing)
         except BadPath as error:
             raise BadJson(str(error)) from None
         if not goes_on:

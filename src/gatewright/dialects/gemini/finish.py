@@ -63,10 +63,8 @@ WORD: dict[FinishReason, str] = {
 def take_finish(candidate: Proto) -> tuple[JsonValue, JsonValue]:
     """Reason and message, taken from the candidate; what is no reason at all stays there."""
     raw, message = candidate.peek("finishReason"), candidate.peek("finishMessage")
-    spelt_back = (isinstance(raw, str) and not raw.isdecimal()) or (
-        isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0
-    )
-    if not spelt_back:
+    number = isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0
+    if not number and (not isinstance(raw, str) or raw.isdecimal()):
         return None, None
     candidate.take("finishReason")
     if isinstance(message, str):

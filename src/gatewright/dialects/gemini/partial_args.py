@@ -1,7 +1,7 @@
 """Function arguments that are streamed in pieces, each with a JSON path into the arguments.
 
-One rule: a string piece is appended to what its path already holds; every other value is set. Paths that make no sense are
-refused.
+One rule: a string piece is appended to a piece of its path that said it would continue; every other value is set. Paths that make no
+sense are refused.
 https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/function-calling#partialarg
 """
 
@@ -50,8 +50,8 @@ def value_of(piece: JsonObject) -> JsonValue:
     return None
 
 
-def put(args: JsonObject, piece: JsonObject) -> None:
-    """Puts one PartialArg into `args`. Raises BadPath."""
+def put(args: JsonObject, piece: JsonObject, growing: set[str]) -> None:
+    """Puts one PartialArg into `args`. `growing`: paths whose last piece said `willContinue`; kept up here. Raises BadPath."""
     path = piece.get("jsonPath")
     if not isinstance(path, str):
         raise BadPath("a partial argument without a JSON path")
@@ -65,8 +65,11 @@ def put(args: JsonObject, piece: JsonObject) -> None:
         node = below
     value = value_of(piece)
     before = _get(node, steps[-1], path)
-    if isinstance(before, str) and isinstance(value, str):
+    if path in growing and isinstance(before, str) and isinstance(value, str):
         value = before + value
+    growing.discard(path)
+    if piece.get("willContinue") is True:
+        growing.add(path)
     _set(node, steps[-1], value, path)
 
 
