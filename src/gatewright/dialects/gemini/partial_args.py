@@ -1,7 +1,7 @@
 """Function arguments that are streamed in pieces, each with a JSON path into the arguments.
 
-One rule: a string piece is appended to a piece of its path that said it would continue; every other value is set. Paths that make no
-sense are refused.
+One rule: a string piece is appended to a piece of its path that said it would continue; every other value is set. Paths that make
+no sense are refused.
 https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/function-calling#partialarg
 """
 
