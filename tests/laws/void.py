@@ -7,7 +7,7 @@ import re
 from typing import TypeAlias
 
 from gatewright.ir.blocks import DialectName
-from gatewright.jsontypes import JsonValue
+from gatewright.jsontypes import JsonObject, JsonValue
 
 Step: TypeAlias = str | int
 Path: TypeAlias = tuple[Step, ...]
@@ -19,7 +19,7 @@ _RESULT_ID = r"contents\[\]\.parts\[\]\.(functionResponse|function_response)\.id
 
 VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
     ("openai_chat", "request"): {
-        r"stream|logprobs": (False,),  # the default
+        r"stream|logprobs|store": (False,),  # the default
         r"n": (1,),  # the default
         r"tools\[\]\.type|messages\[\]\.tool_calls\[\]\.type": ("function",),  # read as one without it
         rf"tools\[\]\.function\.{_SCHEMA}\.type": ("object",),  # arguments always are
@@ -70,7 +70,11 @@ VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
         _RESULT_ID: _ANY,  # pairs a result with its call; without it the order does
     },
     ("gemini", "answer"): {r"candidates\[\]\.content\.role": ("model",), r"candidates\[\]\.index": (0,)},
-    ("gemini", "stream"): {r":candidates\[\]\.content\.role": ("model",), r":candidates\[\]\.index": (0,)},
+    ("gemini", "stream"): {
+        r".*\.partialArgs\[\]\.willContinue": _ANY,  # whether more of it follows: framing
+        r":candidates\[\]\.content\.role": ("model",),
+        r":candidates\[\]\.index": (0,),
+    },
 }
 """(dialect, `request`, `answer` or `stream`) → pattern → values: fields that say nothing by the API's own definition, because a
 document without them means the same. A pattern is a regular expression over the path with `[]` for indices, after `event type:` in
@@ -110,11 +114,37 @@ def says_nothing(dialect: DialectName, side: str, at: str, value: JsonValue) -> 
 
 
 def is_implied(document: JsonValue, path: Path) -> bool:
-    """Whether `path` is the role of a Gemini content that holds function calls or responses alone: whose they are needs no role."""
-    if pattern(path) != "contents[].role":
+    """Whether the field repeats what must stand elsewhere: the role of a Gemini content that holds function calls or responses alone;
+    the name of a Chat tool message, which is its call's.
+    """
+    holder = _at(document, path[:-1])
+    if not isinstance(holder, dict):
         return False
-    value = document
-    for step in path[:-1]:
+    match pattern(path):
+        case "contents[].role":
+            parts = holder.get("parts")
+            return (
+                isinstance(parts, list) and bool(parts) and all(isinstance(part, dict) and _CALLS & part.keys() for part in parts)
+            )
+        case "messages[].name":
+            messages = _objects(_at(document, path[:1]))
+            if holder.get("role") == "function":  # of the legacy pair, which has no ids
+                return any(
+                    isinstance(call := m.get("function_call"), dict) and call.get("name") == holder.get("name") for m in messages
+                )
+            calls = [call for message in messages for call in _objects(message.get("tool_calls"))]
+            named = {call.get("id"): call.get("function") for call in calls}
+            called = named.get(holder.get("tool_call_id"))
+            return holder.get("role") == "tool" and isinstance(called, dict) and called.get("name") == holder.get("name")
+        case _:
+            return False
+
+
+def _at(value: JsonValue, path: Path) -> JsonValue:
+    for step in path:
         value = value[step]  # type: ignore[index,call-overload]
-    parts = value.get("parts") if isinstance(value, dict) else None
-    return bool(parts) and all(isinstance(part, dict) and _CALLS & part.keys() for part in parts)  # type: ignore[union-attr]
+    return value
+
+
+def _objects(value: JsonValue) -> list[JsonObject]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
