@@ -126,8 +126,8 @@ def _user_parts(blocks: list[Block], calls: list[ToolCall], writer: PartWriter) 
             continue
         taken.add(index)
         result = results[index]
-        if result.name and result.name != call.name:
-            writer.losses.hint(join(result.at, "name"), "gemini wants the name of the call", result.name)
+        if result.name:
+            writer.losses.hint(join(result.at, "name"), "gemini gets the name of the call instead", result.name)
         own, *more = writer.parts(replace(result, name=call.name))
         first.append(own)
         beside += more
