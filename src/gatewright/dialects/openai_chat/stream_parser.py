@@ -22,7 +22,8 @@ from gatewright.dialects.openai_chat.response import (
     parse_logprob,
 )
 from gatewright.dialects.openai_chat.speech import Speech
-from gatewright.dialects.openai_chat.stream_calls import Calls, Late
+from gatewright.dialects.openai_chat.stream_blocks import OpenBlocks
+from gatewright.dialects.openai_chat.stream_calls import Late
 from gatewright.dialects.openai_chat.template import Template
 from gatewright.dialects.openai_chat.tools import take_signature
 from gatewright.dialects.openai_chat.usage import usage_in
@@ -31,14 +32,11 @@ from gatewright.errors import Malformed, Problem
 from gatewright.ir.blocks import Block, Media, Reasoning, Refusal, Text, TokenLogprob
 from gatewright.ir.events import (
     ArgumentsDelta,
-    BlockStart,
-    BlockStop,
     CitationDelta,
     MessageStart,
     MessageStop,
     NativeEvent,
     ReasoningDelta,
-    SealDelta,
     StreamError,
     StreamEvent,
     TextDelta,
@@ -59,13 +57,13 @@ DONE = "chat.completion.done"
 replace = msgspec.structs.replace
 
 
-class ChatStreamParser:
+class ChatStreamParser(OpenBlocks):
     """feed(bytes) -> events. Raises nothing; after a StreamError or MessageStop nothing more comes."""
 
     def __init__(self, asked: Asked) -> None:
+        super().__init__()
         self._issuer = asked.issuer
         self._sse = SseParser()
-        self._events: list[StreamEvent] = []
         self._over = False
         self._started = False
         self._seen: JsonObject = {}
@@ -75,17 +73,10 @@ class ChatStreamParser:
         self._echo: dict[str, list[str]] = {}
         """What the flat reasoning fields told a second time."""
         self._cited = 0
-        self._kind: object = None
-        """What the open block is; None: no block is open, or a tool call is."""
-        self._index = -1
-        self._seal: Seal | None = None
-        self._stop_extras: JsonObject = {}
-        self._blocks: list[Block] = []
         self._finish: str | None = None
         self._stop_string: str | None = None
         self._ended = False
         self._template = Template()
-        self._calls = Calls()
         self._speech = Speech()
 
     def feed(self, data: bytes) -> list[StreamEvent]:
@@ -354,39 +345,6 @@ class ChatStreamParser:
             return
         self._open("signature", Reasoning(redacted=True, form=("signature",)))
         self._seal = seal
-
-    def _open(self, kind: object, block: Block | None = None) -> None:
-        """Makes `block` the open one, unless a block of its kind is open already."""
-        if kind is not None and self._kind == kind:
-            return
-        self._close()
-        self._emit(self._calls.finish())
-        if block is None:
-            return
-        self._kind = kind
-        self._emit([BlockStart(self._index + 1, block)])
-
-    def _whole(self, block: Block) -> None:
-        self._open(None)
-        self._emit([BlockStart(self._index + 1, block), BlockStop(self._index + 1)])
-
-    def _close(self) -> None:
-        """Closes the open block, if it is no tool call."""
-        if self._kind is None:
-            return
-        self._kind = None
-        if self._seal is not None:
-            self._events.append(SealDelta(self._index, self._seal))
-            self._seal = None
-        self._events.append(BlockStop(self._index, self._stop_extras))
-        self._stop_extras = {}
-
-    def _emit(self, events: list[StreamEvent]) -> None:
-        for event in events:
-            if isinstance(event, BlockStart):
-                self._index = event.index
-                self._blocks.append(event.block)
-        self._events += events
 
     def _stop(self) -> None:
         self._open(None)

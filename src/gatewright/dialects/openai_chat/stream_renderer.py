@@ -12,23 +12,20 @@ import msgspec
 
 from gatewright.dialects.openai_chat.errors import render_stream_error
 from gatewright.dialects.openai_chat.reasoning import FLAT, GAP, foreign_details, render_detail
-from gatewright.dialects.openai_chat.render_home import fill
-from gatewright.dialects.openai_chat.render_messages import foreign_media
 from gatewright.dialects.openai_chat.render_response import (
     answer_id,
     call_id,
     finish_word,
-    foreign_annotation,
     foreign_logprob,
-    render_annotation,
     render_logprob,
     split_extras,
 )
+from gatewright.dialects.openai_chat.stream_chunks import ChunkWriter
 from gatewright.dialects.openai_chat.tools import is_custom, is_legacy, signature_field, unwrap_input
 from gatewright.dialects.openai_chat.usage import render_usage
-from gatewright.dialects.openai_chat.words import NAME, SERVICE_TIERS, digest, merge
+from gatewright.dialects.openai_chat.words import NAME, SERVICE_TIERS, merge
 from gatewright.errors import Problem
-from gatewright.ir.blocks import Block, Citation, Inline, Media, Native, Node, Reasoning, Refusal, Text, ToolCall, ToolResult
+from gatewright.ir.blocks import Block, Media, Native, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gatewright.ir.events import (
     ArgumentsDelta,
     BlockStart,
@@ -45,7 +42,6 @@ from gatewright.ir.events import (
     UsageUpdate,
 )
 from gatewright.ir.fold import update_usage
-from gatewright.ir.loss import Loss, Losses
 from gatewright.ir.request import Request
 from gatewright.ir.response import Finish, Usage
 from gatewright.ir.seal import Seal
@@ -58,41 +54,22 @@ builtins = msgspec.to_builtins
 ROLE: JsonObject = {"role": "assistant", "content": ""}
 
 
-class ChatStreamRenderer:
+class ChatStreamRenderer(ChunkWriter):
     def __init__(self, request: Request) -> None:
-        self._request = request
         options = request.client.get("stream_options")
-        self._usage_asked = isinstance(options, dict) and options.get("include_usage") is True
+        super().__init__(usage_asked=isinstance(options, dict) and options.get("include_usage") is True)
+        self._request = request
         self._legacy = is_legacy(request)
-        self._losses = Losses(NAME)
-        self.losses: list[Loss] = self._losses.found
-        self._home = False
-        self._origin = ""
-        self._id = ""
-        self._base: JsonObject = {}
-        self._head = b""
-        self._tail = b'},"logprobs":null,"finish_reason":null}]}\n\n'
         self._open: Block | None = None
         self._over = False
-        self._before = b""
-        """Chunk bytes before the text of the open block's deltas; empty: its deltas take the long way."""
-        self._after = b""
         self._texts: list[str] = []
         """The open block's deltas, where its end needs them whole."""
         self._keep = False
         self._seal: Seal | None = None
-        self._citations: list[Citation] = []
-        self._length = 0
-        """Characters of text in earlier blocks."""
-        self._here = 0
-        """Characters of text in the open block."""
         self._reasoned = False
         self._part: int | None = None
         self._calls = 0
         self._call_ref = ""
-        # Entries of lists written so far: OpenAI's SDKs join the lists of several chunks by `index`.
-        self._details, self._annotations, self._images = 0, 0, 0
-        self._signed = False
         self._refused = False
         self._echoed = False
         self._usage: Usage | None = None
@@ -175,30 +152,6 @@ class ChatStreamRenderer:
         elif event.others:
             self._losses.dropped("", "further choices cannot be shown in another dialect", list(event.others))
 
-    def _extras(self, extras: JsonObject, at: str = "") -> JsonObject:
-        return self._losses.extras(Node(extras=extras, at=at), origin=self._origin) if extras else {}
-
-    def _chunk(
-        self, delta: JsonObject, *, finish: str | None = None, choice: JsonObject | None = None, top: JsonObject | None = None
-    ) -> bytes:
-        body: JsonObject = {"index": 0, "delta": merge(dict(delta), {}), "logprobs": None, "finish_reason": finish}
-        if choice:
-            merge(body, choice)
-        document: JsonObject = {**self._base, **(top or {}), "choices": [body]}
-        if self._usage_asked:
-            document["usage"] = None
-        return b"data: " + _encode(document) + b"\n\n"
-
-    def _other(self, choice: JsonObject) -> bytes:
-        """A further choice of a whole answer, in one chunk."""
-        body: JsonObject = {key: value for key, value in choice.items() if key != "message"}
-        message = choice.get("message")
-        delta: JsonObject = dict(message) if isinstance(message, dict) else {}
-        calls = delta.get("tool_calls")
-        if isinstance(calls, list):
-            delta["tool_calls"] = [{"index": i, **call} for i, call in enumerate(calls) if isinstance(call, dict)]
-        return b"data: " + _encode({**self._base, "choices": [{**body, "delta": delta}]}) + b"\n\n"
-
     def _begin(self, event: BlockStart, parts: list[bytes]) -> None:
         block = event.block
         self._open, self._seal, self._texts, self._citations = block, None, [], []
@@ -233,10 +186,6 @@ class ChatStreamRenderer:
             extras = self._extras(block.extras, block.at)
             if extras:
                 parts.append(self._chunk({"content": [{"type": "text", "text": "", **extras}]}))
-
-    def _fast(self, key: bytes, close: bytes = b"") -> None:
-        self._before = self._head + key
-        self._after = close + self._tail
 
     def _begin_call(self, call: ToolCall, index: int, parts: list[bytes]) -> None:
         custom = call.kind == "custom" or (not self._home and is_custom(self._request, call.name))
@@ -339,37 +288,6 @@ class ChatStreamRenderer:
             # The SDKs want `function` in every delta.
             parts.append(self._chunk({"tool_calls": [{"index": number, "function": {"arguments": ""}, **signature_field(seal)}]}))
 
-    def _cite(self, block: Text, parts: list[bytes]) -> None:
-        annotations: list[JsonValue] = []
-        for citation in (*block.citations, *self._citations):
-            if self._home:
-                annotations.append(render_annotation(citation))
-                continue
-            self._losses.extras(citation, origin=self._origin)
-            one = foreign_annotation(citation, self._length, self._length + self._here)
-            if one is None:
-                self._losses.dropped(citation.at, "chat completions cites only by URL", builtins(citation))
-                continue
-            if citation.start is None or citation.end is None:
-                self._losses.hint(
-                    citation.at or block.at, "no span was told: it covers the whole text", [citation.start, citation.end]
-                )
-            if citation.kind != "url_citation":
-                self._losses.hint(citation.at or block.at, "chat completions cites only by URL", citation.kind)
-            annotations.append({**one, "index": self._annotations})
-            self._annotations += 1
-        if annotations:
-            parts.append(self._chunk({"annotations": annotations}))
-
-    def _sign(self, seal: Seal, parts: list[bytes]) -> None:
-        if not self._signed:
-            self._signed = True
-            parts.append(self._chunk(signature_field(seal)))
-        else:
-            entries: list[JsonValue] = [*foreign_details(Reasoning(seal=seal, redacted=True), self._details)]
-            self._details += len(entries)
-            parts.append(self._chunk({"reasoning_details": entries}))
-
     def _end_reasoning(self, block: Reasoning, seal: Seal | None, event: BlockStop, parts: list[bytes]) -> None:
         if not self._home:
             self._losses.extras(block, origin=self._origin)
@@ -398,24 +316,6 @@ class ChatStreamRenderer:
         if self._part is None or self._part < 0:
             return replace(block, text=text, summary=(), seal=seal)
         return replace(block, text="", summary=(text,) if text else (), seal=seal)
-
-    def _whole(self, block: Media | Native | ToolResult, index: int, parts: list[bytes]) -> None:
-        if self._home:
-            message: JsonObject = {}
-            fill(message, (block,))
-            parts.append(self._chunk(message))
-            return
-        self._losses.extras(block, origin=self._origin)
-        if isinstance(block, Media) and block.kind == "audio" and isinstance(block.source, Inline):
-            made = digest("audio_", self._id, str(index))
-            parts.append(self._chunk({"audio": {"id": made, "data": block.source.data, "expires_at": 0}}))
-            self._losses.approximated(block.at, "the type of the audio is not said", block.source.media_type)
-        elif isinstance(block, Media) and block.kind == "image" and (part := foreign_media(block)) is not None:
-            parts.append(self._chunk({"images": [{**part, "index": self._images}]}))
-            self._images += 1
-            self._losses.approximated(block.at, "images in an answer are an extension of chat completions")
-        else:
-            self._losses.dropped(block.at, "chat completions has no such block in an answer", builtins(block))
 
     def _stop(self, event: MessageStop, parts: list[bytes]) -> None:
         self._over = True
