@@ -1,13 +1,11 @@
 """No file: the environment says which providers there are, and a client key is made."""
 
 import stat
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import pytest
 
 from gatewright.config import ConfigError, from_environment, load_config, with_client_key
-from gatewright.config.client_key import client_key
 
 
 @pytest.fixture
@@ -81,19 +79,6 @@ def test_the_operators_own_client_key_wins_and_is_not_written(environ):
     config = from_environment(environ | {"GATEWRIGHT_KEY": "gw-mine"})
     assert config.keys[0].key.reveal() == "gw-mine"
     assert not Path(environ["GATEWRIGHT_HOME"]).exists()
-
-
-def test_processes_that_start_at_once_get_one_key(tmp_path):
-    """Workers race for the first start."""
-    with ThreadPool(8) as pool:
-        keys = pool.map(lambda _: client_key(tmp_path, {}).key.reveal(), range(32))
-    assert len(set(keys)) == 1
-
-
-def test_an_empty_key_file_is_nobodys_key(tmp_path):
-    """A disk that was full left one behind; an empty key would let everybody in."""
-    (tmp_path / "client_key").write_text("\n")
-    assert len(client_key(tmp_path, {}).key.reveal()) > 40
 
 
 def test_a_file_without_keys_gets_the_generated_one(tmp_path, environ):
