@@ -1,0 +1,37 @@
+"""`python -m tests.fuzz --mutants 200000 --seed N`: the long run. `--only NUMBER` makes one mutant again and shows it."""
+
+import argparse
+import sys
+import time
+
+from tests.fuzz.mutants import mutant
+from tests.fuzz.run import CLIMB_BYTES, Tally, run, table
+
+
+def _told(tally: Tally) -> None:
+    print(
+        f"{tally.done:>8} mutants  {tally.seconds:6.0f} s  {tally.rss[-1] >> 20:5} MB  {sum(map(len, tally.faults.values()))} faults",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--mutants", type=int, default=200_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--only", type=int, help="make this mutant again, show it and let it fail")
+    told = parser.parse_args()
+    if told.only is not None:
+        one = mutant(told.seed, told.only)
+        print(one.kind, one.dialect, one.case, one.wire[:4000], sep="\n", flush=True)
+        print(one.judge())
+        return 0
+    tally = run(told.mutants, told.seed, first=told.first, told=_told)
+    print(table(tally))
+    return 1 if tally.faults or tally.climb > CLIMB_BYTES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
