@@ -164,4 +164,4 @@ def _legacy_call(fields: Fields) -> list[Block]:
     inner = Fields(fields.take("function_call"), fields.path("function_call"))
     arguments, form = parse_arguments(inner, "arguments")
     name = inner.need_text("name")
-    return [ToolCall(id="", name=name, arguments=arguments, form=("function_call", *form), extras=inner.rest(), at=inner.at)]
+    return [ToolCall(id="", name=name, arguments=arguments, form=("legacy", *form), extras=inner.rest(), at=inner.at)]

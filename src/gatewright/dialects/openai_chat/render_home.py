@@ -196,7 +196,7 @@ def fill(body: JsonObject, blocks: tuple[Block, ...], *, losses: Losses | None =
                 _inside(body, "audio").update(_speech(block))
             case Media() if block.form[2:] == ("images",):
                 images.append(merge(home_media(_plain(block)), block.extras))
-            case ToolCall() if block.form[:1] == ("function_call",):
+            case ToolCall() if block.form[:1] == ("legacy",):
                 body["function_call"] = _legacy_call(block)
             case ToolCall():
                 calls.append(render_call(block, losses, issuer))

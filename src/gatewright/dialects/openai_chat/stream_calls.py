@@ -15,7 +15,7 @@ from gatewright.wire import json as wire_json
 from gatewright.wire.fields import Fields
 from gatewright.wire.json import kind
 
-LEGACY = "function_call"
+LEGACY = "legacy"
 
 
 class Late(ValueError):

@@ -194,7 +194,7 @@ class ChatStreamRenderer(ChunkWriter):
         self._calls += 1
         if call.item_id and not self._home:
             self._losses.hint(call.at, "chat completions has no item ids", call.item_id)
-        if call.form[:1] == ("function_call",) or (self._legacy and not self._home):
+        if call.form[:1] == ("legacy",) or (self._legacy and not self._home):
             self._before = b""
             if number and self._legacy and not self._home:
                 self._keep = True

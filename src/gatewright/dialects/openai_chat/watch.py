@@ -16,8 +16,9 @@ from gatewright.wire import json as wire_json
 from gatewright.wire.sse import MAX_EVENT_BYTES, SseParser
 
 _BOUNDARY: Final = re.compile(rb"\r\n\r\n|\n\n")
-MARKS: Final = (b'"finish_reason":"', b'"finish_reason": "', b'"error"', b"[DONE]", b"event:", b"chat.completion.done")
-NO_USAGE: Final = (b'"usage":null', b'"usage": null')
+TAIL_EVENTS: Final = 16
+"""Of a piece with many events only so many at its end are looked at once content has passed: ends, errors and usage (which is
+cumulative where it is told more than once) come last."""
 CONTENT_KEYS: Final = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal", "audio", "images")
 
 
@@ -33,18 +34,36 @@ class ChatWatch:
     def feed(self, data: bytes) -> bytes:
         if self._held:
             data = self._held + data
-        cut = _last_boundary(data)
-        if cut == 0:
-            self._held = data
-            if len(data) > MAX_EVENT_BYTES:  # no event of ours: let it go by unread
-                self._held = b""
+            self._held = b""
+        if not data.endswith((b"\n\n", b"\r\n\r\n")):
+            cut = _last_boundary(data)
+            if cut == 0 and len(data) > MAX_EVENT_BYTES:  # no event of ours: let it go by unread
                 return data
-            return b""
-        self._held = data[cut:]
-        whole = data[:cut] if cut < len(data) else data
-        if self.content and not _telling(whole):
-            return whole
-        return self._events(whole)
+            self._held = data[cut:]
+            data = data[:cut]
+        return self._look(data)
+
+    def _look(self, data: bytes) -> bytes:
+        """`data` is whole events."""
+        start = 0 if self.content else self._until_content(data)
+        start = max(start, _tail(data, start))
+        tail = data[start:] if start else data
+        if not _telling(tail):
+            return data
+        kept = self._events(tail)
+        return data if kept is tail else data[:start] + kept
+
+    def _until_content(self, data: bytes) -> int:
+        """Reads events until one holds content; where the next begins."""
+        start = 0
+        for match in _BOUNDARY.finditer(data):
+            if _telling(data[start : match.end()]):
+                return start  # it may have to be left out: not here
+            self._one(data[start : match.end()])
+            start = match.end()
+            if self.content:
+                break
+        return start
 
     def close(self) -> bytes:
         held, self._held = self._held, b""
@@ -119,11 +138,27 @@ def _shown(value: JsonValue) -> bool:
 
 
 def _telling(data: bytes) -> bool:
-    """Whether these bytes may tell usage, an end or an error."""
-    if any(mark in data for mark in MARKS):
-        return True
-    count = data.count(b'"usage"')
-    return count > 0 and count != sum(data.count(word) for word in NO_USAGE)
+    """Whether these bytes may tell usage, an end or an error. Spelt out: it is asked of every event that passes alone."""
+    return (
+        b'"finish_reason":"' in data
+        or b'"usage":{' in data
+        or b'"error"' in data
+        or b"[DONE]" in data
+        or b'"finish_reason": "' in data
+        or b'"usage": {' in data
+        or b"event:" in data
+        or b"chat.completion.done" in data
+    )
+
+
+def _tail(data: bytes, start: int) -> int:
+    """Where the last events of a piece begin; `start` when there are few."""
+    place = len(data)
+    for _ in range(TAIL_EVENTS + 1):
+        place = data.rfind(b"\n\n", start, place)
+        if place < 0:
+            return start
+    return place + 2
 
 
 def _last_boundary(data: bytes) -> int:
