@@ -4,6 +4,7 @@ One rule: a mutation changes the document in place and draws only from the `Rand
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 
 from gatewright.jsontypes import JsonValue
@@ -38,9 +39,9 @@ def _drop(random: Random, at: Slot, others: list[Slot]) -> None:
 def _repeat(random: Random, at: Slot, others: list[Slot]) -> None:
     holder, key = at
     if isinstance(holder, list):
-        holder[key:key] = [holder[key]] * random.choice((1, 1, 2, 40))
+        holder[key:key] = [deepcopy(holder[key]) for _ in range(random.choice((1, 1, 2, 40)))]
     else:
-        holder[random.choice(words.KEYS)] = holder[key]
+        holder[random.choice(words.KEYS)] = deepcopy(holder[key])
 
 
 def _retype(random: Random, at: Slot, others: list[Slot]) -> None:
@@ -155,7 +156,7 @@ def mutate(random: Random, document: JsonValue, graft: JsonValue = None) -> Json
             pieces = slots(graft)
             if pieces:
                 holder, key = random.choice(pieces)
-                at[0][at[1]] = holder[key]
+                at[0][at[1]] = deepcopy(holder[key])
                 continue
         random.choice(MUTATIONS)(random, at, found)
     if random.random() < 0.01:
