@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from gatewright.dialects.openai_chat.errors import problem_in
+from gatewright.dialects.openai_chat.plain import Plain
 from gatewright.dialects.openai_chat.usage import usage_in
 from gatewright.errors import Problem
 from gatewright.ir.response import Usage
@@ -17,8 +18,8 @@ from gatewright.wire.sse import MAX_EVENT_BYTES, SseParser
 
 _BOUNDARY: Final = re.compile(rb"\r\n\r\n|\n\n")
 TAIL_EVENTS: Final = 16
-"""Of a piece with many events only so many at its end are looked at once content has passed: ends, errors and usage (which is
-cumulative where it is told more than once) come last."""
+"""Of a piece with many events, those at its end are looked at, so many at most and back to the first plain delta: ends, errors
+and usage (which is cumulative where it is told more than once) come last."""
 CONTENT_KEYS: Final = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal", "audio", "images")
 
 
@@ -29,6 +30,7 @@ class ChatWatch:
         self.finished = False
         self.problem: Problem | None = None
         self._strip = not usage_asked
+        self._plain = Plain()
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
@@ -40,16 +42,29 @@ class ChatWatch:
             if cut == 0 and len(data) > MAX_EVENT_BYTES:  # no event of ours: let it go by unread
                 return data
             self._held = data[cut:]
+            if cut == 0:
+                return b""
             data = data[:cut]
         return self._look(data)
 
     def _look(self, data: bytes) -> bytes:
         """`data` is whole events."""
-        start = 0 if self.content else self._until_content(data)
-        start = max(start, _tail(data, start))
-        tail = data[start:] if start else data
-        if not _telling(tail):
+        plain = self._plain
+        if plain.match(data):
             return data
+        first = 0 if self.content else self._until_content(data)
+        start = end = len(data)
+        for _ in range(TAIL_EVENTS):
+            if end <= first:
+                break
+            place = data.rfind(b"\n\n", first, end - 2)
+            begin = first if place < 0 else place + 2
+            if plain.match(data[begin:end]):
+                break
+            start = end = begin
+        if start == len(data):
+            return data
+        tail = data[start:]
         kept = self._events(tail)
         return data if kept is tail else data[:start] + kept
 
@@ -90,6 +105,7 @@ class ChatWatch:
     def _one(self, event: bytes) -> bool:
         """Learns from one event; whether it is to be left out."""
         if self.content and not _telling(event):
+            self._plain.learn(event)
             return False
         parser = SseParser()
         drop = False
@@ -149,16 +165,6 @@ def _telling(data: bytes) -> bool:
         or b"event:" in data
         or b"chat.completion.done" in data
     )
-
-
-def _tail(data: bytes, start: int) -> int:
-    """Where the last events of a piece begin; `start` when there are few."""
-    place = len(data)
-    for _ in range(TAIL_EVENTS + 1):
-        place = data.rfind(b"\n\n", start, place)
-        if place < 0:
-            return start
-    return place + 2
 
 
 def _last_boundary(data: bytes) -> int:
