@@ -72,11 +72,13 @@ class ChatWatch:
         """Reads events until one holds content; where the next begins."""
         start = 0
         for match in _BOUNDARY.finditer(data):
-            if _telling(data[start : match.end()]):
+            event = data[start : match.end()]
+            if _telling(event):
                 return start  # it may have to be left out: not here
-            self._one(data[start : match.end()])
+            self._one(event)
             start = match.end()
             if self.content:
+                self._plain.learn(event)
                 break
         return start
 
