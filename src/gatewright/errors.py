@@ -111,8 +111,17 @@ class GatewrightError(Exception):
         self.problem = problem
 
 
+MAX_REFUSAL = 2000
+"""Characters of a refusal: it may quote the request, and a client can put anything there."""
+
+
 class Refused(GatewrightError):
     """The client's request cannot be served as it is."""
+
+    def __init__(self, problem: Problem) -> None:
+        if len(problem.message) > MAX_REFUSAL:
+            problem = msgspec.structs.replace(problem, message=problem.message[:MAX_REFUSAL] + "…")
+        super().__init__(problem)
 
 
 class Malformed(Refused):

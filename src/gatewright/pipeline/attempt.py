@@ -11,6 +11,7 @@ from gatewright.errors import Problem, Refused, UpstreamFailed
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.response import Response
+from gatewright.pipeline.begun import Begun, looks_like_a_stream, tells_an_answer
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.media import inline_media
 from gatewright.pipeline.seals import (
@@ -28,7 +29,7 @@ from gatewright.pipeline.translate import Dialects, Prepared, loss_lines, prepar
 from gatewright.stores.kept import Kept, KeptStore
 from gatewright.transport import Incoming, TransportError, header_lines
 from gatewright.transport.fetch import MediaFetcher
-from gatewright.wire.json import encode
+from gatewright.wire.json import BadJson, encode
 
 JSON = b"content-type: application/json\r\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
@@ -91,6 +92,8 @@ class Attempt:
             )
         except TransportError as error:
             return self.error(exchange, error.problem)
+        except ValueError as error:  # what the client named cannot stand in a request line
+            raise Refused(Problem(kind="invalid_request", message=f"This cannot be sent upstream: {error}.")) from None
         try:
             if incoming.status >= 400:
                 return await self._refused(exchange, candidate, prepared, incoming)
@@ -102,11 +105,10 @@ class Attempt:
         except UpstreamFailed as error:
             incoming.abort()
             return self.error(exchange, error.problem)
-        except Refused as error:  # the answer, not the request, is malformed
+        except (Refused, BadJson) as error:  # the answer, not the request, is malformed
             incoming.abort()
-            return self.error(
-                exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {error.problem.message}")
-            )
+            why = error.problem.message if isinstance(error, Refused) else str(error)
+            return self.error(exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {why}"))
 
     async def _complete(self, exchange: Exchange, candidate: Candidate) -> None:
         """Where the call will cross the neutral form: put back what the client dropped, fetch what the upstream will not."""
@@ -149,22 +151,29 @@ class Attempt:
     async def _answer(self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming) -> Reply:
         client = self.dialects[exchange.dialect]
         content_type = incoming.header(b"content-type") or b""
-        streamed = b"event-stream" in content_type or (prepared.dialect == "gemini" and prepared.passing and exchange.stream)
+        streamed = b"event-stream" in content_type
+        if exchange.stream and not streamed:
+            incoming = Begun(incoming, await incoming.next() or b"")
+            streamed = looks_like_a_stream(incoming.first, array=prepared.passing and prepared.dialect == "gemini")
+            if streamed and not incoming.first.lstrip().startswith(b"["):
+                content_type = b"text/event-stream"
         head = carried(incoming) + candidate.served_line + loss_lines(prepared.losses)
         if exchange.stream and streamed:
             return await self._stream(exchange, prepared, incoming, head, content_type)
-        if prepared.passing:
+        if prepared.passing and not exchange.stream and not streamed:
             body = await incoming.read(self.max_answer_bytes)
             exchange.usage = client.read_usage(body)
+            if exchange.usage is None and not tells_an_answer(body):
+                client.parse_response(body, prepared.asked)  # raises, with the words of an error that came as a 200
             return Reply(incoming.status, b"content-type: %b\r\n" % (content_type or b"application/json") + head, body)
         response = name_calls(await self._whole(prepared, incoming, streamed=streamed), exchange.request_id)
         self._keep_seals(exchange, sealed_rows(response.blocks))
         exchange.usage = response.usage
-        request = exchange.request
-        assert request is not None
-        if exchange.stream:  # the upstream did not stream after all
+        # Where bytes would have passed, the upstream streamed unasked or did not when asked: it is told anew, as it was asked.
+        request = exchange.request or client.parse_request(exchange.call)
+        if exchange.stream:
             renderer = client.stream_renderer(request)
-            return Reply(200, SSE + head, renderer.render(unfold(response)))
+            return Reply(200, stream_type(client, request.client.get("alt")) + head, renderer.render(unfold(response)))
         rendered = client.render_response(response, request)
         exchange.losses = prepared.losses + rendered.losses
         head = carried(incoming) + candidate.served_line + loss_lines(exchange.losses)

@@ -106,10 +106,20 @@ _SAFE = "/:?&=%@!$'()*+,;-._~[]"
 _PLAIN: tuple[tuple[str, str], ...] = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "gatewright"))
 
 
-@functools.lru_cache(maxsize=4096)
+_LONG = 512
+"""Characters of a path that is not remembered: clients choose paths, and memory is ours."""
+
+
 def wire_path(path: str) -> bytes:
     """Path and query as bytes that may stand in a request line."""
-    return quote(path, safe=_SAFE).encode("ascii")
+    return _remembered(path) if len(path) <= _LONG else _quoted(path)
+
+
+def _quoted(path: str) -> bytes:
+    return quote(path, safe=_SAFE, errors="replace").encode("ascii")
+
+
+_remembered = functools.lru_cache(maxsize=4096)(_quoted)
 
 
 def _auth_headers(auth: Auth, secret: str) -> tuple[tuple[str, str], ...]:
@@ -149,4 +159,5 @@ class Candidate:
         self.overrides = overrides or {}
         self.max_tokens = max_tokens
         self.name = f"{endpoint.name}/{model}"
-        self.served_line = b"x-gatewright-target: %b\r\n" % self.name.encode("ascii", "replace")
+        shown = "".join(c if " " <= c <= "~" else "?" for c in self.name[:_LONG])  # a client may have named it
+        self.served_line = b"x-gatewright-target: %b\r\n" % shown.encode("ascii")

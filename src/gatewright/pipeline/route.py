@@ -15,6 +15,8 @@ from gatewright.exchange import Exchange, Next, Principal, Reply
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 
+LONG = 512
+"""Characters of a name that is not remembered."""
 KEPT = 4096
 """Names whose routes are remembered; clients choose names, so there must be an end."""
 
@@ -99,7 +101,8 @@ class Router:
             made = targets, fallback
             if len(self._made) >= KEPT:
                 self._made.clear()
-            self._made[route, starred] = made
+            if len(route.name) + len(starred) <= LONG:
+                self._made[route, starred] = made
         return made
 
 
@@ -143,7 +146,8 @@ class RouteStage:
             found = self._resolve(exchange, principal)
             if len(self._allowed) >= KEPT:
                 self._allowed.clear()
-            self._allowed[asked] = found
+            if len(exchange.model) <= LONG:
+                self._allowed[asked] = found
         route, starred = found
         exchange.plan = self.router.plan(route, starred, self.random)
         return await following(exchange)

@@ -4,6 +4,7 @@ One rule: a source never raises. A cut, a stall or nonsense becomes the dialect'
 own end never ends cleanly. Whoever asked by `when_ended` is told exactly once, however it ends.
 """
 
+import logging
 from collections.abc import Callable
 
 from gatewright.dialects.protocol import Dialect, StreamParser, StreamRenderer, Watch
@@ -15,11 +16,25 @@ from gatewright.ir.fold import update_usage
 from gatewright.ir.response import Usage
 from gatewright.pipeline.seals import SealWatch, name_call
 from gatewright.transport import Incoming, TransportError
+from gatewright.wire.sse import MAX_EVENT_BYTES
 
 _PINGS: dict[DialectName, bytes] = {"anthropic": b'event: ping\ndata: {"type": "ping"}\n\n'}
 _COMMENT = b": keep-alive\n\n"
+_ENDS = (b"\n\n", b"\r\n\r\n")
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\r")
+_LAST_WORD: dict[DialectName, bytes] = {"openai_chat": b"[DONE]"}
+"""What a stream that told a finish reason must still say before a cut is no loss: of several choices one may be unfinished."""
+
+_PIECE_OVERHEAD = 48
+"""What a piece costs beyond its bytes: an event in one-byte pieces must reach the limit too."""
+
+log = logging.getLogger("gatewright")
 
 CUT = Problem(kind="upstream", code="stream_cut", message="The provider's stream ended before its answer did.")
+
+
+def _bug(request_id: str) -> Problem:
+    return Problem(kind="internal", message=f"The gateway failed on this answer ({request_id}); its log says why.")
 
 
 class BaseSource:
@@ -71,8 +86,12 @@ class BaseSource:
     def _end(self) -> None:
         self._ended = True
         on_end, self._on_end = self._on_end, None
-        if on_end is not None:
+        if on_end is None:
+            return
+        try:
             on_end()
+        except Exception:  # the answer is out, whoever watched it
+            log.exception("what follows an answer failed on a bug of ours")
 
     def abort(self) -> None:
         """The client left. Idempotent; after the end it does nothing but free the connection."""
@@ -82,9 +101,9 @@ class BaseSource:
 
 
 class PassSource(BaseSource):
-    """The upstream's own bytes, watched."""
+    """The upstream's own bytes, watched. Server-sent events go on whole: half of one would spoil the error event after it."""
 
-    __slots__ = ("_at_boundary", "_dialect", "_request_id", "_sse", "_watch")
+    __slots__ = ("_at_boundary", "_dialect", "_held", "_held_bytes", "_last", "_request_id", "_sse", "_watch")
 
     def __init__(self, incoming: Incoming, dialect: Dialect, watch: Watch, request_id: str, *, sse: bool) -> None:
         super().__init__(incoming)
@@ -93,40 +112,76 @@ class PassSource(BaseSource):
         self._request_id = request_id
         self._sse = sse
         self._at_boundary = True
+        self._held: list[bytes] = []
+        """The beginning of an event whose end has not come."""
+        self._held_bytes = 0
+        self._last = b""
 
     async def _pull(self) -> Segment | None:
         watch = self._watch
         try:
             while (data := await self._incoming.next()) is not None:
                 wire = watch.feed(data)
+                if self._sse and (self._held or not self._at_boundary or not wire.endswith(_ENDS)):
+                    wire = self._whole_events(wire)
                 if wire:
+                    self._last = wire
                     self.content = watch.content
-                    self._at_boundary = wire.endswith((b"\n\n", b"\r\n\r\n"))
                     if watch.problem is not None:
                         self.problem = watch.problem
                     return Segment(wire)
+            rest = b"".join(self._held) + watch.close()
         except TransportError as error:
-            return self._fail(error.problem)
-        rest = watch.close()
+            if watch.problem is None and not (watch.finished and _LAST_WORD.get(self._dialect.name, b"") in self._last):
+                return self._fail(error.problem)
+            self._incoming.abort()
+            rest = b""
+        except Exception:
+            log.exception("request %s: its stream failed on a bug of ours", self._request_id)
+            return self._fail(_bug(self._request_id))
         self.usage = watch.usage
         self.content = watch.content
         self.problem = watch.problem
         if not watch.finished and watch.problem is None:
-            return self._fail(CUT, rest)
+            return self._fail(CUT)
         self._end()
         return Segment(rest) if rest else None
 
-    def _fail(self, problem: Problem, rest: bytes = b"") -> Segment | None:
+    def _whole_events(self, wire: bytes) -> bytes:
+        """What ends with a blank line; the rest is held until its own has come, or until it is too large for an event."""
+        held = self._held
+        seam = b"".join(held[-3:])[-3:]
+        found = seam + wire if seam else wire
+        cut = max(found.rfind(end) + len(end) if end in found else 0 for end in _BLANK_LINES) - len(seam)
+        if cut > 0:
+            whole = b"".join((*held, wire[:cut]))
+            wire = wire[cut:]
+            held.clear()
+            self._held_bytes = 0
+            self._at_boundary = True
+        else:
+            whole = b""
+        if wire:
+            held.append(wire)
+            self._held_bytes += len(wire) + _PIECE_OVERHEAD
+            if self._held_bytes > MAX_EVENT_BYTES:
+                whole = b"".join((whole, *held))
+                held.clear()
+                self._held_bytes = 0
+                self._at_boundary = False
+        return whole
+
+    def _fail(self, problem: Problem) -> Segment | None:
         self._incoming.abort()
         self.problem = problem
         self.usage = self._watch.usage
         if not self._sse:
             self.broken = True
             self._end()
-            return Segment(rest) if rest else None
-        gap = b"" if (self._at_boundary if not rest else rest.endswith(b"\n\n")) else b"\n\n"
+            return None
+        gap = b"" if self._at_boundary else b"\n\n"
         self._end()
-        return Segment(rest + gap + self._dialect.render_stream_error(problem, self._request_id))
+        return Segment(gap + self._dialect.render_stream_error(problem, self._request_id))
 
     def keepalive(self) -> bytes:
         return _PINGS.get(self._dialect.name, _COMMENT) if self._sse and self._at_boundary and not self._ended else b""
@@ -160,13 +215,29 @@ class TranslatedSource(BaseSource):
                     if wire:
                         return Segment(wire, events)
             events = [] if self._told else self._parser.close()
+            self._note(events)
+            wire = self._renderer.render(events) if events else b""
         except TransportError as error:
             self._incoming.abort()
             events = [] if self._told else [StreamError(error.problem)]
-        self._note(events)
-        wire = self._renderer.render(events) if events else b""
+            wire = self._last_words(events)
+        except Exception:
+            log.exception("request %s: its stream failed on a bug of ours", self._request_id)
+            self._incoming.abort()
+            events = [StreamError(_bug(self._request_id))]
+            wire = self._last_words(events)
         self._end()
         return Segment(wire, events) if wire else None
+
+    def _last_words(self, events: list[StreamEvent]) -> bytes:
+        """The wire that ends the stream in an error. Where even that fails, the server breaks the body off."""
+        try:
+            self._note(events)
+            return self._renderer.render(events) if events else b""
+        except Exception:
+            log.exception("request %s: its error event failed on a bug of ours", self._request_id)
+            self.broken = True
+            return b""
 
     def _note(self, events: list[StreamEvent]) -> None:
         """Learn what the events tell; give a tool call that has no id one, in place."""

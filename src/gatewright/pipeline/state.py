@@ -6,6 +6,8 @@ is unknown, whatever the provider would say: providers know one credential, not 
 https://platform.openai.com/docs/api-reference/responses
 """
 
+import logging
+import sqlite3
 from collections.abc import Callable
 
 import msgspec
@@ -21,6 +23,8 @@ from gatewright.stores.kept import Kept, KeptStore
 from gatewright.transport import TransportError
 from gatewright.wire.json import BadJson, decode_lenient, decode_object, encode
 from gatewright.wire.sse import OversizedEvent, SseParser
+
+log = logging.getLogger("gatewright")
 
 KIND = "response"
 _TERMINAL = ("response.completed", "response.incomplete", "response.failed")
@@ -82,7 +86,7 @@ class StateStage:
         elif exchange.stream:
             await keeper.keep_from_wire(reply.body)
         else:
-            await keeper.keep(decode_lenient(reply.body))
+            await keeper.keep_body(reply.body)
         return reply
 
     def _native(self, exchange: Exchange) -> bool:
@@ -148,10 +152,24 @@ class _Keeper:
         self.provider = provider
         self.own_body = exchange.call.body
 
+    async def keep_body(self, body: bytes) -> None:
+        """Store the response that a whole answer is."""
+        try:
+            document = decode_lenient(body)
+        except BadJson:
+            return
+        await self.keep(document)
+
     async def keep(self, document: JsonValue) -> None:
-        """Store a whole response document. Nonsense is not kept: the client sees it as it is."""
+        """Store a response document. Nonsense is not kept: the client sees it as it is. A store that fails costs no answer."""
         if not isinstance(document, dict) or not isinstance(document.get("id"), str):
             return
+        try:
+            await self._keep(document)
+        except (BadJson, sqlite3.Error, OSError):
+            log.exception("request %s: its response was not kept", self.exchange.request_id)
+
+    async def _keep(self, document: JsonObject) -> None:
         owner = self.exchange.principal
         assert owner is not None
         sent = normalised_input(decode_object(self.own_body))

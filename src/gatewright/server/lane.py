@@ -7,6 +7,7 @@ https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import asyncio
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,8 @@ from gatewright.server.sweep import Sweeper
 if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
+
+log = logging.getLogger("gatewright")
 
 MAX_HEADER_BYTES = 64 << 10
 MAX_HEADERS = 200
@@ -236,6 +239,12 @@ class FastLane(asyncio.Protocol):
                 self._source.abort()
             self.transport.abort()
             raise
+        except Exception:
+            # Promised never to happen; if it does, the client must not wait for an answer that does not come.
+            log.exception("request %s failed on a bug of ours", exchange.request_id)
+            if self._source is not None:
+                self._source.abort()
+            self.transport.abort()
         finally:
             gateway.active -= 1
         self._next()
@@ -280,7 +289,7 @@ class FastLane(asyncio.Protocol):
         )
 
     def _chunk(self, wire: bytes) -> bytes:
-        return wire if self._old_http else b"%x\r\n%b\r\n" % (len(wire), wire)
+        return wire if self._old_http or not wire else b"%x\r\n%b\r\n" % (len(wire), wire)
 
     def _last(self) -> bytes:
         return b"" if self._old_http else b"0\r\n\r\n"
@@ -334,7 +343,9 @@ class FastLane(asyncio.Protocol):
         self._source = None
         self.since = self._loop.time()
         self._state.total_requests += 1
-        if not self._keep:
+        if self.transport.is_closing():
+            self._queue.clear()
+        elif not self._keep:
             self.transport.close()
         elif self._queue:
             request = self._queue.pop(0)
