@@ -75,7 +75,14 @@ def test_fallback_comes_after_every_target():
 
 @pytest.mark.parametrize(
     ("globs", "name", "allowed"),
-    [(("*",), "fast", True), (("fast",), "fast", True), (("fast",), "gpt-4o", False), (("smart",), "gpt-4o", True), (("claude-*",), "claude-x", True), ((), "fast", False)],
+    [
+        (("*",), "fast", True),
+        (("fast",), "fast", True),
+        (("fast",), "gpt-4o", False),
+        (("smart",), "gpt-4o", True),
+        (("claude-*",), "claude-x", True),
+        ((), "fast", False),
+    ],
 )
 def test_keys_are_held_to_their_models(globs, name, allowed):
     """By the asked name or by the route that serves it; an empty list allows nothing."""

@@ -7,7 +7,16 @@ from gatewright.ir.fold import unfold
 from gatewright.ir.request import Request
 from gatewright.ir.response import Response
 from gatewright.ir.seal import Seal
-from gatewright.pipeline.seals import SealWatch, has_seals, name_call, name_calls, refused_for_a_seal, restore, sealed_rows, without_seals
+from gatewright.pipeline.seals import (
+    SealWatch,
+    has_seals,
+    name_call,
+    name_calls,
+    refused_for_a_seal,
+    restore,
+    sealed_rows,
+    without_seals,
+)
 from gatewright.stores.kept import KeptStore
 
 SEAL = Seal(dialect="anthropic", data="EqQB")
@@ -41,7 +50,10 @@ async def test_reasoning_that_came_back_is_not_put_back_twice():
     replay = Request(
         origin="openai_responses",
         model="m",
-        messages=(Message(role="assistant", blocks=(THOUGHT,)), Message(role="assistant", blocks=(ToolCall(id="c1", name="f", arguments="{}"),))),
+        messages=(
+            Message(role="assistant", blocks=(THOUGHT,)),
+            Message(role="assistant", blocks=(ToolCall(id="c1", name="f", arguments="{}"),)),
+        ),
     )
     assert await restore(replay, store, "ann") == replay
     await store.close()
@@ -58,7 +70,12 @@ def test_streamed_and_whole_answers_keep_the_same():
 
 def test_calls_without_an_id_get_one_that_no_other_turn_has():
     """Ids made of a position alone collide between turns."""
-    bare = Response(origin="gemini", id="", model="m", blocks=(ToolCall(id="", name="f", arguments="{}"), ToolCall(id="", name="g", arguments="{}")))
+    bare = Response(
+        origin="gemini",
+        id="",
+        model="m",
+        blocks=(ToolCall(id="", name="f", arguments="{}"), ToolCall(id="", name="g", arguments="{}")),
+    )
     one, other = name_calls(bare, "req_a1"), name_calls(bare, "req_b2")
     ids = [b.id for b in (*one.blocks, *other.blocks)]
     assert len(set(ids)) == 4
@@ -78,7 +95,9 @@ def test_doing_without_leaves_calls_and_texts():
 
 def test_only_a_complaint_about_a_seal_counts():
     """Another 400 is the client's to mend."""
-    assert refused_for_a_seal(Problem(kind="invalid_request", message="messages.1.content.0: Invalid `signature` in `thinking` block"))
+    assert refused_for_a_seal(
+        Problem(kind="invalid_request", message="messages.1.content.0: Invalid `signature` in `thinking` block")
+    )
     assert refused_for_a_seal(Problem(kind="invalid_request", message="The encrypted content could not be verified"))
     assert not refused_for_a_seal(Problem(kind="invalid_request", message="max_tokens: too large"))
     assert not refused_for_a_seal(Problem(kind="rate_limit", message="signature"))

@@ -214,16 +214,15 @@ def moving(cell: Cell) -> None:
         if other == cell.upstream_api:
             continue
         talk = cell.talk("thinks")
-        with cell.clean():
-            talk.move(cell.names(other, "thinks"))
-            begun = talk.send("[[calls]] weather?", cell.wish(tools=(WEATHER,), think=True))
-            talk.move(cell.names(cell.upstream_api, "thinks"))
-            middle = talk.give({call.id: "sun" for call in begun.calls})
-            assert "The tools said: sun | sun." in middle.text
-            again = talk.send("[[call]] more", cell.wish(tools=(WEATHER,), think=True))
-            talk.move(cell.names(other, "thinks"))
-            after = talk.give({call.id: "rain" for call in again.calls})
-            assert "The tools said: rain." in after.text
+        talk.move(cell.names(other, "thinks"))
+        begun = talk.send("[[calls]] weather?", cell.wish(tools=(WEATHER,), think=True))
+        talk.move(cell.names(cell.upstream_api, "thinks"))
+        middle = talk.give({call.id: "sun" for call in begun.calls})
+        assert "The tools said: sun | sun." in middle.text
+        again = talk.send("[[call]] more", cell.wish(tools=(WEATHER,), think=True))
+        talk.move(cell.names(other, "thinks"))
+        after = talk.give({call.id: "rain" for call in again.calls})
+        assert "The tools said: rain." in after.text
 
 
 def rich_schema(cell: Cell) -> None:

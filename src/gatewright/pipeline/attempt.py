@@ -6,20 +6,26 @@ client sees, with every attempt named.
 
 import asyncio
 
+import msgspec
+
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem, Refused, UpstreamFailed
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.fold import Folder, unfold
+from gatewright.ir.loss import Loss
+from gatewright.ir.paths import path_of
 from gatewright.ir.response import Response
 from gatewright.pipeline.begun import Begun, looks_like_a_stream, tells_an_answer
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.media import inline_media
+from gatewright.pipeline.replayed import Marker, mark
 from gatewright.pipeline.seals import (
     KIND,
     TTL_S,
     has_seals,
     name_calls,
     refused_for_a_seal,
+    refused_for_want_of_reasoning,
     restore,
     sealed_rows,
     without_seals,
@@ -62,8 +68,10 @@ class Attempt:
         for candidate in exchange.plan:
             assert isinstance(candidate, Candidate)
             reply = await self._try(exchange, candidate)
-            if reply.problem is not None and refused_for_a_seal(reply.problem) and self._unseal(exchange):
-                reply = await self._try(exchange, candidate)
+            if reply.problem is not None and refused_for_a_seal(reply.problem) and (lost := self._unseal(exchange)):
+                reply = await self._try(exchange, candidate, lost)
+            if reply.problem is not None and refused_for_want_of_reasoning(reply.problem):
+                reply = await self._try(exchange, candidate, self._unthink(exchange))
             if reply.problem is None or reply.problem.kind not in RETRYABLE:
                 return reply
             tried.append((candidate.name, reply.problem))
@@ -83,9 +91,12 @@ class Attempt:
         )
         return self.error(exchange, problem)
 
-    async def _try(self, exchange: Exchange, candidate: Candidate) -> Reply:
+    async def _try(self, exchange: Exchange, candidate: Candidate, lost: tuple[Loss, ...] = ()) -> Reply:
+        """`lost`: what was taken out of the request for this try."""
         await self._complete(exchange, candidate)
         prepared = prepare(exchange, candidate, self.dialects)
+        if lost:
+            prepared = msgspec.structs.replace(prepared, losses=(*lost, *prepared.losses))
         try:
             incoming = await candidate.endpoint.send(
                 dialect=prepared.dialect, method="POST", path=prepared.path, headers=prepared.headers, body=prepared.body
@@ -129,13 +140,21 @@ class Attempt:
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
 
-    def _unseal(self, exchange: Exchange) -> bool:
-        """Take the seals out of the request, once; False when there are none."""
+    def _unseal(self, exchange: Exchange) -> tuple[Loss, ...]:
+        """Take the seals out of the request; what that loses, or nothing when there are none."""
         request = exchange.request or self.dialects[exchange.dialect].parse_request(exchange.call)
         if not has_seals(request):
-            return False
+            return ()
         exchange.request = without_seals(request)
-        return True
+        why = "the upstream refused the reasoning of earlier turns"
+        return (Loss(path=path_of(request, "messages"), why=why, weight="hint"),)
+
+    def _unthink(self, exchange: Exchange) -> tuple[Loss, ...]:
+        """Take the wish for reasoning out of the request; what that loses."""
+        request = exchange.request or self.dialects[exchange.dialect].parse_request(exchange.call)
+        exchange.request = msgspec.structs.replace(request, thinking=None)
+        why = "the calls before were made by another model, and this one thinks on only after its own reasoning"
+        return (Loss(path=path_of(request, "thinking"), why=why, value=None, weight="dropped"),)
 
     async def _refused(self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming) -> Reply:
         """An HTTP error of the upstream, in the client's dialect: its own bytes where the dialects match and they are JSON."""
@@ -168,6 +187,8 @@ class Attempt:
             return Reply(incoming.status, b"content-type: %b\r\n" % (content_type or b"application/json") + head, body)
         response = name_calls(await self._whole(prepared, incoming, streamed=streamed), exchange.request_id)
         self._keep_seals(exchange, sealed_rows(response.blocks))
+        if prepared.dialect != exchange.dialect:
+            response = mark(response, exchange.dialect, prepared.asked.issuer)
         exchange.usage = response.usage
         # Where bytes would have passed, the upstream streamed unasked or did not when asked: it is told anew, as it was asked.
         request = exchange.request or client.parse_request(exchange.call)
@@ -205,7 +226,9 @@ class Attempt:
             request = exchange.request
             assert request is not None
             parser = self.dialects[prepared.dialect].stream_parser(prepared.asked)
-            source = translated = TranslatedSource(incoming, parser, client.stream_renderer(request), exchange.request_id)
+            marker = None if prepared.dialect == client.name else Marker(client.name, prepared.dialect, prepared.asked.issuer)
+            renderer = client.stream_renderer(request)
+            source = translated = TranslatedSource(incoming, parser, renderer, exchange.request_id, marker)
             source.when_ended(lambda: self._keep_seals(exchange, translated.seals.rows()))
             head = stream_type(client, request.client.get("alt")) + head
         try:

@@ -140,12 +140,23 @@ def _restored(message: Message, kept: dict[str, Sealed]) -> Message:
     return replace(message, blocks=tuple(blocks))
 
 
-_SEAL_WORDS = re.compile(r"signature|encrypted_content|encrypted content|thought_?signature|reasoning item", re.IGNORECASE)
+_SEAL_WORDS = re.compile(
+    r"signature|encrypted_content|encrypted content|thought_?signature|reasoning item|reasoning_content|reasoning_details",
+    re.IGNORECASE,
+)
 
 
 def refused_for_a_seal(problem: Problem) -> bool:
     """Whether an upstream's 400 says that it cannot read a seal."""
     return problem.kind == "invalid_request" and _SEAL_WORDS.search(problem.message) is not None
+
+
+_REASONING_FIRST = re.compile(r"Expected `thinking`|must start with a thinking block")
+
+
+def refused_for_want_of_reasoning(problem: Problem) -> bool:
+    """Whether an upstream that is to think refuses to go on after calls that another model made without (signed) reasoning."""
+    return problem.kind == "invalid_request" and _REASONING_FIRST.search(problem.message) is not None
 
 
 def has_seals(request: Request) -> bool:

@@ -11,9 +11,10 @@ from gatewright.dialects.protocol import Dialect, StreamParser, StreamRenderer, 
 from gatewright.errors import Problem
 from gatewright.exchange import Segment
 from gatewright.ir.blocks import DialectName
-from gatewright.ir.events import BlockStart, MessageStop, StreamError, StreamEvent, TextDelta, UsageUpdate
+from gatewright.ir.events import BlockStart, BlockStop, MessageStop, StreamError, StreamEvent, TextDelta, UsageUpdate
 from gatewright.ir.fold import update_usage
 from gatewright.ir.response import Usage
+from gatewright.pipeline.replayed import Marker
 from gatewright.pipeline.seals import SealWatch, name_call
 from gatewright.transport import Incoming, TransportError
 from gatewright.wire.sse import MAX_EVENT_BYTES
@@ -194,11 +195,19 @@ class PassSource(BaseSource):
 class TranslatedSource(BaseSource):
     """The upstream's events, rendered in the client's dialect."""
 
-    __slots__ = ("_feed", "_parser", "_renderer", "_request_id", "_told", "seals")
+    __slots__ = ("_feed", "_marker", "_parser", "_renderer", "_request_id", "_told", "seals")
 
-    def __init__(self, incoming: Incoming, parser: StreamParser, renderer: StreamRenderer, request_id: str) -> None:
+    def __init__(
+        self,
+        incoming: Incoming,
+        parser: StreamParser,
+        renderer: StreamRenderer,
+        request_id: str,
+        marker: Marker | None = None,
+    ) -> None:
         super().__init__(incoming)
         self._request_id = request_id
+        self._marker = marker
         self.seals = SealWatch()
         self._parser = parser
         self._feed = parser.feed
@@ -240,7 +249,8 @@ class TranslatedSource(BaseSource):
             return b""
 
     def _note(self, events: list[StreamEvent]) -> None:
-        """Learn what the events tell; give a tool call that has no id one, in place."""
+        """Learn what the events tell; in place, name tool calls without an id and mark what is unsealed."""
+        marks: list[tuple[int, StreamEvent]] = []
         for i, event in enumerate(events):
             if type(event) is TextDelta:
                 continue
@@ -258,6 +268,10 @@ class TranslatedSource(BaseSource):
                 case _:
                     pass
             self.seals.add(event)
+            if self._marker is not None and self._marker.needs(event) and isinstance(event, BlockStop):
+                marks.append((i, self._marker.delta(event.index)))
+        for i, delta in reversed(marks):
+            events.insert(i, delta)
 
     def keepalive(self) -> bytes:
         return b"" if self._ended else self._renderer.keepalive()

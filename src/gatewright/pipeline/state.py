@@ -114,6 +114,8 @@ class StateStage:
         if not (native and record.provider == target.endpoint.name):
             try:
                 body = with_history(decode_object(exchange.call.body), record.items)
+                if not any(isinstance(c, Candidate) and exchange.dialect in c.endpoint.dialects for c in exchange.plan):
+                    body["previous_response_id"] = previous  # resolved, and no provider will see it: the answer repeats it
             except BadJson as error:
                 raise refuse("invalid_request", f"The request body is {error}.") from None
             exchange.call = msgspec.structs.replace(exchange.call, body=encode(body))

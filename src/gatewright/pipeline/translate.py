@@ -4,6 +4,7 @@ Bytes pass when client and upstream speak the same dialect, the route overrides 
 Everything else is parsed, rendered and accounted for: what cannot be said is a loss, in a header or a refusal.
 """
 
+import base64
 from collections.abc import Mapping
 
 import msgspec
@@ -18,11 +19,13 @@ from gatewright.ir.request import Asked, Request, Sampling, Target, Thinking
 from gatewright.ir.seal import PREFIX
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
+from gatewright.pipeline.replayed import settle, unmark
 from gatewright.transport import header_lines
 from gatewright.wire.json import BadJson, encode
 from gatewright.wire.splice import splice
 
-_SEAL_MARK = PREFIX.encode("ascii")
+_SEAL_MARKS = (PREFIX.encode("ascii"), b'"' + base64.b64encode(PREFIX[:3].encode("ascii")))
+"""How a foreign seal shows in a body: as it is, or in base64 where the dialect's field holds bytes (Gemini)."""
 _SAMPLING = frozenset(Sampling.__struct_fields__)
 
 Dialects = Mapping[DialectName, Dialect]
@@ -46,7 +49,7 @@ def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectNam
         dialect == exchange.dialect
         and exchange.request is None
         and not candidate.overrides
-        and _SEAL_MARK not in exchange.call.body
+        and not any(mark in exchange.call.body for mark in _SEAL_MARKS)
     )
 
 
@@ -94,6 +97,9 @@ def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: D
                 message=f"{where}: {candidate.name} is called in another dialect, which gives one answer a call; ask for 1.",
             )
         )
+    request = unmark(request, dialect.name)
+    if foreign and request.origin == "gemini":
+        request = settle(request)
     rendered = dialect.render_request(request, target)
     if candidate.losses == "refuse":
         refuse_losses(rendered.losses, candidate)

@@ -11,8 +11,9 @@ from gatewright.dialects.gemini.render_parts import PartWriter
 from gatewright.dialects.gemini.render_tools import foreign_tools, home_tools, tool_config
 from gatewright.dialects.gemini.request import SYSTEM
 from gatewright.dialects.gemini.route import upstream_path
+from gatewright.dialects.gemini.seals import SKIP
 from gatewright.dialects.gemini.turns import says_nothing, write_turns
-from gatewright.ir.blocks import Message, Text
+from gatewright.ir.blocks import Message, Text, ToolCall
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, Rendered, Request, Target
@@ -30,7 +31,7 @@ def render_request(request: Request, target: Target) -> Rendered:
     writer = PartWriter(losses, request.origin, issuer=target.issuer, media_in_results=can.mixes_tools)
     body: JsonObject = {}
     if home:
-        _home_messages(request, writer, body, spell)
+        _home_messages(request, writer, body, spell, sentinel=can.wants_signatures)
         tools = home_tools(request.tools)
     else:
         _foreign_messages(request, writer, body, sentinel=can.wants_signatures)
@@ -72,12 +73,12 @@ def _top_level(request: Request, body: JsonObject, spell: Speller, losses: Losse
         losses.dropped(path_of(request, "verbosity"), "gemini has no word for it", request.verbosity)
 
 
-def _home_messages(request: Request, writer: PartWriter, body: JsonObject, spell: Speller) -> None:
+def _home_messages(request: Request, writer: PartWriter, body: JsonObject, spell: Speller, *, sentinel: bool) -> None:
     contents: list[JsonValue] = []
     system: JsonValue = None
     for message in request.messages:
         if message.role != "system":
-            contents.append(_content(message, writer))
+            contents.append(_content(message, writer, sentinel=sentinel))
         elif "bare" in message.form and isinstance(text := message.blocks[0], Text):
             system = text.text
         else:
@@ -88,8 +89,18 @@ def _home_messages(request: Request, writer: PartWriter, body: JsonObject, spell
         body["contents"] = contents[0] if "contents{}" in request.form else contents
 
 
-def _content(message: Message, writer: PartWriter) -> JsonObject:
-    parts: list[JsonValue] = [part for block in message.blocks for part in writer.parts(block)]
+def _content(message: Message, writer: PartWriter, *, sentinel: bool = False) -> JsonObject:
+    """A content as it was. `sentinel`: the first call must be signed; if another API made it, its seal is not Gemini's."""
+    parts: list[JsonValue] = []
+    called = False
+    for block in message.blocks:
+        for part in writer.parts(block):
+            if isinstance(block, ToolCall):
+                unread = block.seal is not None and "thoughtSignature" not in part
+                parts.append({**part, "thoughtSignature": SKIP} if sentinel and unread and not called else part)
+                called = True
+            else:
+                parts.append(part)
     content: JsonObject = {}
     if parts:
         content["parts"] = parts[0] if "parts{}" in message.form else parts

@@ -58,6 +58,7 @@ def echo(request: Request) -> JsonObject:
     found = dict(_DEFAULTS)
     asked = settings(request, Losses(NAME))
     found |= {key: asked[key] for key in _DEFAULTS if asked.get(key) is not None}
+    found["previous_response_id"] = request.client.get("previous_response_id")
     first = request.messages[0] if request.messages else None
     if first is not None and first.form == ("instructions",):
         found["instructions"] = "".join(block.text for block in first.blocks if isinstance(block, Text))
