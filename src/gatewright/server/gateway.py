@@ -21,6 +21,16 @@ _FULL = Problem(
 )
 
 
+def _coded(coding: str) -> Problem:
+    return Problem(
+        kind="invalid_request",
+        status=415,
+        code="unsupported_content_encoding",
+        message=f"content-encoding {coding[:40]!r}: request bodies are read as they are; send it uncompressed.",
+        headers=(("accept-encoding", "identity"),),
+    )
+
+
 class Gateway:
     """Stateless but for what its stages hold. Built by the composition root."""
 
@@ -59,6 +69,9 @@ class Gateway:
             return self._ready()
         if self.max_concurrent and self.active > self.max_concurrent:
             return error_reply(self.dialects[exchange.dialect], _FULL, exchange.request_id)
+        coding = exchange.call.headers.get("content-encoding")
+        if coding is not None and coding.strip().lower() not in ("", "identity"):
+            return error_reply(self.dialects[exchange.dialect], _coded(coding), exchange.request_id)
         return await self.stacks.handle(exchange)
 
     def _ready(self) -> Reply:
@@ -68,7 +81,7 @@ class Gateway:
 
     def refusal(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], problem: Problem) -> Reply:
         """An error for a request that never became an exchange (too large, malformed HTTP), in the dialect its path names."""
-        matched, _ = self.inbound.matched(method, target)
+        matched, *_ = self.inbound.matched(method, target)
         dialect = dialect_by_headers(headers, matched.dialect)
         return error_reply(self.dialects[dialect], problem, self.inbound.new_id())
 

@@ -4,6 +4,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
+from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 from gatewright.dialects.protocol import Dialect
@@ -14,6 +15,8 @@ from gatewright.wire.http import Call
 
 KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
 _MATCHES_KEPT = 4096
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class HeaderView(Mapping[str, str]):
@@ -75,14 +78,16 @@ class Inbound:
         self.dialects = dialects
         self.providers = providers
         self.new_id = request_ids()
-        self._matches: dict[tuple[bytes, bytes], tuple[Match, Mapping[str, str]]] = {}
+        self._matches: dict[tuple[bytes, bytes], tuple[Match, Mapping[str, str], Pairs]] = {}
 
-    def matched(self, method: bytes, target: bytes) -> tuple[Match, Mapping[str, str]]:
+    def matched(self, method: bytes, target: bytes) -> tuple[Match, Mapping[str, str], Pairs]:
+        """What a request line asks for, and its query as a mapping and as pairs."""
         found = self._matches.get((method, target))
         if found is None:
             path, raw_query = normalise(target)
-            query = dict(parse_qsl(raw_query, keep_blank_values=True)) if raw_query else {}
-            found = (match(method.decode("latin-1"), path, self.providers), query)
+            pairs = tuple(parse_qsl(raw_query, keep_blank_values=True)) if raw_query else ()
+            query = dict(pairs)
+            found = (match(method.decode("latin-1"), path, self.providers), query, pairs)
             if "key" not in query and len(target) < 256:  # a key in the query is not to be kept
                 if len(self._matches) >= _MATCHES_KEPT:
                     self._matches.clear()
@@ -91,19 +96,25 @@ class Inbound:
 
     def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
         """The exchange of a complete request. Never raises: `peek` comes later, inside the stack."""
-        matched, query = self.matched(method, target)
+        matched, query, pairs = self.matched(method, target)
+        credential = credential_of(headers, query)
+        if "key" in query:  # it was for us
+            query = {name: value for name, value in query.items() if name != "key"}
+            pairs = tuple(pair for pair in pairs if pair[0] != "key")
         dialect = matched.dialect
         if matched.operation in ("list_models", "get_model", "unknown"):
             dialect = dialect_by_headers(headers, dialect)
+        elif matched.operation == "forward" and b"anthropic-version" in headers and dialect != "gemini":
+            dialect = "anthropic"  # /v1/files is OpenAI's and Anthropic's
         exchange = Exchange(
             request_id=self.new_id(),
             dialect=dialect,
             operation=matched.operation,
             method=method.decode("latin-1"),
-            call=Call(path=matched.path, body=body, query=query, headers=HeaderView(headers)),
+            call=Call(path=matched.path, body=body, query=query, pairs=pairs, headers=HeaderView(headers)),
             started=time.monotonic(),
         )
-        exchange.credential = credential_of(headers, query)
+        exchange.credential = credential
         exchange.pin = matched.pin
         exchange.params = matched.params
         return exchange

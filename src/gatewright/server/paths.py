@@ -41,6 +41,7 @@ _GEMINI_ACTIONS: dict[str, Operation] = {
 
 _PLAIN: dict[str, Operation] = {"/": "health", "/health": "health", "/ready": "ready"}
 _VERSIONS = ("v1beta", "v1alpha", "v1")
+_FORWARDED_METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
 
 
 def normalise(target: bytes) -> tuple[str, str]:
@@ -64,7 +65,10 @@ def match(method: str, path: str, providers: Container[str]) -> Match:
         head, _, rest = path[1:].partition("/")
     version = head if head in _VERSIONS else ""
     tail = "/" + rest if version else path
-    if version in ("v1beta", "v1alpha") or (tail.startswith("/models/") and ":" in tail):
+    dialect_of_path: DialectName = "anthropic" if tail.startswith("/messages") else "openai_chat"
+    if _climbs(path):
+        return Match("unknown", dialect_of_path, path, pin)
+    if version in ("v1beta", "v1alpha") or (tail.startswith("/models/") and ":" in tail and method == "POST"):
         return _gemini(method, path, tail, pin)
     exact = _EXACT.get((method, tail))
     if exact is not None:
@@ -72,12 +76,11 @@ def match(method: str, path: str, providers: Container[str]) -> Match:
         return Match(operation, dialect, path, pin)
     if tail.startswith("/models/") and method == "GET":
         return Match("get_model", "openai_chat", path, pin, (tail.removeprefix("/models/"),))
-    if tail.startswith("/responses"):
+    if tail == "/responses" or tail.startswith("/responses/"):
         return _responses(method, path, tail, pin)
-    dialect_of_path: DialectName = "anthropic" if tail.startswith("/messages") else "openai_chat"
-    if version and rest and "/../" not in path + "/" and method in ("GET", "POST", "DELETE", "PUT", "PATCH"):
-        return Match("forward", dialect_of_path, path, pin)
-    if not version and tail.count("/") >= 1 and _forwardable(tail):
+    if method not in _FORWARDED_METHODS:
+        return Match("unknown", dialect_of_path, path, pin)
+    if (version and rest) or _forwardable(tail):
         return Match("forward", dialect_of_path, path, pin)
     return Match("unknown", dialect_of_path, path, pin)
 
@@ -99,6 +102,11 @@ FORWARDED_HEADS = frozenset(
 )
 
 
+def _climbs(path: str) -> bool:
+    """Whether a path leaves, or may be read to leave, the place it names: the provider must not see another than we checked."""
+    return any(segment in ("", ".", "..") for segment in path.rstrip("/").split("/")[1:]) or "\\" in path
+
+
 def _forwardable(tail: str) -> bool:
     """Without `/v1` only the well-known heads are forwarded: a typo must not reach a provider."""
     return tail[1:].split("/", 1)[0] in FORWARDED_HEADS
@@ -108,13 +116,13 @@ def _gemini(method: str, path: str, tail: str, pin: str) -> Match:
     if tail == "/models" and method == "GET":
         return Match("list_models", "gemini", path, pin)
     if tail.startswith("/models/"):
-        model, colon, action = tail.removeprefix("/models/").rpartition(":")
-        if not colon and method == "GET":
+        model, _, action = tail.removeprefix("/models/").rpartition(":")
+        if method == "GET":
             return Match("get_model", "gemini", path, pin, (tail.removeprefix("/models/"),))
         if model and method == "POST":
             return Match(_GEMINI_ACTIONS.get(action, "forward"), "gemini", path, pin, (model, action))
         return Match("unknown", "gemini", path, pin)
-    return Match("forward", "gemini", path, pin)
+    return Match("forward" if method in _FORWARDED_METHODS else "unknown", "gemini", path, pin)
 
 
 def _responses(method: str, path: str, tail: str, pin: str) -> Match:

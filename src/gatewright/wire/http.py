@@ -12,6 +12,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Decoded and normalised, without query: `/v1beta/models/gemini-2.5-pro:generateContent`."""
     body: bytes
     query: Mapping[str, str] = {}
+    """The last of several wins. The client's key is not in here."""
+    pairs: tuple[tuple[str, str], ...] = ()
+    """The whole query in order, repeated names included; without the key."""
     headers: Mapping[str, str] = {}
     """Names in lower case; the first of several wins. Credentials are not in here."""
 
