@@ -111,7 +111,10 @@ def _hosted(tool: Tool, known: JsonObject) -> JsonObject:
             wire["allowed_domains"] = domains
         place = tool.native.get("user_location")
         if isinstance(place, dict):
-            told = {key: value for key in ("city", "region", "country", "timezone") if isinstance(value := place.get(key), str)}
+            # Chat Completions says the place one level deeper.
+            inner = place.get("approximate")
+            named = inner if isinstance(inner, dict) else place
+            told = {key: value for key in ("city", "region", "country", "timezone") if isinstance(value := named.get(key), str)}
             if told:
                 wire["user_location"] = {"type": "approximate", **told}
     return wire

@@ -25,6 +25,7 @@ _OURS: dict[str, JsonObject] = {
     "code_execution": {"type": "code_interpreter", "container": {"type": "auto"}},
 }
 """What a hosted tool of another dialect is here."""
+_PLACE = ("city", "country", "region", "timezone")
 
 
 def home_tools(tools: tuple[Tool, ...], item: str | None = None) -> list[JsonValue]:
@@ -119,7 +120,10 @@ def _hosted(tool: Tool, losses: Losses) -> JsonObject:
         if domains:
             wire["filters"] = {"allowed_domains": domains}
         if isinstance(place, dict):
-            wire["user_location"] = place
+            # Chat Completions says the place one level deeper.
+            inner = place.get("approximate")
+            told = inner if isinstance(inner, dict) else place
+            wire["user_location"] = {"type": "approximate", **{key: told[key] for key in _PLACE if isinstance(told.get(key), str)}}
     losses.approximated(tool.at, f"{wire['type']} stands in; other settings are lost", tool.native)
     return wire
 
