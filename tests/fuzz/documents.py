@@ -101,7 +101,7 @@ def _other_case(key: str) -> str:
 
 
 def _add(random: Random, at: Slot, others: list[Slot]) -> None:
-    holder, key = at
+    holder, _ = at
     if isinstance(holder, dict):
         holder[random.choice(words.KEYS)] = words.anything(random)
     else:
@@ -119,7 +119,9 @@ def _break_string(random: Random, at: Slot, others: list[Slot]) -> None:
     value = holder[key]
     if isinstance(value, str) and value:
         cut = random.randrange(len(value))
-        holder[key] = random.choice((value[:cut], value[cut:], value[:cut] + words.string(random)[:200] + value[cut:], value * 2, words.string(random)))
+        holder[key] = random.choice(
+            (value[:cut], value[cut:], value[:cut] + words.string(random)[:200] + value[cut:], value * 2, words.string(random))
+        )
 
 
 def _break_number(random: Random, at: Slot, others: list[Slot]) -> None:
@@ -131,7 +133,9 @@ def _shuffle(random: Random, at: Slot, others: list[Slot]) -> None:
     lists = [holder[key] for holder, key in others if isinstance(holder[key], list)]
     if lists:
         chosen = random.choice(lists)
-        random.choice((random.shuffle, list.reverse, lambda value: value.__delitem__(slice(len(value) // 2, None)), list.clear))(chosen)
+        random.choice((random.shuffle, list.reverse, lambda value: value.__delitem__(slice(len(value) // 2, None)), list.clear))(
+            chosen
+        )
 
 
 def _void(random: Random, at: Slot, others: list[Slot]) -> None:

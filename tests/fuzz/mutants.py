@@ -100,7 +100,9 @@ def _error(random: Random, case: Case, other: Case) -> tuple[bytes, oracle.Judge
     status = random.choice((case.status, 400, 401, 403, 404, 409, 413, 418, 429, 499, 500, 502, 503, 504, 529, 599))
     headers = dict(case.headers)
     if random.random() < 0.4:
-        headers["retry-after"] = random.choice(("7", "0", "-1", "1e999", "nan", "9" * 500, "soon", "Fri, 31 Dec 9999 23:59:59 GMT", "\xff", ""))
+        headers["retry-after"] = random.choice(
+            ("7", "0", "-1", "1e999", "nan", "9" * 500, "soon", "Fri, 31 Dec 9999 23:59:59 GMT", "\xff", "")
+        )
     return body, lambda: oracle.error_holds(case.dialect, status, headers, body)
 
 

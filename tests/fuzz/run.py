@@ -100,7 +100,10 @@ def _one(tally: Tally, number: int) -> None:
 
 def table(tally: Tally) -> str:
     """The closing table."""
-    lines = [f"{tally.done} mutants, seed {tally.seed}, {tally.seconds:.0f} s ({tally.done / max(tally.seconds, 0.001):.0f}/s)", ""]
+    lines = [
+        f"{tally.done} mutants, seed {tally.seed}, {tally.seconds:.0f} s ({tally.done / max(tally.seconds, 0.001):.0f}/s)",
+        "",
+    ]
     by_kind: dict[tuple[str, str], dict[str, int]] = {}
     for (kind, dialect, outcome), n in tally.outcomes.items():
         by_kind.setdefault((kind, dialect), {})[outcome] = n
@@ -115,7 +118,9 @@ def table(tally: Tally) -> str:
     ]
     if tally.rss:
         quarter = tally.rss[len(tally.rss) // 4]
-        lines.append(f"memory: {quarter >> 20} MB after a quarter, {tally.rss[-1] >> 20} MB at the end, {max(tally.rss) >> 20} MB at most")
+        lines.append(
+            f"memory: {quarter >> 20} MB after a quarter, {tally.rss[-1] >> 20} MB at the end, {max(tally.rss) >> 20} MB at most"
+        )
     for words, numbers in sorted(tally.faults.items(), key=lambda pair: -len(pair[1])):
         lines.append(f"  {len(numbers):>6} x {words}   [{', '.join(map(str, numbers[:3]))}]")
     return "\n".join(lines)

@@ -53,7 +53,9 @@ def _strange_event(random: Random) -> SseEvent:
     name = random.choice((b"", b"error", b"ping", b"message_stop", b"response.failed", b"\xff", b"x" * 300))
     pick = random.random()
     if pick < 0.3:
-        return name, random.choice((b"", b"[DONE]", b"{}", b"null", b"[]", b"not json", b'{"error": null}', b'{"error": "no"}', b"{", b"1"))
+        return name, random.choice(
+            (b"", b"[DONE]", b"{}", b"null", b"[]", b"not json", b'{"error": null}', b'{"error": "no"}', b"{", b"1")
+        )
     if pick < 0.6:
         error = {"error": words.anything(random)} if random.random() < 0.5 else {"type": "error", "error": words.anything(random)}
         return name, words.encoded(error)
@@ -102,7 +104,11 @@ def written(random: Random, events: list[SseEvent]) -> bytes:
     end = random.choice((b"\n", b"\r\n", b"\r"))
     for name, data in events:
         if random.random() < 0.1:
-            out.append(random.choice((b": comment" + end, b"id: 7" + end, b"retry: 1" + end, b"nonsense" + end, b": \xff\x00" + end + end)))
+            out.append(
+                random.choice(
+                    (b": comment" + end, b"id: 7" + end, b"retry: 1" + end, b"nonsense" + end, b": \xff\x00" + end + end)
+                )
+            )
         if name:
             out.append(b"event:" + random.choice((b" ", b"")) + name + end)
         out.append(b"data:" + random.choice((b" ", b"")) + data + end + end)

@@ -10,7 +10,20 @@ from gatewright.jsontypes import JsonValue
 from gatewright.wire import json as wire_json
 
 KINDS_OF_WORD = frozenset(
-    ("role", "type", "status", "finish_reason", "stop_reason", "finishReason", "mode", "effort", "object", "event", "format", "detail")
+    (
+        "role",
+        "type",
+        "status",
+        "finish_reason",
+        "stop_reason",
+        "finishReason",
+        "mode",
+        "effort",
+        "object",
+        "event",
+        "format",
+        "detail",
+    )
 )
 """Keys whose values are words of a closed list: one dialect's word where another's belongs is what clients get wrong."""
 
@@ -62,10 +75,12 @@ def string(random: Random) -> str:
     if pick < 0.7:
         return random.choice(WORDS)
     if pick < 0.8:
-        return random.choice("a\n{\\\"\u00e9\U0001f600 ") * random.choice((10, 1000, 20_000))
+        return random.choice('a\n{\\"\u00e9\U0001f600 ') * random.choice((10, 1000, 20_000))
     if pick < 0.9:
         return _mark(random.choice(("high", "low", "pair", "split")))
-    return "".join(chr(random.choice((random.randrange(32), random.randrange(32, 127), random.randrange(160, 0xD7FF)))) for _ in range(20))
+    return "".join(
+        chr(random.choice((random.randrange(32), random.randrange(32, 127), random.randrange(160, 0xD7FF)))) for _ in range(20)
+    )
 
 
 def anything(random: Random) -> JsonValue:

@@ -60,7 +60,7 @@ class SseParser:
         rest = blocks.pop()
         self._buffer = rest + held
         self._size = len(self._buffer)
-        if self._size > self.max_bytes:
+        if self._size > self.max_bytes and not blocks:  # what is complete goes first; the next call raises
             raise OversizedEvent(f"a server-sent event is larger than {self.max_bytes} bytes")
         events: list[SseEvent] = []
         for block in blocks:

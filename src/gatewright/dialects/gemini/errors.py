@@ -49,7 +49,8 @@ WORD_OF_KIND: dict[ProblemKind, str] = {
 """Not inverse: Google has fewer words than we have kinds, and more for what is the same to us."""
 
 _TYPE = "type.googleapis.com/google.rpc."
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)s$")
+_DURATION = re.compile(r"^(\d{1,12}(?:\.\d+)?)s$")
+_NO_REASON = "the provider gave no reason"
 _CARRIED = ("retry-after", "x-ratelimit-", "anthropic-ratelimit-")
 _BAD_KEY = "API_KEY_INVALID"
 
@@ -63,7 +64,7 @@ def problem_of(document: JsonValue, status: int = 0, headers: Mapping[str, str] 
         return None
     error = document["error"]
     if not isinstance(error, dict):
-        return Problem(kind=kind_of(status or 502), message=str(error), status=status, origin="gemini", raw=whole)
+        return Problem(kind=kind_of(status or 502), message=str(error) or _NO_REASON, status=status, origin="gemini", raw=whole)
     code, word, message = error.get("code"), error.get("status"), error.get("message")
     if not status and isinstance(code, int) and 400 <= code < 600:
         status = code
@@ -76,7 +77,7 @@ def problem_of(document: JsonValue, status: int = 0, headers: Mapping[str, str] 
         kind = "authentication"  # Google answers 400 to a wrong key
     return Problem(
         kind=kind,
-        message=message if isinstance(message, str) and message else "the provider gave no reason",
+        message=message if isinstance(message, str) and message else _NO_REASON,
         status=status,
         type=word,
         code=reason if isinstance(reason, str) else None,
@@ -104,9 +105,10 @@ def _retry_after(details: list[JsonObject], headers: Mapping[str, str]) -> float
         if isinstance(delay, str) and (found := _DURATION.match(delay)):
             return float(found[1])
     try:
-        return max(0.0, float(headers["retry-after"])) if "retry-after" in headers else None
+        seconds = float(headers.get("retry-after", ""))
     except ValueError:  # an HTTP date: its reader needs a clock
         return None
+    return seconds if 0 <= seconds < float("inf") else None
 
 
 def _carried(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -38,7 +38,7 @@ class JsonArraySplitter:
         found: list[bytes] = []
         while (document := self._next()) is not None:
             found.append(document)
-        if len(self._buffer) > self.max_bytes:
+        if len(self._buffer) > self.max_bytes and not found:  # what is complete goes first; the next call raises
             raise OversizedEvent(f"an element of the stream is larger than {self.max_bytes} bytes")
         return found
 
@@ -48,7 +48,7 @@ class JsonArraySplitter:
             start = buffer.find(b"{", self._at)
             gap = buffer[self._at : start if start >= 0 else len(buffer)]
             self.broken = self.broken or bool(gap.strip(_BETWEEN))
-            if start < 0:
+            if start < 0 or self.broken:
                 buffer.clear()
                 self._at = 0
                 return None

@@ -58,6 +58,10 @@ class PartWriter:
             case Reasoning():
                 return self._reasoning(block)
             case Media():
+                if self.issuer is None and isinstance(block.source, FileRef) and block.source.origin != "gemini":
+                    # An answer is paid for: what cannot be shown of it is a loss, not an end.
+                    self.losses.dropped(block.at, "a file that only its own provider can read", block.source.id)
+                    return []
                 return [self.media(block)]
             case ToolCall():
                 return [self._call(block)]

@@ -85,6 +85,8 @@ class GeminiStreamParser:
                     self._chunk(document, events)
         except (BadJson, Malformed, OversizedEvent) as error:
             self._fail(events, f"the provider's stream cannot be read: {error}")
+        if not self._done and self._array is not None and self._array.broken:
+            self._fail(events, "the provider's stream cannot be read: neither server-sent events nor a JSON array")
         return events
 
     def close(self) -> list[StreamEvent]:
@@ -113,10 +115,7 @@ class GeminiStreamParser:
             self._choose(head)
             data, self._head = self._head.removeprefix(_BOM), b""
             return self._documents(data)
-        documents = self._array.feed(data)
-        if self._array.broken:
-            raise BadJson("neither server-sent events nor a JSON array")
-        return documents
+        return self._array.feed(data)
 
     def _choose(self, head: bytes) -> None:
         """The framing shows in the first byte: an array (or a lone object), or server-sent events."""

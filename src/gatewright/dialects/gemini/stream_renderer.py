@@ -276,8 +276,8 @@ class GeminiStreamRenderer:
             first = candidates[0]
             assert isinstance(first, dict)
             inner = first["content"]
-            assert isinstance(inner, dict)
-            inner |= content
+            if isinstance(inner, dict):  # else what the origin itself had in its place
+                inner |= content
             if self._home:
                 candidates += self._start.others
         if self._usage is not None:

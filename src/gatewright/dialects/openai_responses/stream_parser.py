@@ -121,7 +121,7 @@ class ResponsesStreamParser:
         """The one event of a delta of the open item; None for anything that needs a closer look."""
         try:
             found = _decode_delta(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         item = self._open
         if item is None or found.output_index != self._open_at:

@@ -94,7 +94,7 @@ class ResponsesWatch:
                 continue
             kind = value.get("type")
             response = as_object(value.get("response"))
-            if kind in _ENDS or kind == "response.failed":
+            if kind == "response.failed" or (isinstance(kind, str) and kind in _ENDS):
                 self.usage = parse_usage(response.get("usage"), response.get("service_tier")) or self.usage
                 self.finished = True
                 self.content = self.content or bool(response.get("output"))
