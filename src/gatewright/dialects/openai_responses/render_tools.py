@@ -123,7 +123,10 @@ def _hosted(tool: Tool, losses: Losses) -> JsonObject:
             # Chat Completions says the place one level deeper.
             inner = place.get("approximate")
             told = inner if isinstance(inner, dict) else place
-            wire["user_location"] = {"type": "approximate", **{key: told[key] for key in _PLACE if isinstance(told.get(key), str)}}
+            wire["user_location"] = {
+                "type": "approximate",
+                **{key: told[key] for key in _PLACE if isinstance(told.get(key), str)},
+            }
     losses.approximated(tool.at, f"{wire['type']} stands in; other settings are lost", tool.native)
     return wire
 
