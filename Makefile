@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+MUTANTS ?= 200000
 
-.PHONY: run test check format bench profile laws golden docs clean
+.PHONY: run test check format bench profile laws golden fuzz docs clean
 
 run: $(VENV)/.run ## install what is needed and serve
 	$(BIN)/gatewright serve
@@ -27,6 +28,9 @@ laws: $(VENV)/.dev ## cases x pairs x laws, and the table of known losses in doc
 
 golden: $(VENV)/.dev ## write the golden renderings anew; review the diff
 	$(BIN)/python -m tests.laws.golden
+
+fuzz: $(VENV)/.dev ## 200,000 mutants of the cases with a seed of their own; SEED=N makes a run again
+	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/.dev ## measure against nginx, side by side in one run
 	$(BIN)/python -m bench.run
