@@ -1,15 +1,14 @@
 """Endpoints that are forwarded, not translated: which family a path belongs to, where its model stands, where its usage is.
 
-One rule: bytes only. A body is never rewritten beyond its model name.
+One rule: bytes only. A body is never rewritten beyond its model name (and the wish for usage in a streamed completion).
 """
-
-import re
 
 import msgspec
 
 from gatewright.ir.response import Usage
 from gatewright.jsontypes import JsonObject
-from gatewright.wire.json import BadJson, decode_lenient
+from gatewright.wire.json import BadJson, decode_lenient, encode
+from gatewright.wire.splice import splice
 
 FAMILIES: dict[str, str] = {
     "embeddings": "embeddings",
@@ -42,14 +41,9 @@ def family_of(path: str) -> str:
 
 class _Model(msgspec.Struct):
     model: str = ""
-    stream: bool = False
 
 
 _model = msgspec.json.Decoder(_Model).decode
-
-_MULTIPART_MODEL = re.compile(
-    rb'(\r\ncontent-disposition:[^\r\n]*;\s*name="model"[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)([^\r\n]{0,256})\r\n', re.IGNORECASE
-)
 
 
 def model_in_json(body: bytes) -> str:
@@ -60,16 +54,41 @@ def model_in_json(body: bytes) -> str:
         return ""
 
 
-def model_in_multipart(body: bytes) -> str:
-    """The form field `model`; empty when there is none."""
-    found = _MULTIPART_MODEL.search(b"\r\n" + body[: 1 << 20]) or _MULTIPART_MODEL.search(body)
-    return found.group(2).decode("utf-8", "replace") if found else ""
+class _Item(msgspec.Struct):
+    model: str = ""
 
 
-def rename_in_multipart(body: bytes, model: str) -> bytes:
-    """The form with its field `model` set to another name; every other byte stays."""
-    found = _MULTIPART_MODEL.search(body)
-    return body if found is None else body[: found.start(2)] + model.encode() + body[found.end(2) :]
+class _Batch(msgspec.Struct):
+    model: str = ""
+    requests: list[_Item] = []
+
+
+_batch = msgspec.json.Decoder(_Batch).decode
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def rename_in_embeddings(body: bytes, model: str) -> bytes:
+    """A Gemini embedding call whose models, in the call and in each request of a batch, are the one of its path.
+
+    Google refuses a batch whose requests name another model than the path. A body that names none stays as it is.
+    """
+    try:
+        batch = _batch(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return body
+    name = f"models/{model}"
+    edits: dict[str, bytes | None] = {}
+    if batch.model not in ("", name):
+        edits["model"] = encode(name)
+    if any(item.model not in ("", name) for item in batch.requests):
+        requests = _raw_list(_raw_object(body)["requests"])
+        named = [
+            splice(bytes(raw), {"model": encode(name)}) if item.model else bytes(raw)
+            for raw, item in zip(requests, batch.requests, strict=True)
+        ]
+        edits["requests"] = b"[" + b",".join(named) + b"]"
+    return splice(body, edits) if edits else body
 
 
 def usage_in(body: bytes) -> Usage | None:
@@ -87,6 +106,25 @@ def usage_in(body: bytes) -> Usage | None:
     meta = document.get("meta")
     if isinstance(meta, dict) and isinstance(meta.get("billed_units"), dict):
         return Usage(raw=meta)
+    return None
+
+
+def usage_in_tail(tail: bytes) -> Usage | None:
+    """The last usage object in the end of a stream; None when it tells none. Usage objects hold no braces in strings."""
+    place = len(tail)
+    while (place := tail.rfind(b'"usage"', 0, place)) >= 0:
+        start = tail.find(b"{", place)
+        if start < 0 or tail[place + 7 : start].strip() != b":":
+            continue
+        depth = 0
+        for end in range(start, len(tail)):
+            depth += (tail[end] == 0x7B) - (tail[end] == 0x7D)
+            if depth == 0:
+                try:
+                    told = decode_lenient(tail[start : end + 1])
+                except BadJson:
+                    break
+                return usage_of(told) if isinstance(told, dict) and told else None
     return None
 
 

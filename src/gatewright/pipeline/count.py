@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import ceil
+from urllib.parse import quote
 
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.blocks import Block, DialectName, Media, Native, Reasoning, Refusal, Text, ToolCall, ToolResult
@@ -98,7 +99,7 @@ class CountTokens:
             headers += (("anthropic-version", "2023-06-01"),)
         edits = {k: v for k, v in dialect.pass_edits(call, target).items() if k == "model"}
         if exchange.dialect == "gemini":
-            path = f"/v1beta/models/{candidate.model}:countTokens"
+            path = f"/v1beta/models/{quote(candidate.model, safe='/@._~-')}:countTokens"
         else:
             path = "/v1/messages/count_tokens" if exchange.dialect == "anthropic" else "/responses/input_tokens"
         try:

@@ -1,29 +1,35 @@
 """Forward: endpoints that are passed on as they are, each only to a provider that has it, with usage tapped."""
 
-from collections.abc import Mapping
+from typing import Final
 from urllib.parse import quote, urlencode
 
+from gatewright.dialects.forms import model_field, rename
 from gatewright.dialects.forwarded import (
     family_of,
     model_in_json,
-    model_in_multipart,
-    rename_in_multipart,
+    rename_in_embeddings,
     usage_in,
-    usage_of,
+    usage_in_tail,
 )
 from gatewright.errors import Problem, Refused, refuse
 from gatewright.exchange import Exchange, Next, Reply, Segment
 from gatewright.ir.blocks import DialectName
+from gatewright.ir.request import Target
 from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
-from gatewright.pipeline.route import Router, may_use
-from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.route import Router, may_use, may_use_all
+from gatewright.pipeline.sources import BaseSource, PassSource
 from gatewright.transport import Incoming, TransportError, header_lines
 from gatewright.wire.json import BadJson, decode_lenient, encode
 from gatewright.wire.splice import splice
 
 WHOLE_BYTES = 8 << 20
 """JSON answers up to this size are read whole for their usage; everything else is passed on as it comes."""
+TAIL_BYTES = 8 << 10
+"""What is kept of the end of a stream, to find its usage in."""
+
+_OPENAI: Final[tuple[DialectName, ...]] = ("openai_chat", "openai_responses")
+"""Two dialects, one API around them."""
 
 
 def _FIRST() -> float:  # noqa: N802 - a constant in the place of chance
@@ -40,11 +46,14 @@ class Forward:
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         family = family_of(exchange.call.path)
-        candidate, body = self._choose(exchange, family)
+        try:
+            candidate, body = self._choose(exchange, family)
+        except BadJson as error:
+            raise refuse("invalid_request", f"The request body is {error}.") from None
         endpoint = candidate.endpoint
-        if family not in endpoint.forwards and "any" not in endpoint.forwards:
+        if not (has(endpoint, family) and speaks(exchange.dialect, endpoint)):
             raise refuse("not_found", f"Provider '{endpoint.name}' has no {family} endpoint to forward {exchange.call.path} to.")
-        dialect = self._spoken(exchange.dialect, endpoint)
+        dialect = spoken(exchange.dialect, endpoint)
         content_type = exchange.call.headers.get("content-type") or "application/json"
         headers = forwarded_headers(dialect, exchange.call.headers)
         if dialect == "anthropic" and exchange.call.headers.get("anthropic-version") is None:
@@ -65,105 +74,143 @@ class Forward:
 
     def _choose(self, exchange: Exchange, family: str) -> tuple[Candidate, bytes]:
         """Whom to forward to, and the body with the model's name there."""
-        body = exchange.call.body
-        multipart = (exchange.call.headers.get("content-type") or "").startswith("multipart/")
+        call = exchange.call
+        body = call.body
+        content_type = call.headers.get("content-type") or ""
+        field = model_field(body, content_type) if body and content_type.lower().startswith("multipart/") else None
         in_path = exchange.dialect == "gemini" and bool(exchange.params)
-        model = exchange.params[0] if in_path else model_in_multipart(body) if multipart else model_in_json(body)
+        model = exchange.params[0] if in_path else field.value if field is not None else model_in_json(body)
         exchange.model = model
         if not model:
             return Candidate(self._by_family(exchange, family), ""), body
+        candidate = self._by_model(exchange, model)
+        if in_path:
+            return candidate, rename_in_embeddings(body, candidate.model)
+        if family == "completions" and exchange.method == "POST":
+            edits = self.attempt.dialects["openai_chat"].pass_edits(call, Target(model=candidate.model, issuer=""))
+            return candidate, splice(body, edits) if edits else body
+        if candidate.model != model:
+            body = rename(body, field, candidate.model) if field else splice(body, {"model": encode(candidate.model)})
+        return candidate, body
+
+    def _by_model(self, exchange: Exchange, model: str) -> Candidate:
+        """The heaviest target of the model's route. Raises Refused where this key may not use it."""
         route, starred = self.router.resolve(model, exchange.pin)
         principal = exchange.principal
         assert principal is not None
-        if not may_use(principal, model, route):
+        if not may_use(principal, model, route, exchange.pin):
             raise Refused(
-                Problem(kind="permission", code="model_not_allowed", message=f"This key may not use the model '{model[:200]}'.")
+                Problem(
+                    kind="permission",
+                    code="model_not_allowed",
+                    param="model",
+                    message=f"This key may not use the model '{model[:200]}'. It may use: {', '.join(principal.models)}.",
+                )
             )
-        candidate = self.router.plan(route, starred, _FIRST)[0]
-        if candidate.model != model and not in_path:
-            body = rename_in_multipart(body, candidate.model) if multipart else splice(body, {"model": encode(candidate.model)})
-        return candidate, body
+        return self.router.plan(route, starred, _FIRST)[0]
 
     def _by_family(self, exchange: Exchange, family: str) -> Endpoint:
-        """The one provider that has it. Several: the client must say which."""
-        endpoints: Mapping[str, Endpoint] = self.router.endpoints
+        """The one provider that has it, for keys that may use all its models. Several: the client must say which."""
+        path = exchange.call.path
+        endpoints = self.router.endpoints
         principal = exchange.principal
         assert principal is not None
-        if exchange.pin:
-            having = [endpoints[exchange.pin]]
-        else:
-            having = [
-                e
-                for e in endpoints.values()
-                if (family in e.forwards or "any" in e.forwards) and self._speaks(exchange.dialect, e)
-            ]
-        allowed = [e for e in having if any(p == "*" or p.partition("/")[0] in ("*", e.name) for p in principal.models)]
+        asked = [endpoints[exchange.pin]] if exchange.pin else endpoints.values()
+        having = [e for e in asked if has(e, family) and speaks(exchange.dialect, e)]
+        if not having:
+            where = f"Provider '{exchange.pin}' has no" if exchange.pin else "No provider here has a"
+            raise refuse("not_found", f"{where} {family} endpoint to forward {path} to.")
+        allowed = [e for e in having if may_use_all(principal, e.name)]
+        if not allowed:
+            raise refuse(
+                "permission",
+                f"{path} names no model, so it needs a key for every model of the provider (such as '{having[0].name}/*'); "
+                f"this key may use: {', '.join(principal.models)}.",
+                code="model_not_allowed",
+            )
         if len(allowed) == 1:
             return allowed[0]
-        if not allowed:
-            raise refuse("not_found", f"No provider here has a {family} endpoint for {exchange.call.path}.")
         names = ", ".join(e.name for e in allowed)
         raise refuse(
             "invalid_request",
-            f"{exchange.call.path} names no model and several providers have it ({names}); "
-            f"say which by path: /{allowed[0].name}{exchange.call.path}.",
+            f"{path} names no model and several providers have it ({names}); say which by path: /{allowed[0].name}{path}.",
         )
-
-    @staticmethod
-    def _speaks(dialect: DialectName, endpoint: Endpoint) -> bool:
-        openai = dialect in ("openai_chat", "openai_responses")
-        return any((d in ("openai_chat", "openai_responses")) == openai and (openai or d == dialect) for d in endpoint.dialects)
-
-    @staticmethod
-    def _spoken(dialect: DialectName, endpoint: Endpoint) -> DialectName:
-        return endpoint.dialect_for(dialect)
 
     @staticmethod
     def _path(exchange: Exchange, candidate: Candidate, dialect: DialectName) -> str:
         path = exchange.call.path
-        if dialect in ("openai_chat", "openai_responses"):
+        if dialect in _OPENAI:
             path = path.removeprefix("/v1")  # the base URL of an OpenAI-style host has it
         elif not path.startswith("/v1"):
-            path = "/v1" + path
-        if exchange.dialect == "gemini" and exchange.params and candidate.model:
+            path = ("/v1beta" if dialect == "gemini" else "/v1") + path
+        if exchange.dialect == "gemini" and exchange.params:
             path = f"/{path.split('/')[1]}/models/{candidate.model}:{exchange.params[1]}"
-        query = {k: v for k, v in exchange.call.query.items() if k != "key"}
-        return quote(path, safe="/:@!$&'()*+,;=-._~") + ("?" + urlencode(query) if query else "")
+        pairs = exchange.call.pairs
+        return quote(path, safe="/:@!$&'()*+,;=-._~") + ("?" + urlencode(pairs) if pairs else "")
 
     async def _answer(self, exchange: Exchange, candidate: Candidate, incoming: Incoming, dialect: DialectName) -> Reply:
         if incoming.status >= 400:
-            body = candidate.endpoint.scrub(await incoming.read(MAX_ERROR_BYTES))
-            seen = {n.decode("latin-1"): v.decode("latin-1") for n, v in incoming.headers}
-            reply = self.attempt.error(exchange, self.attempt.dialects[dialect].parse_error(incoming.status, seen, body))
-            try:
-                decode_lenient(body)
-            except BadJson:
-                return reply
-            reply.body = body
-            return reply
+            return await self._refused(exchange, candidate, incoming, dialect)
         head = answer_lines(incoming) + carried(incoming) + candidate.served_line
-        content_type = incoming.header(b"content-type") or b""
+        content_type = (incoming.header(b"content-type") or b"").lower()
         length = incoming.header(b"content-length")
         if content_type.startswith(b"application/json") and (length is None or int(length) <= WHOLE_BYTES):
             body = await incoming.read(self.attempt.max_answer_bytes)
             exchange.usage = usage_in(body)
             return Reply(incoming.status, head, body)
-        return Reply(incoming.status, head, source=RawSource(incoming))
+        if b"event-stream" in content_type and family_of(exchange.call.path) == "completions":
+            # A legacy completion streams as chats do: the same watch takes the usage, and leaves it out where nobody asked.
+            chat = self.attempt.dialects["openai_chat"]
+            source = PassSource(incoming, chat, chat.watch(exchange.call), exchange.request_id, sse=True)
+            return Reply(incoming.status, head, source=source)
+        return Reply(incoming.status, head, source=RawSource(incoming, sse=b"event-stream" in content_type))
+
+    async def _refused(self, exchange: Exchange, candidate: Candidate, incoming: Incoming, dialect: DialectName) -> Reply:
+        """An error of the upstream: its own document where it is one."""
+        body = candidate.endpoint.scrub(await incoming.read(MAX_ERROR_BYTES))
+        seen = {n.decode("latin-1"): v.decode("latin-1") for n, v in incoming.headers}
+        reply = self.attempt.error(exchange, self.attempt.dialects[dialect].parse_error(incoming.status, seen, body))
+        try:
+            document = decode_lenient(body)
+        except BadJson:
+            return reply
+        if isinstance(document, dict) and "error" in document:
+            reply.body = body
+            reply.status = incoming.status
+        return reply
+
+
+def has(endpoint: Endpoint, family: str) -> bool:
+    """Whether the provider has such an endpoint; `any` stands for what nobody has heard of."""
+    return family in endpoint.forwards if family != "any" else "any" in endpoint.forwards
+
+
+def speaks(dialect: DialectName, endpoint: Endpoint) -> bool:
+    """Whether the provider's API is the client's: an OpenAI path means nothing to Anthropic."""
+    return spoken(dialect, endpoint) in (_OPENAI if dialect in _OPENAI else (dialect,))
+
+
+def spoken(dialect: DialectName, endpoint: Endpoint) -> DialectName:
+    """The dialect whose base URL and credential a call of a client's goes out with."""
+    if dialect in _OPENAI and dialect not in endpoint.dialects:
+        return next((d for d in _OPENAI if d in endpoint.dialects), endpoint.dialects[0])
+    return endpoint.dialect_for(dialect)
 
 
 def answer_lines(incoming: Incoming) -> bytes:
     """The upstream's headers that describe the body."""
-    wanted = [(n, v) for n, v in incoming.headers if n.startswith((b"content-type", b"content-disposition"))]
+    wanted = [(n, v) for n, v in incoming.headers if n in (b"content-type", b"content-disposition")]
     return b"".join(b"%b: %b\r\n" % pair for pair in wanted)
 
 
 class RawSource(BaseSource):
-    """Bytes of any kind, as they come. In an SSE answer the last usage seen counts."""
+    """Bytes of any kind, as they come. In an SSE answer the last usage told counts."""
 
-    __slots__ = ("_tail",)
+    __slots__ = ("_sse", "_tail")
 
-    def __init__(self, incoming: Incoming) -> None:
+    def __init__(self, incoming: Incoming, *, sse: bool) -> None:
         super().__init__(incoming)
+        self._sse = sse
         self._tail = b""
 
     async def _pull(self) -> Segment | None:
@@ -175,24 +222,15 @@ class RawSource(BaseSource):
             self._end()
             return None
         if data is None:
-            self._read_usage()
             self._end()
             return None
-        self._tail = (self._tail + data)[-4096:]
+        if self._sse:
+            self._tail = (self._tail + data)[-TAIL_BYTES:]
         return Segment(data)
 
-    def _read_usage(self) -> None:
-        """The last event of a streamed legacy completion holds the usage."""
-        for line in reversed(self._tail.split(b"\n")):
-            if line.startswith(b"data: {") and b'"usage"' in line:
-                try:
-                    event = decode_lenient(line[6:])
-                except BadJson:
-                    return
-                told = event.get("usage") if isinstance(event, dict) else None
-                if isinstance(told, dict):
-                    self.usage = usage_of(told)
-                    return
+    def _end(self) -> None:
+        self.usage = usage_in_tail(self._tail)
+        super()._end()
 
     def keepalive(self) -> bytes:
         return b""

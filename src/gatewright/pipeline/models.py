@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gatewright.errors import Problem, Refused
-from gatewright.exchange import Exchange, Next, Reply
+from gatewright.exchange import Exchange, Next, Principal, Reply
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.pipeline.route import Router, may_use
@@ -58,10 +58,20 @@ class Models:
         if exchange.operation == "get_model":
             name = exchange.params[0]
             route, _ = self.router.resolve(name, exchange.pin)
-            if not may_use(principal, name, route):
+            if not may_use(principal, name, route, exchange.pin):
                 raise Refused(
                     Problem(kind="not_found", code="model_not_found", message=f"The model '{name[:200]}' is not served here.")
                 )
             return Reply(200, JSON, encode(entry(exchange.dialect, name)))
-        names = [name for name in self.router.names if may_use(principal, name, self.router.resolve(name, "")[0])]
+        names = self._pinned(principal, exchange.pin) if exchange.pin else self._names(principal)
         return Reply(200, JSON, encode(listing(exchange.dialect, names)))
+
+    def _names(self, principal: Principal) -> list[str]:
+        """The names that a key may use; wildcards have no name to show."""
+        return [name for name in self.router.names if may_use(principal, name, self.router.resolve(name, "")[0])]
+
+    def _pinned(self, principal: Principal, pin: str) -> list[str]:
+        """The provider's models that routes mention, by the provider's names: so they are asked for under its path."""
+        routes = self.router.exact.values()
+        named = {t.model for r in routes for t in (*r.targets, *r.fallback) if t.provider == pin and "*" not in t.model}
+        return sorted(name for name in named if may_use(principal, name, self.router.resolve(name, pin)[0], pin))

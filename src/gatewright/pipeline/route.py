@@ -58,6 +58,8 @@ class Router:
 
     def resolve(self, model: str, pin: str) -> tuple[Route, str]:
         """The route for a name, and what its `*` matched. Raises Refused (404) naming near names."""
+        if ".." in model.split("/"):  # some dialects write the name into a path
+            raise Refused(_unknown_model(model, self.names, tuple(self.endpoints)))
         if pin:
             bare = model.removeprefix(f"{pin}/")
             return Route(name=f"{pin}/{bare}", targets=(RouteTarget(pin, bare),)), ""
@@ -124,9 +126,18 @@ def _unknown_model(model: str, names: Sequence[str], providers: Sequence[str]) -
     )
 
 
-def may_use(principal: Principal, model: str, route: Route) -> bool:
-    """Whether a key's globs cover the name it asked for or the route that serves it."""
-    return any(p == "*" or fnmatchcase(model, p) or fnmatchcase(route.name, p) for p in principal.models)
+def may_use(principal: Principal, model: str, route: Route, pin: str = "") -> bool:
+    """Whether a key's globs cover the name it asked for or the route that serves it.
+
+    Under a pin a name is the provider's, whatever it is here: only `provider/model` counts.
+    """
+    asked = route.name if pin else model
+    return any(p == "*" or fnmatchcase(asked, p) or fnmatchcase(route.name, p) for p in principal.models)
+
+
+def may_use_all(principal: Principal, provider: str) -> bool:
+    """Whether a key may use every model of a provider: what endpoints that name no model (files, batches) ask for."""
+    return any(p == "*" or (p.endswith("/*") and fnmatchcase(provider, p[:-2])) for p in principal.models)
 
 
 class RouteStage:
@@ -155,7 +166,7 @@ class RouteStage:
     def _resolve(self, exchange: Exchange, principal: Principal) -> tuple[Route, str]:
         """The route, if this key may use it. Raises Refused."""
         route, starred = self.router.resolve(exchange.model, exchange.pin)
-        if not may_use(principal, exchange.model, route):
+        if not may_use(principal, exchange.model, route, exchange.pin):
             raise Refused(
                 Problem(
                     kind="permission",
