@@ -14,7 +14,7 @@ from gatewright.dialects.openai_chat.request import parse_request
 from gatewright.dialects.openai_chat.response import parse_response
 from gatewright.dialects.openai_chat.stream_parser import ChatStreamParser
 from gatewright.dialects.openai_chat.stream_renderer import ChatStreamRenderer
-from gatewright.dialects.openai_chat.usage import usage_in
+from gatewright.dialects.openai_chat.usage import parse_usage, usage_in
 from gatewright.dialects.openai_chat.watch import ChatWatch
 from gatewright.dialects.openai_chat.words import NAME
 from gatewright.dialects.protocol import Peek
@@ -22,6 +22,7 @@ from gatewright.errors import Malformed, Problem
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Asked, Rendered, Request, Target
 from gatewright.ir.response import Response, Usage
+from gatewright.jsontypes import JsonValue
 from gatewright.wire import json as wire_json
 from gatewright.wire.http import Call, HttpAnswer
 
@@ -43,6 +44,15 @@ class _Passing(msgspec.Struct):
     stream_options: _Options | None = None
 
 
+class _Telling(msgspec.Struct):
+    """What of an answer tells usage; the text is not built."""
+
+    usage: dict[str, JsonValue] | None = None
+    service_tier: JsonValue = None
+    x_groq: JsonValue = None
+
+
+_telling = msgspec.json.Decoder(_Telling).decode
 _peek = msgspec.json.Decoder(_Peeked).decode
 _passing = msgspec.json.Decoder(_Passing).decode
 _raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -84,10 +94,12 @@ class OpenAIChat:
 
     def read_usage(self, body: bytes) -> Usage | None:
         try:
-            document = wire_json.decode_lenient(body)
-        except wire_json.BadJson:
-            return None
-        return usage_in(document) if isinstance(document, dict) else None
+            told = _telling(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return _read_usage_slowly(body)
+        if told.usage:
+            return parse_usage(told.usage, told.service_tier)
+        return None if told.x_groq is None else usage_in({"x_groq": told.x_groq})
 
     def pass_edits(self, call: Call, target: Target) -> dict[str, bytes | None]:
         peeked = _pass_peek(call)
@@ -109,6 +121,15 @@ class OpenAIChat:
 
     def render_stream_error(self, problem: Problem, request_id: str) -> bytes:
         return errors.render_stream_error(problem)
+
+
+def _read_usage_slowly(body: bytes) -> Usage | None:
+    """For an answer with something odd beside its usage: a lone surrogate, a usage that is no object."""
+    try:
+        document = wire_json.decode_lenient(body)
+    except wire_json.BadJson:
+        return None
+    return usage_in(document) if isinstance(document, dict) else None
 
 
 def _pass_peek(call: Call) -> _Passing:

@@ -20,8 +20,9 @@ def parse_usage(raw: JsonObject, service_tier: JsonValue = None) -> Usage:
     prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
     into, out = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
     cached = _count(into, "cached_tokens")
-    for key in CACHED_ELSEWHERE:
-        cached = _count(raw, key) if cached is None else cached
+    if cached is None:
+        for key in CACHED_ELSEWHERE:
+            cached = _count(raw, key) if cached is None else cached
     written = _count(into, "cache_write_tokens")
     written = _count(raw, WRITTEN_ELSEWHERE) if written is None else written
     audio_in, audio_out = _count(into, "audio_tokens"), _count(out, "audio_tokens")
@@ -49,7 +50,7 @@ def parse_usage(raw: JsonObject, service_tier: JsonValue = None) -> Usage:
 
 def _count(raw: JsonObject, key: str) -> int | None:
     value = raw.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if type(value) is int else None
 
 
 def _object(raw: JsonObject, key: str) -> JsonObject:

@@ -7,9 +7,11 @@ JSON is decoded only for the events whose bytes may hold something to learn.
 import re
 from typing import Final
 
+import msgspec
+
 from gatewright.dialects.openai_chat.errors import problem_in
 from gatewright.dialects.openai_chat.plain import Plain
-from gatewright.dialects.openai_chat.usage import usage_in
+from gatewright.dialects.openai_chat.usage import parse_usage, usage_in
 from gatewright.errors import Problem
 from gatewright.ir.response import Usage
 from gatewright.jsontypes import JsonObject, JsonValue
@@ -21,6 +23,26 @@ TAIL_EVENTS: Final = 16
 """Of a piece with many events, those at its end are looked at, so many at most and back to the first plain delta: ends, errors
 and usage (which is cumulative where it is told more than once) come last."""
 CONTENT_KEYS: Final = ("content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal", "audio", "images")
+
+
+class _Choice(msgspec.Struct):
+    delta: dict[str, JsonValue] | None = None
+    finish_reason: str | None = None
+
+
+class _Usual(msgspec.Struct):
+    """What the watch wants of a chunk; all else is checked by the decoder and not built."""
+
+    choices: list[_Choice] | None = None
+    usage: dict[str, JsonValue] | None = None
+    service_tier: JsonValue = None
+    error: JsonValue = None
+    x_groq: JsonValue = None
+    object: JsonValue = None
+
+
+_usual = msgspec.json.Decoder(_Usual).decode
+_UNUSUAL: Final = _Usual()
 
 
 class ChatWatch:
@@ -109,6 +131,8 @@ class ChatWatch:
         if self.content and not _telling(event):
             self._plain.learn(event)
             return False
+        if event.startswith(b"data: ") and b"\n" not in event[:-2]:
+            return self._payload(b"", event[6:].strip())
         parser = SseParser()
         drop = False
         for name, payload in (*parser.feed(event.lstrip(b"\r\n")), *parser.close()):
@@ -119,6 +143,12 @@ class ChatWatch:
         if payload == b"[DONE]":
             self.finished = True
             return False
+        try:
+            usual = _usual(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            usual = _UNUSUAL
+        if usual.error is None and usual.choices is not None and not name:
+            return self._usual_chunk(usual, usual.choices)
         try:
             chunk = wire_json.decode_lenient(payload)
         except wire_json.BadJson:
@@ -142,6 +172,21 @@ class ChatWatch:
             return False
         self.usage = usage
         return self._strip and choices == [] and bool(chunk.get("usage"))
+
+    def _usual_chunk(self, chunk: "_Usual", choices: "list[_Choice]") -> bool:
+        """As `_payload`, for the shape that nearly all chunks have."""
+        for choice in choices:
+            if choice.finish_reason:
+                self.finished = True
+            if not self.content and choice.delta:
+                self.content = any(_shown(choice.delta.get(key)) for key in CONTENT_KEYS)
+        if chunk.object == "chat.completion.done":
+            self.finished = True
+        if chunk.usage:
+            self.usage = parse_usage(chunk.usage, chunk.service_tier)
+        elif chunk.x_groq is not None:
+            self.usage = usage_in({"x_groq": chunk.x_groq}) or self.usage
+        return bool(self._strip and not choices and chunk.usage)
 
     def _choice(self, choice: JsonObject) -> None:
         if choice.get("finish_reason"):
