@@ -9,7 +9,7 @@ import asyncio
 import msgspec
 
 from gatewright.dialects.protocol import Dialect
-from gatewright.errors import Problem, Refused, UpstreamFailed
+from gatewright.errors import Problem, ProblemKind, Refused, UpstreamFailed
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.loss import Loss
@@ -40,7 +40,9 @@ from gatewright.wire.json import BadJson, encode
 JSON = b"content-type: application/json\r\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
-RETRYABLE = frozenset(("rate_limit", "timeout", "upstream", "overloaded", "billing"))
+_TELLING: tuple[ProblemKind, ...] = ("rate_limit", "overloaded", "timeout", "upstream", "billing")
+"""Of several failures the first of these is shown: what passes by itself before what does not."""
+RETRYABLE = frozenset(_TELLING)
 """Kinds after which another target may do better. Everything else is the client's to mend."""
 
 _CARRIED = (b"retry-after", b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-processing-ms", b"x-request-id", b"request-id")
@@ -79,21 +81,23 @@ class Attempt:
         return reply if len(tried) == 1 else self._all_failed(exchange, tried)
 
     def _all_failed(self, exchange: Exchange, tried: list[tuple[str, Problem]]) -> Reply:
-        last = tried[-1][1]
+        """The failure that tells the client most, with every attempt named. A hint when to come back outlives them all."""
+        most = min((problem for _, problem in tried), key=lambda problem: _TELLING.index(problem.kind))  # of equals the first
         told = ", ".join(f"{name} {problem.http_status} ({problem.message[:120]})" for name, problem in tried)
         problem = Problem(
-            kind=last.kind,
-            status=last.status,
+            kind=most.kind,
+            status=most.status,
             message=f"All {len(tried)} targets failed: {told}",
-            code=last.code,
-            retry_after_s=last.retry_after_s,
-            headers=last.headers,
+            code=most.code,
+            retry_after_s=most.retry_after_s,
+            headers=most.headers,
         )
         return self.error(exchange, problem)
 
     async def _try(self, exchange: Exchange, candidate: Candidate, lost: tuple[Loss, ...] = ()) -> Reply:
-        """`lost`: what was taken out of the request for this try."""
-        await self._complete(exchange, candidate)
+        """`lost`: what was taken out of the request for this try; nothing is put back into it then."""
+        if not lost:
+            await self._complete(exchange, candidate)
         prepared = prepare(exchange, candidate, self.dialects)
         if lost:
             prepared = msgspec.structs.replace(prepared, losses=(*lost, *prepared.losses))
@@ -110,7 +114,8 @@ class Attempt:
                 return await self._refused(exchange, candidate, prepared, incoming)
             exchange.served = candidate.name
             exchange.losses = prepared.losses
-            return await self._answer(exchange, candidate, prepared, incoming)
+            last = candidate is exchange.plan[-1]
+            return await self._answer(exchange, candidate, prepared, incoming, last=last)
         except TransportError as error:
             return self.error(exchange, error.problem)
         except UpstreamFailed as error:
@@ -167,7 +172,9 @@ class Attempt:
             reply.status = incoming.status
         return reply
 
-    async def _answer(self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming) -> Reply:
+    async def _answer(
+        self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming, *, last: bool
+    ) -> Reply:
         client = self.dialects[exchange.dialect]
         content_type = incoming.header(b"content-type") or b""
         streamed = b"event-stream" in content_type
@@ -178,7 +185,7 @@ class Attempt:
                 content_type = b"text/event-stream"
         head = carried(incoming) + candidate.served_line + loss_lines(prepared.losses)
         if exchange.stream and streamed:
-            return await self._stream(exchange, prepared, incoming, head, content_type)
+            return await self._stream(exchange, prepared, incoming, head, content_type, last=last)
         if prepared.passing and not exchange.stream and not streamed:
             body = await incoming.read(self.max_answer_bytes)
             exchange.usage = client.read_usage(body)
@@ -214,7 +221,7 @@ class Attempt:
         return folder.response
 
     async def _stream(
-        self, exchange: Exchange, prepared: Prepared, incoming: Incoming, head: bytes, content_type: bytes
+        self, exchange: Exchange, prepared: Prepared, incoming: Incoming, head: bytes, content_type: bytes, *, last: bool
     ) -> Reply:
         client = self.dialects[exchange.dialect]
         source: BaseSource
@@ -232,7 +239,7 @@ class Attempt:
             source.when_ended(lambda: self._keep_seals(exchange, translated.seals.rows()))
             head = stream_type(client, request.client.get("alt")) + head
         try:
-            await source.begin()
+            await source.begin(until_content=not last)
         except BaseException:
             source.abort()
             raise

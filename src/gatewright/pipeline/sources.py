@@ -31,6 +31,9 @@ _PIECE_OVERHEAD = 48
 
 log = logging.getLogger("gatewright")
 
+BEGINNING_BYTES = 64 << 10
+"""A beginning without content that is longer than this goes out all the same."""
+
 CUT = Problem(kind="upstream", code="stream_cut", message="The provider's stream ended before its answer did.")
 
 
@@ -70,9 +73,20 @@ class BaseSource:
 
         self._on_end = both
 
-    async def begin(self) -> None:
-        """Wait for the first segment and keep it: until it is out, an error can still be an HTTP status."""
-        self._first = await self._pull()
+    async def begin(self, *, until_content: bool = False) -> None:
+        """Wait for the first segment and keep it: until it is out, an error can still be an HTTP status.
+
+        `until_content`: for as long as nothing that a client can see has come, within bounds: until then another target can
+        take over without the client's notice.
+        """
+        first = self._first = await self._pull()
+        while until_content and first is not None and not (self.content or self._ended or self.problem is not None):
+            more = await self._pull()
+            if more is None:
+                break
+            events = None if first.events is None or more.events is None else (*first.events, *more.events)
+            first = self._first = Segment(first.wire + more.wire, events)
+            until_content = len(first.wire) < BEGINNING_BYTES
 
     async def next(self) -> Segment | None:
         first = self._first
