@@ -36,9 +36,9 @@ def test_the_method_says_whether_it_streams():
 
 
 def test_another_method_is_not_found():
-    """countTokens is forwarded, not translated."""
+    """embedContent is forwarded, not translated."""
     with pytest.raises(Refused) as refused:
-        parsed(ask("Hi"), "/v1beta/models/M:countTokens")
+        parsed(ask("Hi"), "/v1beta/models/M:embedContent")
     assert refused.value.problem.kind == "not_found"
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from gatewright.dialects.gemini.errors import error_document, parse_error, render_error
 from gatewright.dialects.gemini.render_request import render_request
 from gatewright.dialects.gemini.render_response import render_response
-from gatewright.dialects.gemini.request import parse_request
+from gatewright.dialects.gemini.request import COUNTED, parse_request
 from gatewright.dialects.gemini.response import parse_response
-from gatewright.dialects.gemini.route import check_body, passing_path, read_path, wants_events
+from gatewright.dialects.gemini.route import check_body, counts, passing_path, read_path, wants_events
 from gatewright.dialects.gemini.stream_parser import GeminiStreamParser
 from gatewright.dialects.gemini.stream_renderer import GeminiStreamRenderer
 from gatewright.dialects.gemini.usage import parse_usage
@@ -22,7 +22,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Asked, Rendered, Request, Target
 from gatewright.ir.response import Response, Usage
 from gatewright.wire.http import Call, HttpAnswer
-from gatewright.wire.json import BadJson, decode_lenient, encode
+from gatewright.wire.json import BadJson, decode_lenient, decode_object, encode
 
 
 class Gemini:
@@ -62,7 +62,14 @@ class Gemini:
         return parse_usage(document.get("usageMetadata")) if isinstance(document, dict) else None
 
     def pass_edits(self, call: Call, target: Target) -> dict[str, bytes | None]:
-        return {}
+        """The model is in the path; countTokens repeats it in the request that it counts."""
+        if not counts(call.path):
+            return {}
+        try:
+            whole = decode_object(call.body).get(COUNTED)
+        except BadJson:
+            return {}
+        return {COUNTED: encode({**whole, "model": f"models/{target.model}"})} if isinstance(whole, dict) else {}
 
     def pass_path(self, call: Call, target: Target) -> str:
         return passing_path(call, target.model)

@@ -7,7 +7,7 @@ https://ai.google.dev/api/generate-content#request-body
 from gatewright.dialects.gemini.generation import integer, parse_output, parse_sampling, parse_thinking
 from gatewright.dialects.gemini.parts import parse_part
 from gatewright.dialects.gemini.proto import Proto
-from gatewright.dialects.gemini.route import read_path
+from gatewright.dialects.gemini.route import counts, read_path
 from gatewright.dialects.gemini.tools import config_rest, parse_choice, parse_tools
 from gatewright.errors import Malformed
 from gatewright.ir.blocks import Block, Message, Text
@@ -17,14 +17,19 @@ from gatewright.wire.http import Call
 from gatewright.wire.json import BadJson, decode_object
 
 SYSTEM = "systemInstruction"
+COUNTED = "generateContentRequest"
+"""Where countTokens has the request, when it is not only its contents."""
 
 
 def parse_request(call: Call) -> Request:
     model, stream = read_path(call.path)
     try:
-        f = Proto(decode_object(call.body))
+        body = decode_object(call.body)
     except BadJson as error:
         raise Malformed("", "a JSON object", str(error)) from None
+    if counts(call.path) and isinstance(whole := body.get(COUNTED), dict):
+        body = {key: value for key, value in whole.items() if key != "model"}
+    f = Proto(body)
     form = list(f.snakes)
     messages = _system(f) + _contents(f, form)
     tools: list[Tool] = []

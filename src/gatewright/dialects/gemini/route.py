@@ -14,8 +14,8 @@ from gatewright.wire.http import Call
 
 _PATH = re.compile(r"^/(?:[^:]*?/)?models/(?P<model>.+):(?P<method>[A-Za-z]+)$")
 _TUNED = re.compile(r"^/v1[a-z0-9]*/(?P<model>[A-Za-z]+/.+):(?P<method>[A-Za-z]+)$")
-METHODS = {"generateContent": False, "streamGenerateContent": True}
-"""Method → whether it streams."""
+METHODS = {"generateContent": False, "streamGenerateContent": True, "countTokens": False}
+"""Method → whether it streams. What is counted has the shape of what is generated."""
 
 
 class _AnyObject(msgspec.Struct):
@@ -29,8 +29,13 @@ def read_path(path: str) -> tuple[str, bool]:
     """Model and whether the method streams. Raises Refused for another path."""
     found = _PATH.match(path) or _TUNED.match(path)
     if found is None or found["method"] not in METHODS:
-        raise refuse("not_found", f"no such method: {path} (generateContent and streamGenerateContent are served)")
+        raise refuse("not_found", f"no such method: {path} (generateContent, streamGenerateContent and countTokens are served)")
     return found["model"].removeprefix("models/"), METHODS[found["method"]]
+
+
+def counts(path: str) -> bool:
+    """Whether tokens are to be counted, not made."""
+    return path.endswith(":countTokens")
 
 
 def check_body(body: bytes) -> None:

@@ -9,7 +9,7 @@ from gatewright.dialects.openai_responses.render_output import Writer
 from gatewright.dialects.openai_responses.render_request import settings
 from gatewright.dialects.openai_responses.tools import callables
 from gatewright.dialects.openai_responses.usage import render_usage
-from gatewright.ir.blocks import Text
+from gatewright.ir.blocks import Refusal, Text
 from gatewright.ir.loss import Losses
 from gatewright.ir.request import Rendered, Request
 from gatewright.ir.response import Finish, Response
@@ -86,14 +86,22 @@ def _tool(tool: JsonValue) -> JsonValue:
     return tool
 
 
-def status_of(finish: Finish | None) -> JsonObject:
+def status_of(finish: Finish | None, *, refused: bool = True) -> JsonObject:
+    """`refused`: a refusal stands in the output. Without one the finish alone says it, and that must not look like an answer."""
     reason = INCOMPLETE.get(finish.reason) if finish is not None else None
+    if finish is not None and finish.reason == "refusal" and not refused:
+        reason = "content_filter"
     if reason is not None:
         return {"status": "incomplete", "incomplete_details": {"reason": reason}}
     return {"status": "completed", "incomplete_details": None}
 
 
-def finish_losses(finish: Finish | None, losses: Losses) -> None:
+def refuses(response: Response) -> bool:
+    """Whether a refusal stands in the answer."""
+    return any(isinstance(block, Refusal) for block in response.blocks)
+
+
+def finish_losses(finish: Finish | None, losses: Losses, *, refused: bool = True) -> None:
     """What `completed` and `incomplete` do not say of another dialect's finish."""
     if finish is None:
         losses.hint("finish", "the upstream did not say; told as completed")
@@ -102,8 +110,8 @@ def finish_losses(finish: Finish | None, losses: Losses) -> None:
         losses.approximated("stop_sequence", "the Responses API does not tell it", finish.sequence)
     if finish.message is not None:
         losses.approximated("finish_message", "the Responses API does not tell it", finish.message)
-    if finish.reason not in _PLAIN:
-        losses.approximated("finish", f"told as {status_of(finish)['status']}", finish.raw or finish.reason)
+    if finish.reason not in _PLAIN or (finish.reason == "refusal" and not refused):
+        losses.approximated("finish", f"told as {status_of(finish, refused=refused)['status']}", finish.raw or finish.reason)
 
 
 def head_of(response: Response, request: Request) -> JsonObject:
@@ -126,7 +134,7 @@ def body_of(response: Response, request: Request, output: list[JsonValue]) -> Js
     """The whole response object with these output items."""
     body = head_of(response, request)
     if not as_told(response.extras, response.origin):
-        body |= status_of(response.finish)
+        body |= status_of(response.finish, refused=refuses(response))
         body |= {"output": output, "usage": None}
         if body["status"] == "completed" and response.created is not None:
             body["completed_at"] = response.created
@@ -150,6 +158,6 @@ def render_response(response: Response, request: Request) -> Rendered:
 def answer_losses(response: Response, losses: Losses) -> None:
     """What the answer as a whole, from another dialect, says beyond its blocks."""
     losses.extras(response, origin=response.origin)
-    finish_losses(response.finish, losses)
+    finish_losses(response.finish, losses, refused=refuses(response))
     for i, other in enumerate(response.others):
         losses.dropped(f"choices[{i + 1}]", "the Responses API gives one answer", plain(other))
