@@ -96,7 +96,7 @@ def _content(message: Message, writer: PartWriter, *, sentinel: bool = False) ->
     for block in message.blocks:
         for part in writer.parts(block):
             if isinstance(block, ToolCall):
-                unread = block.seal is not None and "thoughtSignature" not in part
+                unread = block.seal is not None and not {"thoughtSignature", "thought_signature"} & part.keys()
                 parts.append({**part, "thoughtSignature": SKIP} if sentinel and unread and not called else part)
                 called = True
             else:
