@@ -32,11 +32,17 @@ from gatewright.record.usage import UsageCounter
 from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
 from gatewright.server.lane import FastLane
+from gatewright.server.run import run
 from gatewright.stores.kept import KeptStore
 from gatewright.transport import HttpTransport, Timeouts, Transport, proxy_for
 from gatewright.transport.fetch import MediaFetcher
 
 Closing: TypeAlias = Callable[[], Awaitable[None]]
+
+DRAIN_S = 30
+"""How long answers that run may go on after the gateway is told to stop."""
+LAST_WORDS_S = 2.0
+"""How long clients have to take the error event that ends an answer beyond that."""
 
 CONFIG_VARIABLE = "GATEWRIGHT_CONFIG"
 """Path of the configuration file, for worker processes and for `create_app()` without arguments."""
@@ -158,8 +164,9 @@ def create_app(config: Config | None = None) -> AsgiApp:
 
     async def shutdown() -> None:
         gateway.draining = True
-        for close in closing:
+        for close in closing:  # streams that outlasted the deadline lose their upstream here, and tell their clients so
             await close()
+            await gateway.quiet(LAST_WORDS_S)
 
     return AsgiApp(gateway, startup=startup, shutdown=shutdown)
 
@@ -170,7 +177,7 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, w
     if config.source and Path(config.source).is_file():
         os.environ[CONFIG_VARIABLE] = str(Path(config.source).resolve())
     application: AsgiApp | str = create_app(config) if count == 1 else "gatewright.app:create_app"
-    uvicorn.run(
+    settings = uvicorn.Config(
         application,
         factory=count > 1,
         host=host or config.server.host,
@@ -187,5 +194,6 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, w
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=DRAIN_S,
     )
+    run(settings)

@@ -17,7 +17,7 @@ from gatewright.ir.response import Usage
 from gatewright.pipeline.replayed import Marker
 from gatewright.pipeline.seals import SealWatch, name_call
 from gatewright.transport import Incoming, TransportError
-from gatewright.wire.sse import MAX_EVENT_BYTES
+from gatewright.wire.sse import MAX_EVENT_BYTES, without_line_separators
 
 _PINGS: dict[DialectName, bytes] = {"anthropic": b'event: ping\ndata: {"type": "ping"}\n\n'}
 _COMMENT = b": keep-alive\n\n"
@@ -25,9 +25,6 @@ _ENDS = (b"\n\n", b"\r\n\r\n")
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\r")
 _LAST_WORD: dict[DialectName, bytes] = {"openai_chat": b"[DONE]"}
 """What a stream that told a finish reason must still say before a cut is no loss: of several choices one may be unfinished."""
-
-_PIECE_OVERHEAD = 48
-"""What a piece costs beyond its bytes: an event in one-byte pieces must reach the limit too."""
 
 log = logging.getLogger("gatewright")
 
@@ -118,7 +115,7 @@ class BaseSource:
 class PassSource(BaseSource):
     """The upstream's own bytes, watched. Server-sent events go on whole: half of one would spoil the error event after it."""
 
-    __slots__ = ("_at_boundary", "_dialect", "_held", "_held_bytes", "_last", "_request_id", "_sse", "_watch")
+    __slots__ = ("_at_boundary", "_dialect", "_held", "_last", "_request_id", "_sse", "_watch")
 
     def __init__(self, incoming: Incoming, dialect: Dialect, watch: Watch, request_id: str, *, sse: bool) -> None:
         super().__init__(incoming)
@@ -127,25 +124,26 @@ class PassSource(BaseSource):
         self._request_id = request_id
         self._sse = sse
         self._at_boundary = True
-        self._held: list[bytes] = []
+        self._held = bytearray()
         """The beginning of an event whose end has not come."""
-        self._held_bytes = 0
         self._last = b""
 
     async def _pull(self) -> Segment | None:
         watch = self._watch
         try:
             while (data := await self._incoming.next()) is not None:
+                if self._sse and (self._held or not self._at_boundary or not data.endswith(_ENDS)):
+                    data = self._whole_events(data)
+                    if not data:
+                        continue
                 wire = watch.feed(data)
-                if self._sse and (self._held or not self._at_boundary or not wire.endswith(_ENDS)):
-                    wire = self._whole_events(wire)
                 if wire:
                     self._last = wire
                     self.content = watch.content
                     if watch.problem is not None:
                         self.problem = watch.problem
                     return Segment(wire)
-            rest = b"".join(self._held) + watch.close()
+            rest = (watch.feed(bytes(self._held)) if self._held else b"") + watch.close()
         except TransportError as error:
             if watch.problem is None and not (watch.finished and _LAST_WORD.get(self._dialect.name, b"") in self._last):
                 return self._fail(error.problem)
@@ -162,28 +160,24 @@ class PassSource(BaseSource):
         self._end()
         return Segment(rest) if rest else None
 
-    def _whole_events(self, wire: bytes) -> bytes:
+    def _whole_events(self, data: bytes) -> bytes:
         """What ends with a blank line; the rest is held until its own has come, or until it is too large for an event."""
         held = self._held
-        seam = b"".join(held[-3:])[-3:]
-        found = seam + wire if seam else wire
+        seam = bytes(held[-3:])
+        found = seam + data if seam else data
         cut = max(found.rfind(end) + len(end) if end in found else 0 for end in _BLANK_LINES) - len(seam)
+        whole = b""
         if cut > 0:
-            whole = b"".join((*held, wire[:cut]))
-            wire = wire[cut:]
+            whole = bytes(held) + data[:cut]
             held.clear()
-            self._held_bytes = 0
+            held += data[cut:]
             self._at_boundary = True
         else:
-            whole = b""
-        if wire:
-            held.append(wire)
-            self._held_bytes += len(wire) + _PIECE_OVERHEAD
-            if self._held_bytes > MAX_EVENT_BYTES:
-                whole = b"".join((whole, *held))
-                held.clear()
-                self._held_bytes = 0
-                self._at_boundary = False
+            held += data
+        if len(held) > MAX_EVENT_BYTES:
+            whole += held
+            held.clear()
+            self._at_boundary = False
         return whole
 
     def _fail(self, problem: Problem) -> Segment | None:
@@ -234,12 +228,12 @@ class TranslatedSource(BaseSource):
                 events = self._feed(data)
                 if events and not self._told:
                     self._note(events)
-                    wire = self._renderer.render(events)
+                    wire = self._render(events)
                     if wire:
                         return Segment(wire, events)
             events = [] if self._told else self._parser.close()
             self._note(events)
-            wire = self._renderer.render(events) if events else b""
+            wire = self._render(events) if events else b""
         except TransportError as error:
             self._incoming.abort()
             events = [] if self._told else [StreamError(error.problem)]
@@ -252,11 +246,14 @@ class TranslatedSource(BaseSource):
         self._end()
         return Segment(wire, events) if wire else None
 
+    def _render(self, events: list[StreamEvent]) -> bytes:
+        return without_line_separators(self._renderer.render(events))
+
     def _last_words(self, events: list[StreamEvent]) -> bytes:
         """The wire that ends the stream in an error. Where even that fails, the server breaks the body off."""
         try:
             self._note(events)
-            return self._renderer.render(events) if events else b""
+            return self._render(events) if events else b""
         except Exception:
             log.exception("request %s: its error event failed on a bug of ours", self._request_id)
             self.broken = True

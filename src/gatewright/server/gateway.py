@@ -1,5 +1,6 @@
 """The gateway as a server sees it: give it a request, get a reply."""
 
+import asyncio
 from collections.abc import Mapping
 
 from gatewright.dialects.protocol import Dialect
@@ -60,6 +61,13 @@ class Gateway:
 
     def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
         return self.inbound.exchange(method, target, headers, body)
+
+    async def quiet(self, within_s: float) -> None:
+        """Return when no answer runs any more, at the latest after `within_s` seconds."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within_s
+        while self.active and loop.time() < end:  # noqa: ASYNC110 - once, at the end; an event would cost every request
+            await asyncio.sleep(0.02)
 
     async def handle(self, exchange: Exchange) -> Reply:
         """The reply. Raises only CancelledError (the client left)."""

@@ -115,7 +115,7 @@ class FastLane(asyncio.Protocol):
     def shutdown(self) -> None:
         """Told by uvicorn to drain: finish what runs, take nothing new."""
         self._keep = False
-        if self._task is None:
+        if self.idle:
             self.transport.close()
 
     def pause_writing(self) -> None:

@@ -27,7 +27,7 @@ class SseParser:
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
         self._buffer = b""
-        self._more: list[bytes] = []
+        self._more = bytearray()
         self._size = 0
         self._started = False
         self.max_bytes = max_bytes
@@ -35,14 +35,14 @@ class SseParser:
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` completes. Raises OversizedEvent when what is held back grows too large."""
         if self._buffer:
-            if self._started and b"\n" not in data and b"\r" not in data and not self._buffer.endswith(b"\r"):
-                # No line ends here: joining and searching anew with every read would make a large event quadratic.
-                self._more.append(data)
+            if self._started and not self._ends_here(data):
+                # Joining and searching anew with every read would make a large event quadratic.
+                self._more += data
                 self._size += len(data)
                 if self._size > self.max_bytes:
                     raise OversizedEvent(f"a server-sent event is larger than {self.max_bytes} bytes")
                 return []
-            data = b"".join((self._buffer, *self._more, data))
+            data = b"".join((self._buffer, self._more, data))
             self._more.clear()
         if not self._started:
             if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
@@ -75,9 +75,14 @@ class SseParser:
                 events.append(event)
         return events
 
+    def _ends_here(self, data: bytes) -> bool:
+        """Whether a blank line can end in `data`, what is held back before it."""
+        seam = bytes(self._more[-2:] if len(self._more) > 1 else self._buffer[-2:] + self._more) + data
+        return b"\n\n" in seam or b"\r\r" in seam or b"\n\r" in seam
+
     def close(self) -> list[SseEvent]:
         """The event that the end of the stream cut off, if there is one."""
-        block = b"".join((self._buffer, *self._more)).replace(b"\r\n", b"\n").replace(b"\r", b"\n").strip(b"\n")
+        block = b"".join((self._buffer, self._more)).replace(b"\r\n", b"\n").replace(b"\r", b"\n").strip(b"\n")
         self._buffer = b""
         self._more.clear()
         event = _parse_block(block) if block else None
@@ -106,3 +111,13 @@ def _parse_block(block: bytes) -> SseEvent | None:
 def sse(data: bytes, name: bytes = b"") -> bytes:
     """One event. `data` is one line (JSON has no raw line breaks)."""
     return b"event: %b\ndata: %b\n\n" % (name, data) if name else b"data: %b\n\n" % data
+
+
+def without_line_separators(data: bytes) -> bytes:
+    """JSON events with U+2028 and U+2029 written as escapes: the same strings, on lines that every reader takes for one.
+
+    JSON allows them raw, but the Google SDK for Node ends its `.` there, and readers built on `str.splitlines` end a line.
+    """
+    if b"\xe2\x80" not in data:
+        return data
+    return data.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")

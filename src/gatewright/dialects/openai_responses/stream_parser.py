@@ -244,7 +244,7 @@ class ResponsesStreamParser:
         items = [as_object(item) for item in output] if isinstance(output, list) else []
         while self._open is not None:  # some items have no end of their own
             place = self._open_at
-            events += self._close(items[place] if place < len(items) else self._open.item)
+            events += self._close(items[place] if 0 <= place < len(items) else self._open.item)
             events += self._release()
         if not self._blocks and items:
             for place, item in enumerate(items):  # nothing but this event told them
