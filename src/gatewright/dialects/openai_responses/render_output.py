@@ -145,6 +145,8 @@ class Writer:
         item: JsonObject = {"type": "reasoning"}
         if block.id or not self.home:
             item["id"] = block.id if block.id and self.home else item_id("rs", self.response_id, index)
+        if block.id and not self.home:
+            self.losses.hint(join(block.at, "id"), "items are named anew", block.id)
         if self.home:
             item |= reasoning_texts(block)
         else:

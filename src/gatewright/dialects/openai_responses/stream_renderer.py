@@ -34,7 +34,7 @@ from gatewright.ir.events import (
     UsageUpdate,
 )
 from gatewright.ir.fold import Folder
-from gatewright.ir.loss import Loss, Losses
+from gatewright.ir.loss import Loss, Losses, join
 from gatewright.ir.request import Request
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.json import encode
@@ -291,6 +291,8 @@ class ResponsesStreamRenderer:
             place = self._place(len(self._message))
             self._say(wire, "response.output_text.annotation.added", **place, annotation_index=told, annotation=found)
             if citation.end is None and not self._writer.home:
+                if citation.start is not None:  # else the finished item tells it
+                    self._losses.hint(join(citation.at, "end_index"), "the place is not told; the text so far is said")
                 citation = replace(citation, end=length)
         self._folder.add(CitationDelta(event.index, citation))
 
