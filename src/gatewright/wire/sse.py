@@ -34,6 +34,16 @@ class SseParser:
 
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events that `data` completes. Raises OversizedEvent when what is held back grows too large."""
+        events: list[SseEvent] = []
+        for block in self.split(data):
+            if block.startswith(b"data: ") and b"\n" not in block:
+                events.append((b"", block[6:]))
+            elif (event := parse_block(block)) is not None:
+                events.append(event)
+        return events
+
+    def split(self, data: bytes) -> list[bytes]:
+        """As `feed`, but the events unread: each its lines, joined by LF, without the blank line. For who knows most by sight."""
         if self._buffer:
             if self._started and not self._ends_here(data):
                 # Joining and searching anew with every read would make a large event quadratic.
@@ -62,18 +72,7 @@ class SseParser:
         self._size = len(self._buffer)
         if self._size > self.max_bytes and not blocks:  # what is complete goes first; the next call raises
             raise OversizedEvent(f"a server-sent event is larger than {self.max_bytes} bytes")
-        events: list[SseEvent] = []
-        for block in blocks:
-            if block.startswith(b"data: ") and b"\n" not in block:
-                events.append((b"", block[6:]))
-            elif block.startswith(b"event: ") and block.count(b"\n") == 1:
-                name, found, value = block.partition(b"\ndata: ")
-                event = (name[7:], value) if found else _parse_block(block)
-                if event is not None:
-                    events.append(event)
-            elif (event := _parse_block(block)) is not None:
-                events.append(event)
-        return events
+        return blocks
 
     def _ends_here(self, data: bytes) -> bool:
         """Whether a blank line can end in `data`, what is held back before it."""
@@ -85,12 +84,16 @@ class SseParser:
         block = b"".join((self._buffer, self._more)).replace(b"\r\n", b"\n").replace(b"\r", b"\n").strip(b"\n")
         self._buffer = b""
         self._more.clear()
-        event = _parse_block(block) if block else None
+        event = parse_block(block) if block else None
         return [] if event is None else [event]
 
 
-def _parse_block(block: bytes) -> SseEvent | None:
+def parse_block(block: bytes) -> SseEvent | None:
     """One event's lines; None when they hold neither an event name nor data (comments, ids, retry)."""
+    if block.startswith(b"event: ") and block.count(b"\n") == 1:
+        before, found, value = block.partition(b"\ndata: ")
+        if found:
+            return (before[7:], value)
     name = b""
     lines: list[bytes] = []
     for line in block.split(b"\n"):

@@ -49,7 +49,7 @@ from gatewright.ir.seal import Seal
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire import json as wire_json
 from gatewright.wire.fields import Fields
-from gatewright.wire.sse import OversizedEvent, SseEvent, SseParser
+from gatewright.wire.sse import OversizedEvent, SseParser, parse_block
 
 IGNORED = frozenset({"obfuscation", "p", "id", "created", "model", "choices", "usage", "error"})
 """Keys of a chunk that are padding, or are read on their own."""
@@ -83,7 +83,7 @@ class ChatStreamParser(OpenBlocks):
         if self._over:
             return []
         try:
-            self._read(self._sse.feed(data))
+            self._read(self._sse.split(data))
         except OversizedEvent as error:
             self._fail(str(error))
         events, self._events = self._events, []
@@ -92,7 +92,8 @@ class ChatStreamParser(OpenBlocks):
     def close(self) -> list[StreamEvent]:
         if self._over:
             return []
-        self._read(self._sse.close())
+        for name, payload in self._sse.close():
+            self._one(name, payload)
         if not self._over:
             if self._finish is not None or self._ended:
                 self._stop()
@@ -101,20 +102,25 @@ class ChatStreamParser(OpenBlocks):
         events, self._events = self._events, []
         return events
 
-    def _read(self, raw: list[SseEvent]) -> None:
+    def _read(self, blocks: list[bytes]) -> None:
         template, events, index = self._template, self._events, self._index
-        for name, data in raw:
-            if not name and (text := template.match(data)) is not None:
+        match = template.match
+        for block in blocks:
+            text = match(block)
+            if text is not None:
                 events.append(template.event(index, text))
                 if template.event is ArgumentsDelta:
                     self._calls.note(text)
                 continue
+            parsed = parse_block(block)
+            if parsed is None:
+                continue
             before = len(events)
-            self._one(name, data)
+            self._one(*parsed)
             if self._over:
                 return
             index = self._index
-            template.learn(data, events[before:])
+            template.learn(block, events[before:])
 
     def _one(self, name: bytes, data: bytes) -> None:
         data = data.strip()
