@@ -6,6 +6,7 @@
 import gc
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -27,7 +28,8 @@ from gatewright.pipeline.models import Models
 from gatewright.pipeline.peek import PeekStage
 from gatewright.pipeline.route import Route, Router, RouteStage, RouteTarget
 from gatewright.pipeline.settle import Settle
-from gatewright.pipeline.state import StateStage, StoredResponses
+from gatewright.pipeline.state import StateStage
+from gatewright.pipeline.stored import StoredResponses
 from gatewright.record.usage import UsageCounter
 from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
@@ -122,7 +124,7 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     media = config.media_fetch
     fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
     attempt = Attempt(BY_NAME, kept, fetcher)
-    state = StateStage(kept, config.responses_state.ttl_s, enabled=config.responses_state.store)
+    state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store)
     models = compose([settle, authenticate, Models(router)])
     stacks: dict[Operation, Next] = {
         "generate": compose([settle, authenticate, peek, route, attempt]),

@@ -17,6 +17,7 @@ from gatewright.ir.events import StreamEvent
 from gatewright.ir.loss import Loss
 from gatewright.ir.request import Request
 from gatewright.ir.response import Usage
+from gatewright.jsontypes import JsonObject
 from gatewright.wire.http import Call
 
 Operation = Literal[
@@ -94,6 +95,7 @@ class Exchange:
     """One client request's life. The comment beside a field says which stage sets it."""
 
     __slots__ = (
+        "answer",
         "call",
         "credential",
         "dialect",
@@ -130,6 +132,7 @@ class Exchange:
         self.stream = False  # server
         self.principal: Principal | None = None  # authenticate
         self.plan: Sequence[object] = ()  # route: the candidates in the order to try
+        self.answer: JsonObject = {}  # state: fields of a Responses answer that only the gateway can tell
         self.request: Request | None = None  # translate: parsed once, for all attempts
         self.served = ""  # attempt: `provider/model` that answered
         self.losses: tuple[Loss, ...] = ()  # translate

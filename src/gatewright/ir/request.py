@@ -91,6 +91,8 @@ class Request(Node, frozen=True, kw_only=True):
     client: JsonObject = {}
     """Fields that the client's own dialect (or the gateway) honours on the way back, not the upstream: chat's `stream_options`,
     Gemini's `alt`, Responses' `include`. Merged back verbatim at home; never a loss."""
+    answer: JsonObject = {}
+    """What the gateway itself knows of the answer to come: a Responses client's `id`, `created_at`, `previous_response_id`."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.loss import Loss
 from gatewright.ir.paths import path_of
+from gatewright.ir.request import Request
 from gatewright.ir.response import Response
 from gatewright.pipeline.begun import Begun, looks_like_a_stream, tells_an_answer
 from gatewright.pipeline.endpoint import Candidate
@@ -36,6 +37,7 @@ from gatewright.stores.kept import Kept, KeptStore
 from gatewright.transport import Incoming, TransportError, header_lines
 from gatewright.transport.fetch import MediaFetcher
 from gatewright.wire.json import BadJson, encode
+from gatewright.wire.sse import without_line_separators
 
 JSON = b"content-type: application/json\r\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
@@ -198,10 +200,14 @@ class Attempt:
             response = mark(response, exchange.dialect, prepared.asked.issuer)
         exchange.usage = response.usage
         # Where bytes would have passed, the upstream streamed unasked or did not when asked: it is told anew, as it was asked.
-        request = exchange.request or client.parse_request(exchange.call)
+        request = answered(exchange.request or client.parse_request(exchange.call), exchange)
         if exchange.stream:
             renderer = client.stream_renderer(request)
-            return Reply(200, stream_type(client, request.client.get("alt")) + head, renderer.render(unfold(response)))
+            return Reply(
+                200,
+                stream_type(client, request.client.get("alt")) + head,
+                without_line_separators(renderer.render(unfold(response))),
+            )
         rendered = client.render_response(response, request)
         exchange.losses = prepared.losses + rendered.losses
         head = carried(incoming) + candidate.served_line + loss_lines(exchange.losses)
@@ -230,8 +236,8 @@ class Attempt:
             source = PassSource(incoming, client, client.watch(exchange.call), exchange.request_id, sse=sse)
             head = (SSE if sse else b"content-type: %b\r\n" % content_type) + head
         else:
-            request = exchange.request
-            assert request is not None
+            assert exchange.request is not None
+            request = answered(exchange.request, exchange)
             parser = self.dialects[prepared.dialect].stream_parser(prepared.asked)
             marker = None if prepared.dialect == client.name else Marker(client.name, prepared.dialect, prepared.asked.issuer)
             renderer = client.stream_renderer(request)
@@ -251,6 +257,11 @@ class Attempt:
     def error(self, exchange: Exchange, problem: Problem) -> Reply:
         """A problem as the client's dialect tells it."""
         return error_reply(self.dialects[exchange.dialect], problem, exchange.request_id)
+
+
+def answered(request: Request, exchange: Exchange) -> Request:
+    """The request as the answer's renderer sees it: with what the gateway itself tells of the answer."""
+    return msgspec.structs.replace(request, answer=exchange.answer) if exchange.answer else request
 
 
 def stream_type(client: Dialect, alt: object) -> bytes:

@@ -1,9 +1,9 @@
-"""Responses state: `previous_response_id`, `GET /v1/responses/{id}` and its kin, against any provider.
+"""Responses state: `previous_response_id` and item references, against any provider.
 
 The gateway keeps every stored response with the items that led to it, scoped by the key that made it. A provider that keeps
 responses itself is given its own ids; any other target gets the whole conversation as items. An id that this key did not make
 is unknown, whatever the provider would say: providers know one credential, not our tenants.
-https://platform.openai.com/docs/api-reference/responses
+https://platform.openai.com/docs/guides/conversation-state
 """
 
 import logging
@@ -12,23 +12,24 @@ from collections.abc import Callable
 
 import msgspec
 
-from gatewright.dialects.openai_responses.state import normalised_input, output_as_input, with_history
+from gatewright.dialects.openai_responses.state import input_items, normalised_input, output_as_input, with_history
 from gatewright.errors import Problem, Refused, refuse
 from gatewright.exchange import Exchange, Next, Reply, Segment, Source
 from gatewright.jsontypes import JsonObject, JsonValue
-from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, Attempt
-from gatewright.pipeline.endpoint import Candidate, Endpoint
+from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.sources import BaseSource
 from gatewright.stores.kept import Kept, KeptStore
-from gatewright.transport import TransportError
 from gatewright.wire.json import BadJson, decode_lenient, decode_object, encode
 from gatewright.wire.sse import OversizedEvent, SseParser
 
 log = logging.getLogger("gatewright")
 
 KIND = "response"
-_TERMINAL = ("response.completed", "response.incomplete", "response.failed")
-_MARK = b'"response.'
+ITEM_KIND = "item"
+_TERMINAL = (b"response.completed", b"response.incomplete", b"response.failed", b"response.cancelled")
+_BEGUN = (b"response.created", b"response.queued")
+_REFERENCE = b'"item_reference"'
+_GONE = "previous_response_not_found"
 
 
 class _Asked(msgspec.Struct):
@@ -43,7 +44,7 @@ class _Asked(msgspec.Struct):
 _asked = msgspec.json.Decoder(_Asked)
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, frozen=True):
     """What is kept of one response."""
 
     provider: str
@@ -51,8 +52,12 @@ class Record(msgspec.Struct):
     response: JsonObject
     input: list[JsonValue]
     """The request's own input items, for `/input_items`."""
-    items: list[JsonValue]
-    """The whole conversation as items: everything before, the input, the output."""
+    before: list[JsonValue]
+    """Everything that led to it, as items: the conversation before, then the request's own input."""
+
+    @property
+    def conversation(self) -> list[JsonValue]:
+        return [*self.before, *output_as_input(self.response)]
 
 
 _record = msgspec.json.Decoder(Record)
@@ -61,9 +66,11 @@ _record = msgspec.json.Decoder(Record)
 class StateStage:
     """Beneath `route`: whether an id can be passed on depends on the target. In the stack of Responses clients only."""
 
-    def __init__(self, store: KeptStore, ttl_s: float, *, enabled: bool = True) -> None:
+    def __init__(self, store: KeptStore, ttl_s: float, clock: Callable[[], float], *, enabled: bool = True) -> None:
         self.store = store
         self.ttl_s = ttl_s
+        self.clock = clock
+        """Unix seconds, for `created_at`."""
         self.enabled = enabled
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
@@ -74,15 +81,25 @@ class StateStage:
         native = self._native(exchange)
         if not native:
             _refuse_what_needs_a_provider(asked)
-        history: list[JsonValue] = []
-        if asked.previous_response_id:
-            history = await self._resume(exchange, asked.previous_response_id, native)
+        sent = exchange.call.body
+        previous = asked.previous_response_id
+        record = await self._previous(exchange, previous) if previous else None
+        history = record.conversation if record is not None else []
+        references = await self._references(exchange, sent) if _REFERENCE in sent else {}
+        exchange.answer = self._answer_fields(exchange, previous)
+        known = record is not None and native and record.provider == _target(exchange)
+        if (record is not None and not known) or (references and not native):
+            _give_items(exchange, sent, history, references)
         reply = await following(exchange)
+        if known and reply.problem is not None and reply.problem.code == _GONE:  # the provider has forgotten; we have not
+            _give_items(exchange, sent, history, references)
+            reply = await following(exchange)
         if asked.store is False or not self.enabled or reply.problem is not None:
             return reply
-        keeper = _Keeper(self, exchange, history, exchange.served.partition("/")[0] if native else "")
+        provider = exchange.served.partition("/")[0] if native else ""
+        keeper = Keeper(self, exchange, lambda document: _record_of(document, sent, history, references, provider))
         if reply.source is not None:
-            reply.source = _KeepingSource(reply.source, keeper)
+            reply.source = KeepingSource(reply.source, keeper, early=asked.background is True)
         elif exchange.stream:
             await keeper.keep_from_wire(reply.body)
         else:
@@ -97,29 +114,36 @@ class StateStage:
             c.endpoint.stores_responses and exchange.dialect in c.endpoint.dialects for c in candidates
         )
 
-    async def _resume(self, exchange: Exchange, previous: str, native: bool) -> list[JsonValue]:  # noqa: FBT001 - what the plan says
-        """The conversation before this request; the call is rewritten unless the provider knows the id itself."""
+    def _answer_fields(self, exchange: Exchange, previous: str | None) -> JsonObject:
+        """What only the gateway can say of an answer that another API gives: an id of its own, so that none is given twice."""
+        fields: JsonObject = {"id": f"resp_{exchange.request_id.removeprefix('req_')}", "created_at": int(self.clock())}
+        return {**fields, "previous_response_id": previous} if previous else fields
+
+    async def _previous(self, exchange: Exchange, previous: str) -> Record:
         record = await self.load(exchange, previous)
         if record is None:
             raise Refused(
                 Problem(
                     kind="invalid_request",
-                    code="previous_response_not_found",
+                    code=_GONE,
                     param="previous_response_id",
                     message=f"Previous response with id '{previous[:100]}' not found.",
                 )
             )
-        target = exchange.plan[0]
-        assert isinstance(target, Candidate)
-        if not (native and record.provider == target.endpoint.name):
-            try:
-                body = with_history(decode_object(exchange.call.body), record.items)
-                if not any(isinstance(c, Candidate) and exchange.dialect in c.endpoint.dialects for c in exchange.plan):
-                    body["previous_response_id"] = previous  # resolved, and no provider will see it: the answer repeats it
-            except BadJson as error:
-                raise refuse("invalid_request", f"The request body is {error}.") from None
-            exchange.call = msgspec.structs.replace(exchange.call, body=encode(body))
-        return record.items
+        return record
+
+    async def _references(self, exchange: Exchange, body: bytes) -> dict[str, JsonValue]:
+        """The items that the input refers to by id; they must be this key's own. Raises Refused."""
+        ids = [str(item.get("id")) for item in input_items(_object(body)) if _refers(item) and isinstance(item, dict)]
+        if not ids:
+            return {}
+        owner = exchange.principal
+        assert owner is not None
+        rows = await self.store.get(owner.name, ITEM_KIND, ids)
+        for item_id in ids:
+            if item_id not in rows:
+                raise refuse("invalid_request", f"Item with id '{item_id[:100]}' not found.", param="input")
+        return {item_id: decode_lenient(row) for item_id, row in rows.items()}
 
     async def load(self, exchange: Exchange, response_id: str) -> Record | None:
         owner = exchange.principal
@@ -127,6 +151,60 @@ class StateStage:
         rows = await self.store.get(owner.name, KIND, [response_id])
         body = rows.get(response_id)
         return None if body is None else _record.decode(body)
+
+    async def save(self, exchange: Exchange, record: Record) -> None:
+        """Keep a record, and its output items for references to them."""
+        owner = exchange.principal
+        assert owner is not None
+        items = [i for i in output_as_input(record.response) if isinstance(i, dict) and isinstance(i.get("id"), str)]
+        if items:
+            await self.store.put(owner.name, ITEM_KIND, [Kept(str(i["id"]), encode(i)) for i in items], self.ttl_s)
+        await self.store.put(owner.name, KIND, [Kept(str(record.response["id"]), encode(record))], self.ttl_s)
+
+    async def forget(self, exchange: Exchange, response_id: str, record: Record) -> None:
+        owner = exchange.principal
+        assert owner is not None
+        await self.store.delete(owner.name, KIND, response_id)
+        for item in output_as_input(record.response):
+            if isinstance(item, dict) and isinstance(item.get("id"), str):
+                await self.store.delete(owner.name, ITEM_KIND, str(item["id"]))
+
+
+def _target(exchange: Exchange) -> str:
+    first = exchange.plan[0]
+    assert isinstance(first, Candidate)
+    return first.endpoint.name
+
+
+def _object(body: bytes) -> JsonObject:
+    try:
+        return decode_object(body)
+    except BadJson as error:
+        raise refuse("invalid_request", f"The request body is {error}.") from None
+
+
+def _refers(item: JsonValue) -> bool:
+    return isinstance(item, dict) and item.get("type") == "item_reference"
+
+
+def _resolved(items: list[JsonValue], references: dict[str, JsonValue]) -> list[JsonValue]:
+    return [references.get(str(i.get("id")), i) if _refers(i) and isinstance(i, dict) else i for i in items]
+
+
+def _give_items(exchange: Exchange, sent: bytes, history: list[JsonValue], references: dict[str, JsonValue]) -> None:
+    """Rewrite the call: items where ids stood."""
+    body = with_history(_object(sent), history)
+    body["input"] = _resolved(input_items(body), references)
+    exchange.call = msgspec.structs.replace(exchange.call, body=encode(body))
+    exchange.request = None
+
+
+def _record_of(
+    document: JsonObject, sent: bytes, history: list[JsonValue], references: dict[str, JsonValue], provider: str
+) -> Record:
+    request = decode_object(sent)
+    listed = normalised_input({**request, "input": _resolved(input_items(request), references)}, str(document["id"]))
+    return Record(provider, document, listed, [*history, *_resolved(input_items(request), references)])
 
 
 def _refuse_what_needs_a_provider(asked: _Asked) -> None:
@@ -144,15 +222,21 @@ def _refuse_what_needs_a_provider(asked: _Asked) -> None:
         )
 
 
-class _Keeper:
-    """Keeps one response when it is complete."""
+class Keeper:
+    """Keeps what becomes of one response. Nonsense is not kept, and a store that fails costs no answer."""
 
-    def __init__(self, stage: StateStage, exchange: Exchange, history: list[JsonValue], provider: str) -> None:
+    def __init__(self, stage: StateStage, exchange: Exchange, record_of: Callable[[JsonObject], Record]) -> None:
         self.stage = stage
         self.exchange = exchange
-        self.history = history
-        self.provider = provider
-        self.own_body = exchange.call.body
+        self.record_of = record_of
+
+    async def keep(self, document: JsonValue) -> None:
+        if not isinstance(document, dict) or not isinstance(document.get("id"), str):
+            return
+        try:
+            await self.stage.save(self.exchange, self.record_of(document))
+        except (BadJson, sqlite3.Error, OSError):
+            log.exception("request %s: its response was not kept", self.exchange.request_id)
 
     async def keep_body(self, body: bytes) -> None:
         """Store the response that a whole answer is."""
@@ -162,49 +246,39 @@ class _Keeper:
             return
         await self.keep(document)
 
-    async def keep(self, document: JsonValue) -> None:
-        """Store a response document. Nonsense is not kept: the client sees it as it is. A store that fails costs no answer."""
-        if not isinstance(document, dict) or not isinstance(document.get("id"), str):
-            return
-        try:
-            await self._keep(document)
-        except (BadJson, sqlite3.Error, OSError):
-            log.exception("request %s: its response was not kept", self.exchange.request_id)
-
-    async def _keep(self, document: JsonObject) -> None:
-        owner = self.exchange.principal
-        assert owner is not None
-        sent = normalised_input(decode_object(self.own_body))
-        own = sent[len(self.history) :] if sent[: len(self.history)] == self.history else sent
-        record = Record(self.provider, document, own, [*self.history, *own, *output_as_input(document)])
-        row = Kept(str(document["id"]), encode(record))
-        await self.stage.store.put(owner.name, KIND, [row], self.stage.ttl_s)
-
     async def keep_from_wire(self, wire: bytes) -> None:
-        """Store the response that an event of a stream tells as its last word, if one does."""
+        """Store the response that a whole stream tells as its last word, if one does."""
         parser = SseParser()
-        for _, data in (*parser.feed(wire), *parser.close()):
-            await self.keep_event(data)
+        for name, data in (*parser.feed(wire), *parser.close()):
+            if tells(name, data, _TERMINAL):
+                await self.keep_event(data)
 
     async def keep_event(self, data: bytes) -> None:
         try:
             event = decode_lenient(data)
         except BadJson:
             return
-        if isinstance(event, dict) and event.get("type") in _TERMINAL:
+        if isinstance(event, dict):
             await self.keep(event.get("response"))
 
 
-class _KeepingSource(BaseSource):
+def tells(name: bytes, data: bytes, kinds: tuple[bytes, ...]) -> bool:
+    """Whether an event is of these kinds; streams without `event:` lines say so in their data."""
+    return name in kinds or (not name and any(b'"%b"' % kind in data for kind in kinds))
+
+
+class KeepingSource(BaseSource):
     """Passes segments on; keeps the terminal event's response before that event goes out, so that its id can be used at once."""
 
-    __slots__ = ("_inner", "_keeper", "_parser")
+    __slots__ = ("_inner", "_keeper", "_kinds", "_parser")
 
-    def __init__(self, inner: Source, keeper: _Keeper) -> None:
+    def __init__(self, inner: Source, keeper: Keeper, *, early: bool = False) -> None:
+        """`early`: keep it as soon as it has begun; a background response goes on without its client."""
         assert isinstance(inner, BaseSource)
         super().__init__(inner._incoming)  # noqa: SLF001 - the same answer, seen through
         self._inner = inner
         self._keeper = keeper
+        self._kinds = _TERMINAL + _BEGUN if early else _TERMINAL
         self._parser: SseParser | None = SseParser()
         inner.when_ended(self._inner_ended)
 
@@ -218,8 +292,8 @@ class _KeepingSource(BaseSource):
         segment = await self._inner.next()
         if segment is not None and self._parser is not None:
             try:
-                for _, data in self._parser.feed(segment.wire):
-                    if _MARK in data[:64]:
+                for name, data in self._parser.feed(segment.wire):
+                    if tells(name, data, self._kinds):
                         await self._keeper.keep_event(data)
             except OversizedEvent:
                 self._parser = None
@@ -230,79 +304,3 @@ class _KeepingSource(BaseSource):
 
     def keepalive(self) -> bytes:
         return self._inner.keepalive()
-
-
-class StoredResponses:
-    """Innermost stage of get, delete, cancel and input_items."""
-
-    def __init__(self, stage: StateStage, attempt: Attempt, endpoints: dict[str, Endpoint]) -> None:
-        self.stage = stage
-        self.attempt = attempt
-        self.endpoints = endpoints
-
-    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
-        response_id = exchange.params[0]
-        record = await self.stage.load(exchange, response_id)
-        if record is None:
-            raise refuse("not_found", f"Response with id '{response_id[:100]}' not found.", code="response_not_found")
-        endpoint = self.endpoints.get(record.provider)
-        reply = None if endpoint is None else await self._ask(exchange, endpoint, response_id)
-        if exchange.operation == "delete_response":
-            owner = exchange.principal
-            assert owner is not None
-            await self.stage.store.delete(owner.name, KIND, response_id)
-        return reply or self._own(exchange, record)
-
-    def _own(self, exchange: Exchange, record: Record) -> Reply:
-        """What the gateway itself can say."""
-        match exchange.operation:
-            case "get_response":
-                if exchange.call.query.get("stream") in ("true", "1"):
-                    raise refuse(
-                        "invalid_request", "stream: this response is complete; it was not run in the background.", param="stream"
-                    )
-                return Reply(200, JSON, encode(record.response))
-            case "delete_response":
-                return Reply(200, JSON, encode({"id": exchange.params[0], "object": "response", "deleted": True}))
-            case "list_input_items":
-                return Reply(200, JSON, encode(page(record.input, exchange.call.query.get)))
-            case _:
-                raise refuse("invalid_request", "Only responses that run in the background can be cancelled.")
-
-    async def _ask(self, exchange: Exchange, endpoint: Endpoint, response_id: str) -> Reply | None:
-        """The provider's own answer; None when it cannot be reached."""
-        tail = {"cancel_response": "/cancel", "list_input_items": "/input_items"}.get(exchange.operation, "")
-        query = "&".join(f"{k}={v}" for k, v in exchange.call.query.items() if k != "key" and v.isalnum())
-        try:
-            incoming = await endpoint.send(
-                dialect="openai_responses",
-                method=exchange.method,
-                path=f"/responses/{response_id}{tail}" + (f"?{query}" if query else ""),
-                headers=b"",
-                body=exchange.call.body,
-            )
-            body = endpoint.scrub(
-                await incoming.read(self.attempt.max_answer_bytes if incoming.status < 400 else MAX_ERROR_BYTES)
-            )
-        except TransportError:
-            return None
-        return Reply(incoming.status, JSON, body)
-
-
-def page(items: list[JsonValue], query: Callable[[str], str | None]) -> JsonObject:
-    """One page as the API lists items: `order` (newest first unless `asc`), `after`, `limit` (1 to 100, 20 by default)."""
-    ordered = list(items) if query("order") == "asc" else list(reversed(items))
-    after = query("after")
-    ids = [item.get("id") if isinstance(item, dict) else None for item in ordered]
-    if after in ids:
-        start = ids.index(after) + 1
-        ordered, ids = ordered[start:], ids[start:]
-    asked = query("limit") or "20"
-    limit = min(100, max(1, int(asked))) if asked.isdecimal() else 20
-    return {
-        "object": "list",
-        "data": ordered[:limit],
-        "first_id": ids[0] if ids else None,
-        "last_id": ids[:limit][-1] if ids else None,
-        "has_more": len(ordered) > limit,
-    }

@@ -38,7 +38,12 @@ def digest(text: str, length: int = 32) -> str:
 
 
 def response_id(given: str, request: Request) -> str:
-    """The id a Responses client sees: the upstream's own, made to look like one; from the request where there is none."""
+    """The id a Responses client sees: the one the gateway gave; else the upstream's own, made to look like one; else one from
+    the request.
+    """
+    told = request.answer.get("id")
+    if isinstance(told, str):
+        return told
     if given.startswith("resp_"):
         return given
     return "resp_" + (_UNFIT.sub("_", given) if given else digest(repr((request.model, request.messages))))

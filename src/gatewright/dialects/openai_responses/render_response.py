@@ -114,6 +114,11 @@ def finish_losses(finish: Finish | None, losses: Losses, *, refused: bool = True
         losses.approximated("finish", f"told as {status_of(finish, refused=refused)['status']}", finish.raw or finish.reason)
 
 
+def created(response: Response, request: Request) -> JsonValue:
+    """Unix seconds: the upstream's word, else the gateway's; None where neither tells."""
+    return request.answer.get("created_at") if response.created is None else response.created
+
+
 def head_of(response: Response, request: Request) -> JsonObject:
     """The response object without output, status and usage."""
     if as_told(response.extras, response.origin):
@@ -122,9 +127,10 @@ def head_of(response: Response, request: Request) -> JsonObject:
     head = {
         "id": response_id(response.id, request),
         "object": "response",
-        "created_at": response.created or 0,
+        "created_at": created(response, request) or 0,
         "model": response.model,
         **echo(request),
+        **{key: value for key, value in request.answer.items() if key == "previous_response_id"},
     }
     tier = response.usage.service_tier if response.usage is not None else None
     return head | ({"service_tier": tier} if tier in ("auto", "default", "flex", "scale", "priority") else {})
@@ -136,8 +142,8 @@ def body_of(response: Response, request: Request, output: list[JsonValue]) -> Js
     if not as_told(response.extras, response.origin):
         body |= status_of(response.finish, refused=refuses(response))
         body |= {"output": output, "usage": None}
-        if body["status"] == "completed" and response.created is not None:
-            body["completed_at"] = response.created
+        if body["status"] == "completed":
+            body["completed_at"] = created(response, request)
     elif output:
         body["output"] = output
     if response.usage is not None:
