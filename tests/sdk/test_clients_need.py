@@ -1,6 +1,7 @@
 """What real clients require beyond the scenarios: model lists in their own shape, their own errors, raw streams, chats, documents."""
 
 import base64
+import json
 
 import anthropic
 import openai
@@ -263,3 +264,70 @@ def test_reasoning_that_shows_no_text_is_kept(client_api: Api, gateway: str, ups
     signature = first_answer.body.decode().split('"signature": "')[1].split('"')[0]
     assert signature in second_request.body.decode()
     assert upstream.answers[before + 1].status == 200
+
+
+FORGETFUL = {
+    "responses-only/gpt-5-mini": "encrypted_content",
+    "claude/claude-haiku-4-5": "signature",
+    "claude/claude-sonnet-5": "signature",
+    "google/gemini-3-pro-preview": "thoughtSignature",
+}
+"""Models whose reasoning must come back with a tool's result, and the field in which it does."""
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("model", FORGETFUL)
+def test_a_client_that_forgets_reasoning_has_it_put_back(model: str, gateway: str, upstream: Upstream, *, stream: bool) -> None:
+    """Most Chat clients rebuild their history from the fields they know."""
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": WEATHER["input_schema"]}}
+    history: list = [{"role": "user", "content": "[[call]] look"}]
+    settings: dict = {"model": model, "tools": [tool], "reasoning_effort": "low"}
+    with openai_client(gateway) as client:
+        if stream:
+            identity, arguments = "", ""
+            for chunk in client.chat.completions.create(messages=history, stream=True, **settings):
+                for delta in chunk.choices[0].delta.tool_calls or () if chunk.choices else ():
+                    identity = delta.id or identity
+                    arguments += delta.function.arguments or ""
+        else:
+            (made,) = client.chat.completions.create(messages=history, **settings).choices[0].message.tool_calls
+            identity, arguments = made.id, made.function.arguments
+        call = {"id": identity, "type": "function", "function": {"name": "get_weather", "arguments": arguments}}
+        history += [
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": identity, "content": "sun"},
+        ]
+        answer = client.chat.completions.create(messages=history, **settings)
+    assert "The tools said: sun." in (answer.choices[0].message.content or "")
+    assert FORGETFUL[model] in upstream.requests[-1].body.decode()
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_responses_stream_numbers_and_names_its_events(api: Api, gateway: str) -> None:
+    """Clients rely on `event:` lines, on a number for each event, and on deltas that add up to what is done."""
+    with openai_client(gateway) as client, client.responses.with_streaming_response.create(
+        model=f"{api}-thinks", input="[[say-call]] look", stream=True, reasoning={"effort": "low", "summary": "auto"},
+        tools=[{"type": "function", "name": "get_weather", "parameters": WEATHER["input_schema"], "strict": False}],
+    ) as raw:  # fmt: skip
+        wire = raw.read().decode()
+    events = [
+        dict(line.split(": ", 1) for line in block.split("\n"))
+        for block in wire.strip().split("\n\n")
+        if not block.startswith(":")
+    ]
+    told = [json.loads(event["data"]) for event in events]
+    assert [event["event"] for event in events] == [document["type"] for document in told]
+    assert [document["sequence_number"] for document in told] == list(range(len(told)))
+    last = told[-1]["response"]
+    assert [item["type"] for item in last["output"] if item["type"] != "reasoning"] == ["message", "function_call"]
+    done = {document["output_index"]: document["item"] for document in told if document["type"] == "response.output_item.done"}
+    assert [done[i] for i in sorted(done)] == last["output"]
+    arguments = "".join(document["delta"] for document in told if document["type"] == "response.function_call_arguments.delta")
+    assert [arguments] == [item["arguments"] for item in last["output"] if item["type"] == "function_call"]
+
+
+def test_a_quota_that_is_used_up_is_told_as_such(gateway: str) -> None:
+    """Waiting does not help; the SDK's error says why."""
+    with openai_client(gateway) as client, pytest.raises(openai.RateLimitError) as raised:
+        client.chat.completions.create(model="openai_chat-plain", messages=[{"role": "user", "content": "[[error:quota]]"}])
+    assert raised.value.code == "insufficient_quota"

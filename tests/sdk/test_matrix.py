@@ -6,7 +6,7 @@ import pytest
 
 from tests.sdk.conftest import Clients
 from tests.sdk.gateway import CLIENT_KEY
-from tests.sdk.scenarios import APIS, SCENARIOS, Api, Cell
+from tests.sdk.scenarios import APIS, SCENARIOS, Api, Cell, reasoning
 from tests.sdk.talk import Place
 from tests.upstreams.server import Upstream
 
@@ -44,3 +44,33 @@ def test_an_official_sdk_works_against_any_upstream(
                 names=lambda other, kind: f"{other}-{kind}",
             )
         )
+
+
+THINKERS: dict[str, tuple[Api, str, bool]] = {
+    "deepseek": ("openai_chat", "chat-only/deepseek-reasoner", True),
+    "claude_with_a_budget": ("anthropic", "claude/claude-haiku-4-5", True),
+    "claude_adaptive": ("anthropic", "claude/claude-sonnet-5", True),
+    "gemini_2": ("gemini", "google/gemini-2.5-flash", True),
+    "o_series": ("openai_responses", "responses-only/o4-mini", True),
+}
+"""Ways to think: the API, the model, and whether it shows its reasoning to whoever asks."""
+
+
+@pytest.mark.sdk
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("thinker", THINKERS)
+@pytest.mark.parametrize("client", APIS)
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_every_way_to_think_survives_a_tool_turn(
+    language: str, client: Api, thinker: str, upstream: Upstream, gateway: str, clients: Clients, *, stream: bool
+) -> None:
+    """Budgets, efforts, adaptive thinking and plain reasoning text: each is asked for, shown and given back."""
+    api, model, shown = THINKERS[thinker]
+    if client == "anthropic" and thinker == "claude_adaptive":
+        pytest.skip("a budget is refused by this model, and its client asks for one")
+
+    def place(_: str) -> Place:
+        return Place(url=gateway, key=CLIENT_KEY, model=model)
+
+    with clients.opening(language, client, place) as talk:
+        reasoning(Cell(client=client, upstream_api=api, upstream=upstream, talk=talk, stream=stream, shown=shown))

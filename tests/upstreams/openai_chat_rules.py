@@ -95,7 +95,7 @@ def understand(body: dict) -> Ask:
         calls_forbidden=choice == "none",
         parallel=body.get("parallel_tool_calls") is not False,
         schema=wanted(body),
-        thinks=bool(REASONING.match(str(model)) or compatible) and body.get("reasoning_effort") not in {None, "none"},
+        thinks=compatible or (bool(REASONING.match(str(model))) and body.get("reasoning_effort") not in {None, "none"}),
         media=media,
     )
 
@@ -270,6 +270,12 @@ def conversation(messages: list, *, compatible: bool) -> tuple[str, tuple[str, .
             media += pictures(parts, at)
     if waiting:
         unanswered(waiting)
+    if compatible and results:
+        calling = next(message for message in reversed(messages) if message["role"] == "assistant")
+        if not calling.get("reasoning_content"):
+            raise refuse(
+                "The `reasoning_content` in the thinking mode must be passed back to the API.", None, "invalid_request_error"
+            )
     return text, tuple(results), tuple(media)
 
 
