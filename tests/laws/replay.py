@@ -15,8 +15,10 @@ from tests.laws.seen import ISSUER, Seen, client_body, client_request, seals_of,
 
 
 def seals_after_replay(seen: Seen, name: DialectName, *, streamed: bool) -> list[str]:
-    """The seals that reach the origin's endpoint again after a client of `name` saw the answer and replayed it."""
-    shown = _shown(seen, name, streamed=streamed)
+    """The seals that reach the origin's endpoint again after a client of `name` saw the answer and replayed it, and those that
+    the renderer said it could not show.
+    """
+    shown, told = _shown(seen, name, streamed=streamed)
     body, model = client_body(seen, name)
     body = next_turn(name, {**body, "stream": False} if name != "gemini" else body, shown)
     path = cases.gemini_path(model, stream=False) if name == "gemini" else ""
@@ -26,20 +28,23 @@ def seals_after_replay(seen: Seen, name: DialectName, *, streamed: bool) -> list
     upstream_path = cases.gemini_path(cases.MODEL[origin], stream=False) if origin == "gemini" else ""
     arrived = DIALECTS[origin].parse_request(cases.call_of(origin, rendered.body, path=upstream_path))
     blocks: tuple[Block, ...] = tuple(block for message in arrived.messages for block in message.blocks)
-    return seals_of(blocks)
+    return [*seals_of(blocks), *told]
 
 
-def _shown(seen: Seen, name: DialectName, *, streamed: bool) -> JsonObject:
-    """The answer as the client has it in the end."""
+def _shown(seen: Seen, name: DialectName, *, streamed: bool) -> tuple[JsonObject, list[str]]:
+    """The answer as the client has it in the end, and the seals that a hint says are not in it."""
     assert seen.answer is not None
     dialect = DIALECTS[name]
     if not streamed:
-        return dialect.render_response(seen.answer, client_request(seen, name, stream=False)).body
+        return dialect.render_response(seen.answer, client_request(seen, name, stream=False)).body, []
     request = client_request(seen, name, stream=True)
-    wire = dialect.stream_renderer(request).render(seen.events or tuple(unfold(seen.answer)))
+    renderer = dialect.stream_renderer(request)
+    wire = renderer.render(seen.events or tuple(unfold(seen.answer)))
+    # A text's seal may come when the text is out, and nothing may follow the last text of a message (Claude Code prints the last block).
+    told = [loss.value for loss in renderer.losses if loss.weight == "hint" and isinstance(loss.value, str)]
     parser = dialect.stream_parser(Asked(issuer=ISSUER))
     # What a client of this dialect accumulates is what the dialect's own parser folds, shown at home.
-    return dialect.render_response(fold([*parser.feed(wire), *parser.close()]), request).body
+    return dialect.render_response(fold([*parser.feed(wire), *parser.close()]), request).body, told
 
 
 def _list(value: JsonValue) -> list[JsonObject]:
