@@ -66,8 +66,7 @@ class SseParser:
             data = (data[:-1] if held else data).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         else:
             held = b""
-        blocks = data.split(b"\n\n")
-        rest = blocks.pop()
+        blocks, rest = _split(data)
         self._buffer = rest + held
         self._size = len(self._buffer)
         if self._size > self.max_bytes and not blocks:  # what is complete goes first; the next call raises
@@ -86,6 +85,18 @@ class SseParser:
         self._more.clear()
         event = parse_block(block) if block else None
         return [] if event is None else [event]
+
+
+def _split(data: bytes) -> tuple[list[bytes], bytes]:
+    """Blocks between blank lines, and what follows the last. `data` has LF only.
+
+    Splitting at single LFs is several times as fast as at pairs; where every second line is blank it says the same.
+    """
+    lines = data.split(b"\n")
+    if len(lines) & 1 and not any(lines[1::2]):
+        return lines[:-1:2], lines[-1]
+    blocks = data.split(b"\n\n")
+    return blocks, blocks.pop()
 
 
 def parse_block(block: bytes) -> SseEvent | None:

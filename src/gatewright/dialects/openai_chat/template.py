@@ -22,17 +22,21 @@ _KEYS: Final[dict[type, tuple[bytes, ...]]] = {
 }
 
 
+NOTHING: Final = (b"", b"", 0, 0)
+
+
 class Template:
     """Learns from each chunk that is read in full; matches those that follow."""
 
-    __slots__ = ("_end", "_head", "_head_size", "_padded", "_string_at", "_string_end", "_tail", "event")
+    __slots__ = ("_end", "_head", "_head_size", "_padded", "_tail", "event", "text")
 
     def __init__(self) -> None:
         self._head = b""
         """Empty: nothing learnt."""
         self._head_size = 0
-        self._string_at = 0
-        self._string_end = 0
+        self.text = NOTHING
+        """(head, tail, start, end) of a chunk of text without padding, start and end of the string with its quotes: for the
+        reader's own loop."""
         self._tail = b""
         self._padded = False
         """The tail ends in random padding: `_tail` goes up to it, `_end` is what follows."""
@@ -44,16 +48,13 @@ class Template:
         head = self._head
         if not head or not data.startswith(head):
             return None
-        if not self._padded and data.endswith(self._tail):
-            try:
-                return _string(data[self._string_at : self._string_end]) or None
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                return None
         if self._padded:
             cut = data.rfind(self._tail)
             padding = data[cut + len(self._tail) : -len(self._end)]
             if cut < self._head_size or not data.endswith(self._end) or (padding and not padding.isalnum()):
                 return None
+        elif data.endswith(self._tail):
+            cut = len(data) - len(self._tail)
         else:
             return None
         try:
@@ -66,6 +67,7 @@ class Template:
     def learn(self, data: bytes, events: Sequence[StreamEvent]) -> None:
         """`events` is what `data` gave: worth learning when it is one plain delta."""
         self._head = b""
+        self.text = NOTHING
         if len(events) != 1:
             return
         event = events[0]
@@ -93,9 +95,10 @@ class Template:
         self._tail = tail if padding is None else tail[: padding.end(1)]
         self._end = b"" if padding is None else padding[2]
         self._head, self._head_size = data[:start], start
-        # One byte more on either side: the string's own quotes.
-        self._string_at, self._string_end = start - 1, 1 - len(self._tail)
         self.event = type(event)
+        if self.event is TextDelta and padding is None:
+            # One byte more on either side of the text: the string's own quotes.
+            self.text = (self._head, tail, start - 1, 1 - len(tail))
 
     @staticmethod
     def _place(data: bytes, kind: type) -> int:
