@@ -93,12 +93,12 @@ class ChatWatch:
     def _until_content(self, data: bytes) -> int:
         """Reads events until one holds content; where the next begins."""
         start = 0
-        for match in _BOUNDARY.finditer(data):
-            event = data[start : match.end()]
+        while end := _boundary(data, start):
+            event = data[start:end]
             if _telling(event):
                 return start  # it may have to be left out: not here
             self._one(event)
-            start = match.end()
+            start = end
             if self.content:
                 self._plain.learn(event)
                 break
@@ -112,9 +112,9 @@ class ChatWatch:
         kept: list[bytes] = []
         dropped = False
         start = 0
-        for match in _BOUNDARY.finditer(data):
-            event = data[start : match.end()]
-            start = match.end()
+        while end := _boundary(data, start):
+            event = data[start:end]
+            start = end
             if self._one(event):
                 dropped = True
             else:
@@ -185,7 +185,7 @@ class ChatWatch:
         if chunk.usage:
             self.usage = parse_usage(chunk.usage, chunk.service_tier)
         elif chunk.x_groq is not None:
-            self.usage = usage_in({"x_groq": chunk.x_groq}) or self.usage
+            self.usage = usage_in({"x_groq": chunk.x_groq, "service_tier": chunk.service_tier}) or self.usage
         return bool(self._strip and not choices and chunk.usage)
 
     def _choice(self, choice: JsonObject) -> None:
@@ -212,6 +212,15 @@ def _telling(data: bytes) -> bool:
         or b"event:" in data
         or b"chat.completion.done" in data
     )
+
+
+def _boundary(data: bytes, start: int) -> int:
+    """Just behind the event that begins at `start`; 0 when it is not complete."""
+    place = data.find(b"\n\n", start)
+    if place >= 0 and data.find(b"\r", start, place) < 0:
+        return place + 2
+    match = _BOUNDARY.search(data, start)
+    return 0 if match is None else match.end()
 
 
 def _last_boundary(data: bytes) -> int:
