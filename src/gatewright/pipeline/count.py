@@ -1,17 +1,19 @@
-"""Token counting: asked of the provider where it can count for this dialect, else estimated, and said to be an estimate."""
+"""Token counting: asked of the provider where it can count, in its own dialect; else estimated, and said to be an estimate."""
 
 from collections.abc import Callable
 from math import ceil
 from urllib.parse import quote
 
+from gatewright.errors import Refused
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.blocks import Block, DialectName, Media, Native, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gatewright.ir.request import Request, Target
 from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, Attempt
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
+from gatewright.pipeline.translate import bytes_may_pass, prepare
 from gatewright.transport import TransportError, header_lines
-from gatewright.wire.json import encode
+from gatewright.wire.json import BadJson, decode_lenient, decode_object, encode
 from gatewright.wire.splice import splice
 
 CHARS_PER_TOKEN = 4.0
@@ -19,6 +21,28 @@ CHARS_PER_TOKEN = 4.0
 IMAGE_TOKENS = 1_000
 PER_MESSAGE = 4
 
+PATHS: dict[DialectName, str] = {"anthropic": "/v1/messages/count_tokens", "openai_responses": "/responses/input_tokens"}
+COUNTED = {
+    "anthropic": frozenset(
+        (
+            "cache_control",
+            "context_management",
+            "mcp_servers",
+            "messages",
+            "model",
+            "output_config",
+            "system",
+            "thinking",
+            "tool_choice",
+            "tools",
+        )
+    ),
+    "openai_responses": frozenset(
+        ("input", "instructions", "model", "parallel_tool_calls", "reasoning", "text", "tool_choice", "tools", "truncation")
+    ),
+}
+"""The fields of a request that the counting endpoints take: what else is asked costs no input."""
+TOLD: dict[DialectName, str] = {"anthropic": "input_tokens", "openai_responses": "input_tokens", "gemini": "totalTokens"}
 COUNTED_BY: dict[DialectName, bool] = {"openai_chat": False, "openai_responses": True, "anthropic": True, "gemini": True}
 """Whether an upstream of the dialect can be expected to count tokens itself."""
 
@@ -70,6 +94,11 @@ _ANSWER: dict[DialectName, Callable[[int], JsonObject]] = {
 }
 
 
+def path_of(dialect: DialectName, model: str) -> str:
+    """Of the counting endpoint, under the provider's base URL."""
+    return PATHS.get(dialect) or f"/v1beta/models/{quote(model, safe='/@._~-')}:countTokens"
+
+
 class CountTokens:
     """Innermost stage of `count_tokens`."""
 
@@ -80,14 +109,40 @@ class CountTokens:
         candidate = exchange.plan[0]
         assert isinstance(candidate, Candidate)
         endpoint = candidate.endpoint
-        if exchange.dialect in endpoint.dialects and COUNTED_BY[exchange.dialect]:
+        dialect = endpoint.dialect_for(exchange.dialect)
+        if COUNTED_BY[dialect] and bytes_may_pass(exchange, candidate, dialect):
             reply = await self._ask(exchange, candidate)
             if reply is not None:
                 return reply
+        elif COUNTED_BY[dialect] and (count := await self._ask_abroad(exchange, candidate, dialect)) is not None:
+            exchange.served = candidate.name
+            return Reply(200, JSON + candidate.served_line, encode(_ANSWER[exchange.dialect](count)))
         request = self.attempt.dialects[exchange.dialect].parse_request(exchange.call)
         exchange.served = candidate.name
         head = JSON + candidate.served_line + b"x-gatewright-token-count: estimate\r\n"
         return Reply(200, head, encode(_ANSWER[exchange.dialect](estimate(request))))
+
+    async def _ask_abroad(self, exchange: Exchange, candidate: Candidate, dialect: DialectName) -> int | None:
+        """The provider's count of the request in its own words; None when it cannot say: an estimate is better than an error."""
+        try:
+            prepared = prepare(exchange, candidate, self.attempt.dialects)
+            asked = decode_object(prepared.body)
+            if dialect == "gemini":
+                asked = {"generateContentRequest": {**asked, "model": f"models/{candidate.model}"}}
+            else:
+                asked = {key: value for key, value in asked.items() if key in COUNTED[dialect]}
+            incoming = await candidate.endpoint.send(
+                dialect=dialect,
+                method="POST",
+                path=path_of(dialect, candidate.model),
+                headers=prepared.headers,
+                body=encode(asked),
+            )
+            answer = decode_lenient(await incoming.read(MAX_ERROR_BYTES))
+        except (Refused, TransportError, BadJson):
+            return None
+        count = answer.get(TOLD[dialect]) if isinstance(answer, dict) and incoming.status < 400 else None
+        return count if isinstance(count, int) else None
 
     async def _ask(self, exchange: Exchange, candidate: Candidate) -> Reply | None:
         """The provider's own count; None when it has no such endpoint (404, 405) or cannot be reached."""
@@ -97,16 +152,12 @@ class CountTokens:
         headers = forwarded_headers(exchange.dialect, call.headers)
         if exchange.dialect == "anthropic" and call.headers.get("anthropic-version") is None:
             headers += (("anthropic-version", "2023-06-01"),)
-        edits = {k: v for k, v in dialect.pass_edits(call, target).items() if k == "model"}
-        if exchange.dialect == "gemini":
-            path = f"/v1beta/models/{quote(candidate.model, safe='/@._~-')}:countTokens"
-        else:
-            path = "/v1/messages/count_tokens" if exchange.dialect == "anthropic" else "/responses/input_tokens"
+        edits = {k: v for k, v in dialect.pass_edits(call, target).items() if k in ("model", "generateContentRequest")}
         try:
             incoming = await candidate.endpoint.send(
                 dialect=exchange.dialect,
                 method="POST",
-                path=path,
+                path=path_of(exchange.dialect, candidate.model),
                 headers=header_lines(headers),
                 body=splice(call.body, edits) if edits else call.body,
             )
