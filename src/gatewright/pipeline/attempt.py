@@ -182,7 +182,7 @@ class Attempt:
         streamed = b"event-stream" in content_type
         if exchange.stream and not streamed:
             incoming = Begun(incoming, await incoming.next() or b"")
-            streamed = looks_like_a_stream(incoming.first, array=prepared.passing and prepared.dialect == "gemini")
+            streamed = looks_like_a_stream(incoming.first, array=prepared.passing and wants_array(client, exchange))
             if streamed and not incoming.first.lstrip().startswith(b"["):
                 content_type = b"text/event-stream"
         head = carried(incoming) + candidate.served_line + loss_lines(prepared.losses)
@@ -262,6 +262,11 @@ class Attempt:
 def answered(request: Request, exchange: Exchange) -> Request:
     """The request as the answer's renderer sees it: with what the gateway itself tells of the answer."""
     return msgspec.structs.replace(request, answer=exchange.answer) if exchange.answer else request
+
+
+def wants_array(client: Dialect, exchange: Exchange) -> bool:
+    """Whether the client streams in the framing that only Gemini has: one JSON array."""
+    return client.name == "gemini" and exchange.call.query.get("alt") != "sse"
 
 
 def stream_type(client: Dialect, alt: object) -> bytes:

@@ -1,7 +1,22 @@
 """Peek: the model and whether a stream is wanted, read from the body without building it."""
 
+from gatewright.errors import Malformed
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.pipeline.translate import Dialects
+from gatewright.wire.json import BadJson, decode
+
+
+def check_text(body: bytes) -> None:
+    """Raises Malformed where `body`, which is JSON by its signs, holds what is no text: no API takes it, and few say why."""
+    try:
+        if not body.isascii():
+            body.decode("utf-8")
+        if b"\\ud" in body or b"\\uD" in body:  # perhaps half of a pair
+            decode(body)
+    except UnicodeDecodeError as error:
+        raise Malformed("", "UTF-8", f"a byte that is none at {error.start}") from None
+    except BadJson as error:
+        raise Malformed("", "text in Unicode", str(error)) from None
 
 
 class PeekStage:
@@ -12,6 +27,7 @@ class PeekStage:
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         peek = self.dialects[exchange.dialect].peek(exchange.call)
+        check_text(exchange.call.body)
         exchange.model = peek.model
         exchange.stream = peek.stream
         return await following(exchange)
