@@ -87,10 +87,10 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @asynccontextmanager
-async def gateway(config_yaml: str, tmp_path, *, keepalive_s: float = 15.0) -> AsyncIterator[SimpleNamespace]:
-    """The gateway that a configuration describes, listening on a free port."""
+async def gateway(config_yaml: str, tmp_path, *, keepalive_s: float = 15.0, keys: str = "") -> AsyncIterator[SimpleNamespace]:
+    """The gateway that a configuration describes, listening on a free port. `keys`: more client keys, as YAML list items."""
     file = tmp_path / "gatewright.yaml"
-    file.write_text(config_yaml + f"\nkeys: [{{name: test, key: {KEY}}}]\n")
+    file.write_text(config_yaml + f"\nkeys: [{{name: test, key: {KEY}}}{keys and ', ' + keys}]\n")
     config = load_config(file, {"XDG_STATE_HOME": str(tmp_path), "GATEWRIGHT_HOME": str(tmp_path)})
     gw, closing = gateway_of(config, {})
     gw.keepalive_s = keepalive_s

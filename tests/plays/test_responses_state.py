@@ -158,7 +158,7 @@ async def test_a_conversation_moves_between_providers(tmp_path, begin, end):
         assert "heard: Back again." in text_of(third)
 
 
-@pytest.mark.parametrize("api", DIALECTS)
+@pytest.mark.parametrize("api", FOREIGN)
 async def test_an_item_may_be_named_by_its_id(tmp_path, api):
     """Some SDKs send references to items that are stored, instead of the items."""
     async with strict(tmp_path) as gw:
@@ -176,6 +176,15 @@ async def test_an_item_may_be_named_by_its_id(tmp_path, api):
         )
         assert got.status == 400
         assert "msg_nobody" in got.json["error"]["message"]
+
+
+async def test_references_pass_to_a_provider_that_keeps_items(tmp_path):
+    """It knows them itself; that they are this key's own is checked here."""
+    async with strict(tmp_path) as gw:
+        first = await turn(gw, "openai_responses-plain", "hello")
+        reference = {"type": "item_reference", "id": first["output"][0]["id"]}
+        await turn(gw, "openai_responses-plain", [reference, {"role": "user", "content": "go on"}])
+        assert gw.upstream.requests[-1].json["input"][0] == reference
 
 
 async def test_a_response_ends_with_its_time(tmp_path):

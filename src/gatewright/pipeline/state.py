@@ -38,7 +38,7 @@ class _Asked(msgspec.Struct):
     previous_response_id: str | None = None
     store: bool | None = None
     background: bool | None = None
-    conversation: msgspec.Raw | None = None
+    conversation: msgspec.Raw = msgspec.Raw()
 
 
 _asked = msgspec.json.Decoder(_Asked)
@@ -214,7 +214,7 @@ def _refuse_what_needs_a_provider(asked: _Asked) -> None:
             "background: this model is served by a provider that cannot run responses in the background; leave it out.",
             param="background",
         )
-    if asked.conversation is not None and bytes(asked.conversation) != b"null":
+    if bytes(asked.conversation) not in (b"", b"null"):
         raise refuse(
             "invalid_request",
             "conversation: this model's provider keeps no conversations; use previous_response_id or send the items.",
