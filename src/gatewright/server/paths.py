@@ -65,7 +65,8 @@ def match(method: str, path: str, providers: Container[str]) -> Match:
         head, _, rest = path[1:].partition("/")
     version = head if head in _VERSIONS else ""
     tail = "/" + rest if version else path
-    dialect_of_path: DialectName = "anthropic" if tail.startswith("/messages") else "openai_chat"
+    gemini = version in ("v1beta", "v1alpha") or (tail.startswith("/models/") and ":" in tail)
+    dialect_of_path: DialectName = "gemini" if gemini else "anthropic" if tail.startswith("/messages") else "openai_chat"
     if _climbs(path):
         return Match("unknown", dialect_of_path, path, pin)
     if version in ("v1beta", "v1alpha") or (tail.startswith("/models/") and ":" in tail and method == "POST"):
