@@ -27,6 +27,8 @@ log = logging.getLogger("gatewright")
 MAX_HEADER_BYTES = 64 << 10
 MAX_HEADERS = 200
 WRITE_HIGH_WATER = 64 << 10
+JOINED_BYTES = 8 << 10
+"""Up to here a piece is joined with its framing before it is written."""
 LINGER_S = 1.0
 
 _STATUS = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
@@ -295,17 +297,21 @@ class FastLane(asyncio.Protocol):
         return b"" if self._old_http else b"0\r\n\r\n"
 
     async def _write_stream(self, exchange: Exchange, reply: Reply, source: Source) -> None:
-        write = self.transport.write
+        write, write_lines = self.transport.write, self.transport.writelines
         head = b"" if self._early else self._stream_head(exchange, reply.status, reply.headers)
         old = self._old_http
         while (segment := await source.next()) is not None:
             wire = segment.wire
-            if not old:
-                wire = b"%x\r\n%b\r\n" % (len(wire), wire)
-            if head:
-                wire = head + wire
+            if len(wire) > JOINED_BYTES:  # one write, and no copy of what is large
+                write_lines((head, wire) if old else (b"%b%x\r\n" % (head, len(wire)), wire, b"\r\n"))
                 head = b""
-            write(wire)
+            else:
+                if not old:
+                    wire = b"%x\r\n%b\r\n" % (len(wire), wire)
+                if head:
+                    wire = head + wire
+                    head = b""
+                write(wire)
             self.since = self._loop.time()
             if self._paused_writing:
                 await self._drain()
