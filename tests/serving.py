@@ -1,7 +1,7 @@
 """A real gateway on a real socket, inside the test's own loop, and a scripted upstream beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -19,11 +19,18 @@ class Upstream:
         self.requests: list[bytes] = []
         self.closed = asyncio.Event()
         self.port = 0
-        self.play: Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], object] | None = None
+        self.play: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
         self.answers: list[list[bytes | float | None]] = []
         """One list per request: bytes to write, seconds to wait, None to cut the connection."""
 
+    def serve_with(self, play: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
+        """Let `play` answer from now on, connection by connection."""
+        self.play = play
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.play is not None:
+            await self.play(reader, writer)
+            return
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -116,7 +123,9 @@ class Answer(SimpleNamespace):
     body: bytes
 
 
-async def call(port: int, path: str, body: bytes, *, method: str = "POST", headers: str | None = None, raw: bytes | None = None) -> Answer:
+async def call(
+    port: int, path: str, body: bytes, *, method: str = "POST", headers: str | None = None, raw: bytes | None = None
+) -> Answer:
     """One request on its own connection, read to its end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     auth = f"authorization: Bearer {KEY}\r\n" if headers is None else headers
