@@ -26,12 +26,12 @@ def providers(port: int) -> str:
     base = f"http://127.0.0.1:{port}"
     return f"""
 providers:
-  chat: {{kind: openai, base_url: "{base}/v1", dialects: [openai_chat], api_key: sk-chat}}
+  talk: {{kind: openai, base_url: "{base}/v1", dialects: [openai_chat], api_key: sk-chat}}
   native: {{kind: openai, base_url: "{base}/v1", dialects: [openai_responses], api_key: sk-native}}
   claude: {{kind: anthropic, base_url: "{base}", api_key: sk-ant}}
   google: {{kind: gemini, base_url: "{base}", api_key: AIza}}
 models:
-  to-openai_chat: {{targets: [chat/m]}}
+  to-openai_chat: {{targets: [talk/m]}}
   to-openai_responses: {{targets: [native/m]}}
   to-anthropic: {{targets: [claude/m]}}
   to-gemini: {{targets: [google/m]}}

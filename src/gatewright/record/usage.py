@@ -1,11 +1,15 @@
 """Usage counters: tokens per key and model, in this process."""
 
 from collections import defaultdict
+from typing import Final
 
 import msgspec
 
 from gatewright.errors import Problem
-from gatewright.exchange import Exchange
+from gatewright.exchange import Exchange, Operation
+
+
+_BILLED: Final[tuple[Operation, ...]] = ("generate", "forward")
 
 
 class Tally(msgspec.Struct, gc=False):
@@ -14,7 +18,7 @@ class Tally(msgspec.Struct, gc=False):
     requests: int = 0
     errors: int = 0
     unknown: int = 0
-    """Answered requests whose upstream told no usage."""
+    """Answered calls of a model whose upstream told no usage."""
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
@@ -36,7 +40,7 @@ class UsageCounter:
             tally.errors += 1
         usage = exchange.usage
         if usage is None:
-            tally.unknown += status < 400
+            tally.unknown += status < 400 and exchange.model != "" and exchange.operation in _BILLED
             return
         tally.input_tokens += usage.total_input
         tally.output_tokens += usage.total_output
