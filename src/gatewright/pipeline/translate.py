@@ -24,7 +24,8 @@ from gatewright.transport import header_lines
 from gatewright.wire.json import BadJson, encode
 from gatewright.wire.splice import splice
 
-_SEAL_MARKS = (PREFIX.encode("ascii"), b'"' + base64.b64encode(PREFIX[:3].encode("ascii")))
+_SEAL_MARK = PREFIX.encode("ascii")
+_SEAL_MARK_64 = b'"' + base64.b64encode(PREFIX[:3].encode("ascii"))
 """How a foreign seal shows in a body: as it is, or in base64 where the dialect's field holds bytes (Gemini)."""
 _SAMPLING = frozenset(Sampling.__struct_fields__)
 
@@ -49,7 +50,8 @@ def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectNam
         dialect == exchange.dialect
         and exchange.request is None
         and not candidate.overrides
-        and not any(mark in exchange.call.body for mark in _SEAL_MARKS)
+        and _SEAL_MARK not in exchange.call.body
+        and (dialect != "gemini" or _SEAL_MARK_64 not in exchange.call.body)
     )
 
 

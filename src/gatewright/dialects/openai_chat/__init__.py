@@ -14,7 +14,7 @@ from gatewright.dialects.openai_chat.request import parse_request
 from gatewright.dialects.openai_chat.response import parse_response
 from gatewright.dialects.openai_chat.stream_parser import ChatStreamParser
 from gatewright.dialects.openai_chat.stream_renderer import ChatStreamRenderer
-from gatewright.dialects.openai_chat.usage import parse_usage, usage_in
+from gatewright.dialects.openai_chat.usage import Figures, usage_in, usage_of
 from gatewright.dialects.openai_chat.watch import ChatWatch
 from gatewright.dialects.openai_chat.words import NAME
 from gatewright.dialects.protocol import Peek
@@ -47,7 +47,7 @@ class _Passing(msgspec.Struct):
 class _Telling(msgspec.Struct):
     """What of an answer tells usage; the text is not built."""
 
-    usage: dict[str, JsonValue] | None = None
+    usage: Figures | None = None
     service_tier: JsonValue = None
     x_groq: JsonValue = None
 
@@ -97,8 +97,8 @@ class OpenAIChat:
             told = _telling(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _read_usage_slowly(body)
-        if told.usage:
-            return parse_usage(told.usage, told.service_tier)
+        if told.usage is not None and told.usage.said:
+            return usage_of(told.usage, told.service_tier, {})
         return None if told.x_groq is None else usage_in({"x_groq": told.x_groq})
 
     def pass_edits(self, call: Call, target: Target) -> dict[str, bytes | None]:

@@ -11,6 +11,7 @@ from gatewright.dialects.openai_chat.tools import foreign_tool, render_choice
 from gatewright.dialects.openai_chat.words import NAME, SERVICE_TIERS, lower_types
 from gatewright.ir.effort import effort_of
 from gatewright.ir.loss import Losses, join
+from gatewright.ir.openai_models import facts_of
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, OutputFormat, Rendered, Request, Target, Thinking, Tool, ToolChoice
 from gatewright.jsontypes import JsonObject, JsonValue
@@ -41,8 +42,13 @@ def _foreign_request(request: Request, target: Target, losses: Losses) -> JsonOb
     body: JsonObject = {"model": target.model, "messages": writer.messages}
     _plain_fields(request, body, losses)
     _sampling(request, body, losses)
-    if request.thinking is not None:
+    facts = facts_of(target.model)
+    if request.thinking is not None and facts.reasons:
         _thinking(request, request.thinking, body, losses)
+    elif request.thinking is not None:
+        _no_thinking(request, request.thinking, losses)
+    if not facts.takes_sampling(body.get("reasoning_effort")):
+        _no_sampling(request, body, losses)
     if request.output is not None:
         _output(request, request.output, body, losses)
     _tools(request, target, body, losses)
@@ -104,6 +110,26 @@ def _sampling(request: Request, body: JsonObject, losses: Losses) -> None:
         body["stop"] = list(sampling.stop[:STOP_MAX])
         if rest := sampling.stop[STOP_MAX:]:
             losses.approximated(path_of(request, "stop"), "chat completions takes four stop strings", list(rest))
+
+
+def _no_sampling(request: Request, body: JsonObject, losses: Losses) -> None:
+    """OpenAI's reasoning models answer 400 to these."""
+    for key in ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "top_logprobs", "stop"):
+        value = body.get(key)
+        if value is None or (key == "temperature" and value == 1):
+            continue
+        del body[key]
+        (losses.hint if key == "top_p" and value == 1 else losses.dropped)(
+            path_of(request, key), "this model takes none while it reasons", value
+        )
+
+
+def _no_thinking(request: Request, thinking: Thinking, losses: Losses) -> None:
+    """OpenAI's other models answer 400 to an effort."""
+    losses.extras(thinking, origin=request.origin)
+    off = thinking.enabled is False or thinking.effort == "none" or thinking.budget == 0
+    told: JsonObject = {"effort": thinking.effort, "budget": thinking.budget, "enabled": thinking.enabled}
+    (losses.hint if off else losses.dropped)(path_of(request, "thinking"), "this model does not reason", told)
 
 
 def _thinking(request: Request, thinking: Thinking, body: JsonObject, losses: Losses) -> None:

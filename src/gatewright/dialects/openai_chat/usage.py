@@ -10,31 +10,66 @@ import msgspec
 from gatewright.ir.response import Usage
 from gatewright.jsontypes import JsonObject, JsonValue
 
-CACHED_ELSEWHERE = ("prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens", "num_cached_tokens")
-"""Where hosts put cached tokens that say nothing in `prompt_tokens_details`: DeepSeek, Databricks, Together, Mistral."""
-WRITTEN_ELSEWHERE = "cache_creation_input_tokens"
+
+class _Prompt(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _Completion(msgspec.Struct):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class Figures(msgspec.Struct):
+    """The figures of a usage object, wherever hosts put them."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _Prompt | None = None
+    completion_tokens_details: _Completion | None = None
+    reasoning_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    """DeepSeek's name for what was read from the cache; Databricks, Together and Mistral have the next three."""
+    cache_read_input_tokens: int | None = None
+    cached_tokens: int | None = None
+    num_cached_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    service_tier: JsonValue = None
+
+    @property
+    def said(self) -> bool:
+        """Whether it tells anything."""
+        return self.prompt_tokens is not None or self.completion_tokens is not None or self.total_tokens is not None
 
 
 def parse_usage(raw: JsonObject, service_tier: JsonValue = None) -> Usage:
     """Tolerant: what is no number counts as unsaid."""
-    prompt, completion = _count(raw, "prompt_tokens"), _count(raw, "completion_tokens")
-    into, out = _object(raw, "prompt_tokens_details"), _object(raw, "completion_tokens_details")
-    cached = _count(into, "cached_tokens")
+    try:
+        figures = msgspec.convert(raw, Figures)
+    except msgspec.ValidationError:
+        figures = msgspec.convert(_numbers_only(raw), Figures)
+    return usage_of(figures, service_tier, raw)
+
+
+def usage_of(told: Figures, service_tier: JsonValue, raw: JsonObject) -> Usage:
+    """The axes, apart."""
+    prompt, completion = told.prompt_tokens, told.completion_tokens
+    into, out = told.prompt_tokens_details or _NO_PROMPT, told.completion_tokens_details or _NO_COMPLETION
+    cached = into.cached_tokens
     if cached is None:
-        for key in CACHED_ELSEWHERE:
-            cached = _count(raw, key) if cached is None else cached
-    written = _count(into, "cache_write_tokens")
-    written = _count(raw, WRITTEN_ELSEWHERE) if written is None else written
-    audio_in, audio_out = _count(into, "audio_tokens"), _count(out, "audio_tokens")
-    reasoning = _count(out, "reasoning_tokens")
-    if reasoning is None:
-        reasoning = _count(raw, "reasoning_tokens")
-    total = _count(raw, "total_tokens")
-    beside = bool(reasoning) and total == (prompt or 0) + (completion or 0) + (reasoning or 0)
+        for elsewhere in (told.prompt_cache_hit_tokens, told.cache_read_input_tokens, told.cached_tokens, told.num_cached_tokens):
+            cached = elsewhere if cached is None else cached
+    written = told.cache_creation_input_tokens if into.cache_write_tokens is None else into.cache_write_tokens
+    audio_in, audio_out = into.audio_tokens, out.audio_tokens
+    reasoning = told.reasoning_tokens if out.reasoning_tokens is None else out.reasoning_tokens
+    beside = bool(reasoning) and told.total_tokens == (prompt or 0) + (completion or 0) + (reasoning or 0)
     visible = None
     if completion is not None:
         visible = completion - (audio_out or 0) - (0 if beside else reasoning or 0)
-    tier = raw.get("service_tier") or service_tier
+    tier = told.service_tier or service_tier
     return Usage(
         input=None if prompt is None else max(0, prompt - (cached or 0) - (written or 0) - (audio_in or 0)),
         cache_read=cached,
@@ -48,14 +83,19 @@ def parse_usage(raw: JsonObject, service_tier: JsonValue = None) -> Usage:
     )
 
 
-def _count(raw: JsonObject, key: str) -> int | None:
-    value = raw.get(key)
-    return value if type(value) is int else None
+_NO_PROMPT = _Prompt()
+_NO_COMPLETION = _Completion()
+_DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
-def _object(raw: JsonObject, key: str) -> JsonObject:
-    value = raw.get(key)
-    return value if isinstance(value, dict) else {}
+def _numbers_only(raw: JsonObject) -> JsonObject:
+    """`raw` without whatever is no number where one is expected."""
+    kept: JsonObject = {k: v for k, v in raw.items() if type(v) is int or k == "service_tier"}
+    for key in _DETAILS:
+        details = raw.get(key)
+        if isinstance(details, dict):
+            kept[key] = {k: v for k, v in details.items() if type(v) is int}
+    return kept
 
 
 def usage_in(document: JsonObject) -> Usage | None:

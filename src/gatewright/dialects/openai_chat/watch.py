@@ -11,7 +11,7 @@ import msgspec
 
 from gatewright.dialects.openai_chat.errors import problem_in
 from gatewright.dialects.openai_chat.plain import Plain
-from gatewright.dialects.openai_chat.usage import parse_usage, usage_in
+from gatewright.dialects.openai_chat.usage import Figures, usage_in, usage_of
 from gatewright.errors import Problem
 from gatewright.ir.response import Usage
 from gatewright.jsontypes import JsonObject, JsonValue
@@ -34,7 +34,7 @@ class _Usual(msgspec.Struct):
     """What the watch wants of a chunk; all else is checked by the decoder and not built."""
 
     choices: list[_Choice] | None = None
-    usage: dict[str, JsonValue] | None = None
+    usage: Figures | None = None
     service_tier: JsonValue = None
     error: JsonValue = None
     x_groq: JsonValue = None
@@ -182,11 +182,12 @@ class ChatWatch:
                 self.content = any(_shown(choice.delta.get(key)) for key in CONTENT_KEYS)
         if chunk.object == "chat.completion.done":
             self.finished = True
-        if chunk.usage:
-            self.usage = parse_usage(chunk.usage, chunk.service_tier)
+        told = chunk.usage is not None and chunk.usage.said
+        if chunk.usage is not None and told:
+            self.usage = usage_of(chunk.usage, chunk.service_tier, {})
         elif chunk.x_groq is not None:
             self.usage = usage_in({"x_groq": chunk.x_groq, "service_tier": chunk.service_tier}) or self.usage
-        return bool(self._strip and not choices and chunk.usage)
+        return self._strip and not choices and told
 
     def _choice(self, choice: JsonObject) -> None:
         if choice.get("finish_reason"):
