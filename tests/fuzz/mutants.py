@@ -12,7 +12,8 @@ from urllib.parse import quote
 from gatewright.ir.blocks import DialectName
 from gatewright.wire import json as wire_json
 from gatewright.wire.http import Call
-from tests.fuzz import oracle, streams, words
+from gatewright.wire.splice import splice
+from tests.fuzz import exchanges, oracle, streams, words
 from tests.fuzz.documents import mutate, mutate_bytes
 from tests.laws import cases
 from tests.laws.cases import Case
@@ -20,7 +21,20 @@ from tests.laws.cases import Case
 MAX_BYTES = 120_000
 """Cases with larger bodies are left out: time goes into variety."""
 
-KINDS = ("request", "request", "request", "stream", "stream", "stream", "cut", "answer", "answer", "error")
+KINDS = (
+    "request",
+    "request",
+    "request",
+    "stream",
+    "stream",
+    "stream",
+    "cut",
+    "answer",
+    "answer",
+    "error",
+    "exchange",
+    "exchange",
+)
 
 
 @dataclass
@@ -48,6 +62,7 @@ def pools() -> dict[str, list[Case]]:
             found["request"].append(case)
         kind = "error" if case.failed else "answer" if case.text is None else "stream"
         found[kind].append(case)
+    found["exchange"] = found["request"]
     found["cut"] = [case for case in found["stream"] if streams.TELLS_ITS_END[case.dialect].search(case.body)]
     return found
 
@@ -125,4 +140,48 @@ def _cut(random: Random, case: Case, other: Case) -> tuple[bytes, oracle.Judge]:
     return wire, lambda: oracle.stream_holds(case.dialect, chunks, clean_from, random)
 
 
-MAKERS = {"request": _request, "answer": _answer, "error": _error, "stream": _stream, "cut": _cut}
+def _exchange(random: Random, case: Case, other: Case) -> tuple[bytes, oracle.Judge]:
+    """A request of one dialect, sound or mutated, answered by an upstream of any dialect, sound or mutated."""
+    assert case.call is not None
+    client = case.dialect
+    body = case.call.body if random.random() < 0.7 else _body(random, case.call.body, case.call.body)
+    kind = random.choice(("stream", "stream", "cut", "answer", "error"))
+    answering = random.choice(pools()[kind])
+    streamed = answering.text is not None and kind != "error"
+    model = f"{answering.dialect}/m"
+    if client == "gemini":
+        verb = "streamGenerateContent" if streamed else "generateContent"
+        target = f"/v1beta/models/{model}:{verb}{random.choice(('', '?alt=sse'))}".encode()
+    else:
+        target = cases.PATH_OF[client].encode()
+        body = _aimed(random, body, model, stream=streamed)
+    cut = kind == "cut"
+    whole = answering.body
+    if cut:
+        wire = whole[: random.randrange(streams.end_told_at(answering.dialect, whole))]
+    elif random.random() < 0.3:
+        wire = whole
+    else:
+        wire = streams.mutant(random, whole, whole) if streamed else _body(random, whole, whole)
+    answer = exchanges.script(
+        random,
+        streams.pieces(random, wire),
+        stream=streamed and not streams.is_array(whole),
+        status=random.choice((answering.status, 400, 429, 500, 503, 529)) if kind == "error" else 200,
+        cut=random.random() < (0.5 if cut else 0.05),
+    )
+    return body + b"\n\n" + wire, lambda: exchanges.exchange_holds(client, target, body, answer, cut=cut)
+
+
+def _aimed(random: Random, body: bytes, model: str, *, stream: bool) -> bytes:
+    """The body, asking for this model and for a stream or none; as it is where it cannot be read."""
+    edits: dict[str, bytes | None] = {"model": wire_json.encode(model), "stream": b"true" if stream else b"false"}
+    if random.random() < 0.7:
+        edits["previous_response_id"] = None
+    try:
+        return splice(body, edits)
+    except wire_json.BadJson:
+        return body
+
+
+MAKERS = {"exchange": _exchange, "request": _request, "answer": _answer, "error": _error, "stream": _stream, "cut": _cut}

@@ -90,7 +90,7 @@ _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 def _numbers_only(raw: JsonObject) -> JsonObject:
     """`raw` without whatever is no number where one is expected."""
-    kept: JsonObject = {k: v for k, v in raw.items() if type(v) is int or k == "service_tier"}
+    kept: JsonObject = {k: v for k, v in raw.items() if (type(v) is int and k not in _DETAILS) or k == "service_tier"}
     for key in _DETAILS:
         details = raw.get(key)
         if isinstance(details, dict):
