@@ -66,7 +66,7 @@ def run(count: int, seed: int, *, first: int = 0, told: Callable[[Tally], None] 
     step = max(1, count // WATCHED)
     try:
         for number in range(first, first + count):
-            _one(tally, number)
+            judge(tally, number)
             tally.done += 1
             if tally.done % step == 0:
                 gc.collect()
@@ -80,7 +80,8 @@ def run(count: int, seed: int, *, first: int = 0, told: Callable[[Tally], None] 
     return tally
 
 
-def _one(tally: Tally, number: int) -> None:
+def judge(tally: Tally, number: int) -> None:
+    """Make one mutant, judge it, and note what became of it."""
     one = mutant(tally.seed, number)
     began = time.perf_counter()
     signal.setitimer(signal.ITIMER_REAL, HANG_S)
