@@ -1,7 +1,7 @@
 """`make bench`: CPU of the gateway's whole process tree per request and per event, beside nginx's, in one interleaved run."""
 
 import argparse
-import datetime
+import datetime as dt
 import statistics
 from typing import Any
 
@@ -44,7 +44,8 @@ def table(raw: dict[str, Any]) -> list[str]:
     if "hold" in ours:
         held = ours["hold"][0]
         kb = held["kb_per_stream"]
-        rows.append(f"| KB per open stream ({held['open']} open) | {kb:.1f} | | | {KB_PER_STREAM:.0f} | {'holds' if kb <= KB_PER_STREAM else '**missed**'} |")
+        verdict = "holds" if kb <= KB_PER_STREAM else "**missed**"
+        rows.append(f"| KB per open stream ({held['open']} open) | {kb:.1f} | | | {KB_PER_STREAM:.0f} | {verdict} |")
     return rows
 
 
@@ -56,7 +57,8 @@ def main() -> None:
     arguments = parser.parse_args()
     need("nginx", "gcc", "taskset")
     raw = measure("nginx,gatewright", arguments.scen, rounds=arguments.rounds, seconds=arguments.secs, out=WORK / "figures.json")
-    print(f"\n{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}, `make bench`, {arguments.rounds} rounds of {arguments.secs} s, medians\n")
+    today = dt.datetime.now(tz=dt.UTC).date()
+    print(f"\n{today}, `make bench`, {arguments.rounds} rounds of {arguments.secs} s, medians\n")
     print("\n".join(table(raw)))
 
 

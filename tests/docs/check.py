@@ -4,6 +4,8 @@ import re
 import sys
 from pathlib import Path
 
+from tests.docs.generate import PAGES
+
 ROOT = Path(__file__).resolve().parents[2]
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _FILE = re.compile(r"`((?:src|tests|docs|bench|corpus)/[\w./*-]+)`")
@@ -29,8 +31,6 @@ def broken_links(document: Path) -> list[str]:
 
 def stale_pages() -> list[str]:
     """Generated pages that differ from what would be generated now."""
-    from tests.docs.generate import PAGES
-
     return [
         f"docs/{name} is stale: run `python -m tests.docs.generate`"
         for name, page in PAGES.items()

@@ -30,7 +30,11 @@ def served(tmp_path_factory):
         port = probe.getsockname()[1]
     environ = {"PATH": os.environ["PATH"], "HOME": str(home)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "gatewright", "serve", "--port", str(port)], env=environ, cwd=home, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "gatewright", "serve", "--port", str(port)],
+        env=environ,
+        cwd=home,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     for _ in range(200):
         try:

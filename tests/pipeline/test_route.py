@@ -1,11 +1,13 @@
 """Names lead where the operator said, and a wrong one says what was meant."""
 
+import random
+
 import pytest
+from tests.pipeline.stub_free import endpoint
 
 from gatewright.errors import Refused
 from gatewright.exchange import Principal
 from gatewright.pipeline.route import Route, Router, RouteTarget, may_use
-from tests.pipeline.stub_free import endpoint
 
 ENDPOINTS = {"openai": endpoint("openai"), "claude": endpoint("claude")}
 ROUTES = {
@@ -59,8 +61,6 @@ def test_unknown_name_lists_near_names():
 
 def test_weights_are_kept_in_proportion():
     """Three to one means three to one."""
-    import random
-
     draw = random.Random(7).random
     route, starred = ROUTER.resolve("smart", "")
     firsts = [ROUTER.plan(route, starred, draw)[0].model for _ in range(4000)]

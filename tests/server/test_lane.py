@@ -4,9 +4,9 @@ import asyncio
 import json
 
 import pytest
+from tests.serving import END, KEY, answer, call, chunk, gateway, read_answer, stream_head, upstream
 
 from gatewright.server import lane, sweep
-from tests.serving import END, KEY, answer, call, chunk, gateway, read_answer, stream_head, upstream
 
 CHAT = b'{"model": "fast", "messages": [{"role": "user", "content": "hi"}]}'
 CHAT_STREAM = b'{"model": "fast", "stream": true, "stream_options": {"include_usage": true}, "messages": [{"role": "user", "content": "hi"}]}'
@@ -61,7 +61,11 @@ async def test_a_stream_passes_byte_for_byte(tmp_path):
 
 @pytest.mark.parametrize(
     ("headers", "status", "code"),
-    [("", 401, "missing_api_key"), ("authorization: Bearer nope\r\n", 401, "invalid_api_key"), (f"x-api-key: {KEY}\r\n", 200, None)],
+    [
+        ("", 401, "missing_api_key"),
+        ("authorization: Bearer nope\r\n", 401, "invalid_api_key"),
+        (f"x-api-key: {KEY}\r\n", 200, None),
+    ],
 )
 async def test_keys(tmp_path, headers, status, code):
     """No key and a wrong key are refused in the client's dialect; nothing reaches the upstream."""
@@ -74,7 +78,9 @@ async def test_keys(tmp_path, headers, status, code):
             assert up.requests == []
 
 
-@pytest.mark.parametrize("how", [f"x-goog-api-key: {KEY}\r\n", f"api-key: {KEY}\r\n", f"x-gatewright-key: {KEY}\r\nauthorization: Bearer other\r\n"])
+@pytest.mark.parametrize(
+    "how", [f"x-goog-api-key: {KEY}\r\n", f"api-key: {KEY}\r\n", f"x-gatewright-key: {KEY}\r\nauthorization: Bearer other\r\n"]
+)
 async def test_every_place_a_client_puts_its_key(tmp_path, how):
     """Each SDK has its own header."""
     async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
@@ -116,7 +122,10 @@ async def raw_call(port: int, data: bytes) -> bytes:
         (b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nbig: " + b"a" * 100_000 + b"\r\n\r\n", 431),
         (b"POST /" + b"a" * 100_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", 414),
         (b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 104857600\r\n\r\n{", 413),
-        (b"GET /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n", 426),
+        (
+            b"GET /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n",
+            426,
+        ),
     ],
 )
 async def test_what_is_not_a_request_gets_an_error_and_a_close(tmp_path, data, status):
@@ -145,7 +154,10 @@ async def test_pipelined_requests_are_answered_in_order(tmp_path):
     """One at a time; the second waits."""
     async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
         up.answers = [[0.05, answer(WHOLE)], [answer(WHOLE.replace(b"hello", b"again"))]]
-        request = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT)}\r\n\r\n".encode() + CHAT
+        request = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT)}\r\n\r\n".encode()
+            + CHAT
+        )
         reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
         writer.write(request * 2)
         first, second = await read_answer(reader), await read_answer(reader)
@@ -172,7 +184,10 @@ async def test_http_1_0_gets_a_stream_that_ends_with_the_connection(tmp_path):
     """No chunked coding for a client that does not know it."""
     async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
         up.answers = [[stream_head(), chunk(DELTA + STOP + DONE), END]]
-        request = f"POST /v1/chat/completions HTTP/1.0\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT_STREAM)}\r\n\r\n".encode() + CHAT_STREAM
+        request = (
+            f"POST /v1/chat/completions HTTP/1.0\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT_STREAM)}\r\n\r\n".encode()
+            + CHAT_STREAM
+        )
         said = await raw_call(gw.port, request)
         head, _, body = said.partition(b"\r\n\r\n")
         assert b"transfer-encoding" not in head
@@ -184,7 +199,10 @@ async def test_a_client_that_leaves_cancels_the_upstream_at_once(tmp_path):
     async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
         up.answers = [[stream_head(), chunk(DELTA), 5.0, END]]
         reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
-        writer.write(f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT_STREAM)}\r\n\r\n".encode() + CHAT_STREAM)
+        writer.write(
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT_STREAM)}\r\n\r\n".encode()
+            + CHAT_STREAM
+        )
         await reader.readuntil(b"hello")
         writer.transport.abort()
         await asyncio.wait_for(up.closed.wait(), 1)
@@ -195,7 +213,10 @@ async def test_a_client_that_leaves_before_the_head_cancels_the_upstream(tmp_pat
     async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
         up.answers = [[5.0, answer(WHOLE)]]
         _, writer = await asyncio.open_connection("127.0.0.1", gw.port)
-        writer.write(f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT)}\r\n\r\n".encode() + CHAT)
+        writer.write(
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT)}\r\n\r\n".encode()
+            + CHAT
+        )
         while not up.requests:
             await asyncio.sleep(0.01)
         writer.transport.abort()
@@ -281,7 +302,10 @@ async def test_a_slow_reader_slows_the_upstream(tmp_path):
     port = server.sockets[0].getsockname()[1]
     async with gateway(config(port), tmp_path) as gw:
         reader, writer = await asyncio.open_connection("127.0.0.1", gw.port, limit=1 << 14)
-        writer.write(f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT_STREAM)}\r\n\r\n".encode() + CHAT_STREAM)
+        writer.write(
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT_STREAM)}\r\n\r\n".encode()
+            + CHAT_STREAM
+        )
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.sleep(0.5)
         level = written

@@ -8,7 +8,6 @@ import msgspec
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Operation
 
-
 _BILLED: Final[tuple[Operation, ...]] = ("generate", "forward")
 
 

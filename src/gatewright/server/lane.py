@@ -8,13 +8,13 @@ https://www.rfc-editor.org/rfc/rfc9112
 
 import asyncio
 import logging
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Reply, Source
+from gatewright.server import framing
 from gatewright.server.gateway import Gateway
 from gatewright.server.sweep import Sweeper
 
@@ -30,13 +30,6 @@ WRITE_HIGH_WATER = 64 << 10
 JOINED_BYTES = 8 << 10
 """Up to here a piece is joined with its framing before it is written."""
 LINGER_S = 1.0
-
-_STATUS = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-def status_line(status: int) -> bytes:
-    return _STATUS.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
 
 
 class _Stop(Exception):
@@ -186,7 +179,7 @@ class FastLane(asyncio.Protocol):
         if length is not None and int(length) > self.gateway.max_body_bytes:
             raise _Stop(self._too_large())
         if self._headers.get(b"expect", b"").lower() == b"100-continue" and self._task is None:
-            self.transport.write(_CONTINUE)
+            self.transport.write(framing.CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -257,44 +250,27 @@ class FastLane(asyncio.Protocol):
             wire = reply.body if problem is None else self.gateway.late_error(exchange, problem)
             self.transport.write(self._chunk(wire) + self._last())
             return
-        body = b"" if exchange.method == "HEAD" else reply.body
-        rid = exchange.request_id.encode()
+        date = self.sweeper.date_line
+        head_only = exchange.method == "HEAD"
+        rid = exchange.request_id
         self.transport.write(
-            b"%b%b%bx-request-id: %b\r\nrequest-id: %b\r\n%bcontent-length: %d\r\n\r\n%b"
-            % (
-                status_line(reply.status),
-                reply.headers,
-                self.sweeper.date_line,
-                rid,
-                rid,
-                b"" if self._keep else b"connection: close\r\n",
-                len(reply.body),
-                body,
+            framing.whole(
+                reply.status, reply.headers, reply.body, request_id=rid, date=date, keep=self._keep, head_only=head_only
             )
         )
 
     def _stream_head(self, exchange: Exchange, status: int, headers: bytes) -> bytes:
         if self._old_http:
             self._keep = False
-        framing = b"" if self._old_http else b"transfer-encoding: chunked\r\n"
-        rid = exchange.request_id.encode()
-        close = b"" if self._keep else b"connection: close\r\n"
         date = self.sweeper.date_line
-        return b"%b%b%bx-request-id: %b\r\nrequest-id: %b\r\n%b%b\r\n" % (
-            status_line(status),
-            headers,
-            date,
-            rid,
-            rid,
-            framing,
-            close,
-        )
+        chunked = not self._old_http
+        return framing.stream_head(status, headers, request_id=exchange.request_id, date=date, keep=self._keep, chunked=chunked)
 
     def _chunk(self, wire: bytes) -> bytes:
-        return wire if self._old_http or not wire else b"%x\r\n%b\r\n" % (len(wire), wire)
+        return wire if self._old_http else framing.chunk(wire)
 
     def _last(self) -> bytes:
-        return b"" if self._old_http else b"0\r\n\r\n"
+        return b"" if self._old_http else framing.LAST_CHUNK
 
     async def _write_stream(self, exchange: Exchange, reply: Reply, source: Source) -> None:
         write, write_lines = self.transport.write, self.transport.writelines
@@ -366,10 +342,7 @@ class FastLane(asyncio.Protocol):
             return
         if self._task is None:
             reply = self.gateway.refusal(b"POST", self._target, self._headers, problem)
-            head = b"%b%b%bcontent-length: %d\r\nconnection: close\r\n\r\n"
-            self.transport.write(
-                head % (status_line(reply.status), reply.headers, self.sweeper.date_line, len(reply.body)) + reply.body
-            )
+            self.transport.write(framing.refusal(reply.status, reply.headers, reply.body, date=self.sweeper.date_line))
         # A close with bytes unread would reset the connection before the client has read why: read on and forget for a while.
         self._dead = True
         self.waiting_body = False
