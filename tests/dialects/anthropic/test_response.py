@@ -189,7 +189,7 @@ def test_a_missing_call_id_is_made_up_and_stays_the_same():
 SEALED = [
     (Reasoning(text="Hm", seal=Seal(dialect="openai_responses", data="enc", ref="rs_1")),),
     (Reasoning(redacted=True, seal=Seal(dialect="openai_responses", data="enc")), Text(text="Hi")),
-    (Text(text="Hi", seal=Seal(dialect="gemini", data="sig")),),
+    (Text(text="Hi", seal=Seal(dialect="gemini", data="sig")), Text(text="Ho")),
     (
         ToolCall(id="c", name="n", arguments='{"a":1}', seal=Seal(dialect="gemini", data="sig")),
         ToolCall(id="d", name="n", arguments="{}"),
@@ -218,3 +218,15 @@ def test_a_foreign_seal_comes_back_on_the_block_it_belongs_to(blocks, origin, st
     replayed = ANTHROPIC.parse_request(call(messages=[{"role": "assistant", "content": content}])).messages[0]
     assert seals(replayed.blocks) == seals(blocks)
     assert [type(block) for block in replayed.blocks] == [type(block) for block in blocks]
+
+
+def test_nothing_follows_the_last_text_of_a_stream():
+    """Claude Code prints what the last block says: a carrier behind it would make that nothing. The seal is told as lost."""
+    seal = Seal(dialect="gemini", data="sig")
+    response = Response(
+        origin="gemini", id="r", model="m", blocks=(Text(text="Hi", seal=seal, at="t"),), finish=Finish(reason="stop")
+    )
+    renderer = ANTHROPIC.stream_renderer(CLIENT)
+    starts = [event for event in wire_events(renderer.render(unfold(response))) if event["type"] == "content_block_start"]
+    assert [event["content_block"]["type"] for event in starts] == ["text"]
+    assert [(loss.path, loss.weight, loss.value) for loss in renderer.losses] == [("t.signature", "hint", "sig")]

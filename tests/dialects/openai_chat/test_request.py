@@ -163,7 +163,7 @@ def test_what_chat_cannot_say_is_told():
         tool_choice=ToolChoice(mode="auto"),
         parallel_tool_calls=False,
     )
-    rendered = render(wanted)
+    rendered = OPENAI_CHAT.render_request(wanted, Target(model="a-model", issuer="i"))
     told = {loss.path for loss in rendered.losses}
     assert {
         "c",
@@ -182,6 +182,22 @@ def test_what_chat_cannot_say_is_told():
     assert {"tool_choice", "tool_choice.disable_parallel_tool_use"} <= told
     assert rendered.body["stop"] == ["a", "b", "c", "d"]
     assert rendered.body["reasoning_effort"] == "high"
+
+
+def test_a_reasoning_model_gets_no_sampling_and_another_no_effort():
+    """OpenAI answers 400 to either, and clients of other dialects always send some of it (Gemini CLI: temperature and topP)."""
+    wanted = foreign(
+        sampling=Sampling(temperature=0.5, top_p=0.9, stop=("a",)), thinking=Thinking(enabled=True, budget=31999, at="thinking")
+    )
+    reasoning = OPENAI_CHAT.render_request(wanted, Target(model="gpt-5-mini", issuer="i"))
+    assert not {"temperature", "top_p", "stop"} & reasoning.body.keys()
+    assert {"temperature", "top_p", "stop_sequences"} <= {loss.path for loss in reasoning.losses if loss.weight == "dropped"}
+    plain = OPENAI_CHAT.render_request(wanted, Target(model="gpt-4.1-mini", issuer="i"))
+    assert "reasoning_effort" not in plain.body
+    assert plain.body["top_p"] == 0.9
+    assert [loss.path for loss in plain.losses] == ["thinking"]
+    unknown = OPENAI_CHAT.render_request(wanted, Target(model="local-model", issuer="i")).body
+    assert {"temperature", "top_p", "stop", "reasoning_effort"} <= unknown.keys()
 
 
 def test_hosted_search_becomes_options_for_a_search_model_only():

@@ -75,6 +75,7 @@ class MessagesRenderer:
         self._held = False  # the open block is written when it is whole
         self._pieces: list[str] = []
         self._seal: Seal | None = None
+        self._behind: tuple[str, Seal] | None = None  # where a closed text stood, and its seal, whose carrier is not out yet
         self._part: int | None = None
         self._spoke = False  # whether the open reasoning has said anything
         self._gate: ArgumentsGate | None = None
@@ -90,7 +91,7 @@ class MessagesRenderer:
         out: list[bytes] = []
         for event in events:
             if type(event) is TextDelta and not event.logprobs:
-                out += (self._text_head, _encode(event.text), _END)
+                out.append(self._text_head + _encode(event.text) + _END)
             elif not self._done:
                 self._render(event, out)
         return b"".join(out)
@@ -197,6 +198,9 @@ class MessagesRenderer:
         self._end(out)
 
     def _open(self, block: Block, out: list[bytes]) -> None:
+        if self._behind is not None:
+            self._whole(carrier(self._behind[1], PREV), out)
+            self._behind = None
         self._block, self._held, self._gate = block, False, None
         self._pieces, self._seal, self._part, self._spoke = [], getattr(block, "seal", None), None, False
         match block:
@@ -295,7 +299,7 @@ class MessagesRenderer:
                 self._delta({"type": "input_json_delta", "partial_json": encode({RAW: gate.rest}).decode()}, out)
         self._end(out)
         if not isinstance(block, Reasoning) and self._seal is not None:
-            self._whole(carrier(self._seal, PREV), out)
+            self._behind = (block.at, self._seal)
 
     def _native(self, event: NativeEvent, out: list[bytes]) -> None:
         if event.origin == NAME:
@@ -317,6 +321,10 @@ class MessagesRenderer:
 
     def _finish(self, event: MessageStop, out: list[bytes]) -> None:
         self._done = True
+        if self._behind is not None:
+            # Claude Code prints what the last block says, which a carrier behind the last text would make nothing. Seen 2026-11.
+            at, seal = self._behind
+            self._losses.hint(join(at, "signature"), "no block may follow the last text to carry it", seal.data)
         reason, sequence, beside = render_finish(
             event.finish, self._origin, self._losses, called=self._called, refused=self._refused
         )

@@ -6,6 +6,8 @@ https://platform.openai.com/docs/api-reference/responses/create
 
 from typing import assert_never
 
+import msgspec
+
 from gatewright.dialects.openai_responses.names import NAME, plain
 from gatewright.dialects.openai_responses.render_items import ItemsOf
 from gatewright.dialects.openai_responses.render_tools import additional_items, choice_of, foreign_tools, home_tools
@@ -13,6 +15,7 @@ from gatewright.dialects.openai_responses.request import LOGPROBS
 from gatewright.ir.blocks import Reasoning, Text
 from gatewright.ir.effort import EFFORT_BUDGET, effort_of
 from gatewright.ir.loss import Losses, is_void, join
+from gatewright.ir.openai_models import ModelFacts, facts_of
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, OutputFormat, Rendered, Request, Target, Thinking
 from gatewright.jsontypes import JsonObject, JsonValue
@@ -42,6 +45,10 @@ def render_request(request: Request, target: Target) -> Rendered:
     """The request for an upstream that speaks the Responses API."""
     losses = Losses(NAME)
     body: JsonObject = {"model": target.model} if target.model else {}
+    facts = facts_of(target.model)
+    if request.origin != NAME and request.thinking is not None and not facts.reasons:
+        _no_reasoning(request, request.thinking, losses)
+        request = msgspec.structs.replace(request, thinking=None)
     body |= settings(request, losses)
     items = ItemsOf(request, target.issuer, losses)
     messages = list(request.messages)
@@ -60,7 +67,8 @@ def render_request(request: Request, target: Target) -> Rendered:
         if wire or request.origin != NAME:
             body["input"] = wire
     if request.origin != NAME:
-        _foreign(request, body)
+        _foreign(request, body, facts)
+        _fit_sampling(request, body, facts, losses)
     return Rendered(body=body, losses=losses.done(), path=PATH, asked=Asked(issuer=target.issuer, model=target.model))
 
 
@@ -104,16 +112,43 @@ def settings(request: Request, losses: Losses) -> JsonObject:
     return body
 
 
-def _foreign(request: Request, body: JsonObject) -> None:
+def _foreign(request: Request, body: JsonObject, facts: ModelFacts) -> None:
     """What other dialects take for granted."""
     body.setdefault("store", False)
     thinking = request.thinking is not None and request.thinking.enabled is not False
     sealed = any(isinstance(b, Reasoning) and b.seal is not None for m in request.messages for b in m.blocks)
-    include: list[JsonValue] = [SEALED] if thinking or sealed else []
+    include: list[JsonValue] = [SEALED] if facts.reasons and (thinking or sealed) else []
     if request.sampling.logprobs:
         include.append(LOGPROBS)
     if include:
         body["include"] = include
+
+
+def _no_reasoning(request: Request, thinking: Thinking, losses: Losses) -> None:
+    """OpenAI's models that do not reason answer 400 to an effort."""
+    losses.extras(thinking, origin=request.origin)
+    off = thinking.enabled is False or thinking.effort == "none" or thinking.budget == 0
+    (losses.hint if off else losses.dropped)(path_of(request, "thinking"), "this model does not reason", plain(thinking))
+
+
+def _fit_sampling(request: Request, body: JsonObject, facts: ModelFacts, losses: Losses) -> None:
+    """OpenAI's reasoning models answer 400 to sampling settings other than their own."""
+    reasoning = body.get("reasoning")
+    if facts.takes_sampling(reasoning.get("effort") if isinstance(reasoning, dict) else None):
+        return
+    for key in ("temperature", "top_p", "top_logprobs"):
+        value = body.get(key)
+        if value is None or (key == "temperature" and value == 1):
+            continue
+        del body[key]
+        report = losses.hint if key == "top_p" and value == 1 else losses.dropped
+        report(path_of(request, key), "this model takes none while it reasons", value)
+    include = body.get("include")
+    if isinstance(include, list) and LOGPROBS in include:
+        include.remove(LOGPROBS)
+        losses.dropped(path_of(request, "logprobs"), "this model tells none while it reasons", request.sampling.logprobs)
+        if not include:
+            del body["include"]
 
 
 def _max_tokens(request: Request, losses: Losses) -> int | None:
