@@ -55,10 +55,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(upstream: str, folder: Path) -> Iterator[str]:
-    """The URL of a gateway in front of the upstream. Raises AssertionError with its output when it does not come up in 20 s."""
+def serving(upstream: str, folder: Path, more: str = "") -> Iterator[str]:
+    """The URL of a gateway in front of the upstream; `more` is added to its configuration.
+
+    Raises AssertionError with its output when it does not come up in 20 s.
+    """
     config = folder / "gatewright.yaml"
-    config.write_text(configuration(upstream, folder / "state"), encoding="utf-8")
+    config.write_text(configuration(upstream, folder / "state") + more, encoding="utf-8")
     port = free_port()
     output = (folder / "gatewright.log").open("wb")
     command = [str(Path(sys.executable).parent / "gatewright"), "serve", "--config", str(config), "--port", str(port)]

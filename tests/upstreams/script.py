@@ -7,6 +7,7 @@ One rule: a plan knows nothing of any wire. Markers: `[[call]]`, `[[calls]]`, `[
 import dataclasses
 import json
 import re
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 MARKER = re.compile(r"\[\[([a-z-]+)(?::([^\]]*))?\]\]")
@@ -121,8 +122,15 @@ def sample(schema: dict, root: dict | None = None, city: str = "Paris") -> objec
             return city
 
 
+MINDS: list[Callable[[Ask], Plan | None]] = []
+"""Asked before the markers, the last first; None leaves the answer to the next. For agents, whose turns follow a plan of their own."""
+
+
 def plan(ask: Ask) -> Plan:
-    """The answer. Deterministic: the same question gives the same answer."""
+    """The answer. Deterministic: the same question gives the same answer, but for minds."""
+    for mind in reversed(MINDS):
+        if (thought_of := mind(ask)) is not None:
+            return thought_of
     found = MARKER.search(ask.text)
     word, detail = (found[1], found[2] or "") if found else ("", "")
     thought: tuple[Piece, ...] = (Thought("The user wants something.\nLet me think about it."),) if ask.thinks else ()
