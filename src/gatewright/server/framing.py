@@ -18,7 +18,7 @@ def status_line(status: int) -> bytes:
 
 
 def whole(status: int, headers: bytes, body: bytes, *, request_id: str, date: bytes, keep: bool, head_only: bool) -> bytes:
-    """A complete answer. `headers` and `date` are ready lines. OpenAI's clients look for one id header, Anthropic's for the other."""
+    """A complete answer. `headers` and `date` are ready lines. Some clients want one id header, some the other."""
     rid = request_id.encode()
     return b"%b%b%bx-request-id: %b\r\nrequest-id: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
         status_line(status),

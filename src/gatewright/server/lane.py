@@ -251,11 +251,11 @@ class FastLane(asyncio.Protocol):
             self.transport.write(self._chunk(wire) + self._last())
             return
         date = self.sweeper.date_line
-        head_only = exchange.method == "HEAD"
+        bare = exchange.method == "HEAD"
         rid = exchange.request_id
         self.transport.write(
             framing.whole(
-                reply.status, reply.headers, reply.body, request_id=rid, date=date, keep=self._keep, head_only=head_only
+                reply.status, reply.headers, reply.body, request_id=rid, date=date, keep=self._keep, head_only=bare
             )
         )
 
