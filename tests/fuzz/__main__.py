@@ -1,19 +1,27 @@
-"""`python -m tests.fuzz --mutants 200000 --seed N`: the long run. `--only NUMBER` makes one mutant again and shows it."""
+"""`python -m tests.fuzz --mutants 200000 --seed N`: the long run. `--only NUMBER` makes one mutant again and shows it.
+
+One rule: the processes of `--jobs` share nothing; each has its own numbers, and the table is the sum.
+"""
 
 import argparse
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 from tests.fuzz.mutants import mutant
-from tests.fuzz.run import CLIMB_BYTES, Tally, run, table
+from tests.fuzz.run import CLIMB_BYTES, Tally, merged, run, table
 
 
 def _told(tally: Tally) -> None:
     print(
-        f"{tally.done:>8} mutants  {tally.seconds:6.0f} s  {tally.rss[-1] >> 20:5} MB  {sum(map(len, tally.faults.values()))} faults",
+        f"from {tally.first:>7}: {tally.done:>8} mutants  {tally.seconds:6.0f} s  {tally.rss[-1] >> 20:5} MB  {sum(map(len, tally.faults.values()))} faults",
         file=sys.stderr,
         flush=True,
     )
+
+
+def _share(count: int, seed: int, first: int) -> Tally:
+    return run(count, seed, first=first, told=_told)
 
 
 def main() -> int:
@@ -21,6 +29,7 @@ def main() -> int:
     parser.add_argument("--mutants", type=int, default=200_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--only", type=int, help="make this mutant again, show it and let it fail")
     told = parser.parse_args()
     if told.only is not None:
@@ -28,7 +37,10 @@ def main() -> int:
         print(one.kind, one.dialect, one.case, one.wire[:4000], sep="\n", flush=True)
         print(one.judge())
         return 0
-    tally = run(told.mutants, told.seed, first=told.first, told=_told)
+    each = -(-told.mutants // told.jobs)
+    with ProcessPoolExecutor(told.jobs) as pool:
+        shares = [pool.submit(_share, each, told.seed, told.first + i * each) for i in range(told.jobs)]
+        tally = merged([share.result() for share in shares])
     print(table(tally))
     return 1 if tally.faults or tally.climb > CLIMB_BYTES else 0
 

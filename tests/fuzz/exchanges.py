@@ -135,7 +135,7 @@ def exchange_holds(client: DialectName, target: bytes, body: bytes, answer: Scri
     for line in head.split(b"\r\n")[:-1]:
         must(b": " in line and b"\n" not in line and b"\r" not in line, f"a broken header line {line[:80]!r}")
     if status >= 400:
-        must(isinstance(wire_json.decode_lenient(wire), dict | list | str), f"an error of status {status} is not a document")
+        wire_json.decode_lenient(wire)
         return f"{status}"
     if cut and b"event-stream" in head:
         parser = DIALECTS[client].stream_parser(ASKED)

@@ -31,6 +31,8 @@ class Hang(BaseException):
 @dataclass
 class Tally:
     seed: int
+    first: int = 0
+    """Number of the first mutant."""
     done: int = 0
     outcomes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(kind, dialect, what became of it) → how many."""
@@ -59,7 +61,7 @@ def _hang(_number: int, _frame: FrameType | None) -> None:
 
 def run(count: int, seed: int, *, first: int = 0, told: Callable[[Tally], None] = lambda _tally: None) -> Tally:
     """Judge `count` mutants from number `first` on."""
-    tally = Tally(seed)
+    tally = Tally(seed, first)
     pools()
     started = time.perf_counter()
     before = signal.signal(signal.SIGALRM, _hang)
@@ -97,6 +99,20 @@ def judge(tally: Tally, number: int) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
     tally.slowest = max(tally.slowest, (time.perf_counter() - began, number))
     tally.outcomes[one.kind, one.dialect, outcome] += 1
+
+
+def merged(tallies: list[Tally]) -> Tally:
+    """The sum of runs that went side by side, each in a process of its own."""
+    total = Tally(tallies[0].seed, tallies[0].first)
+    for one in tallies:
+        total.done += one.done
+        total.outcomes += one.outcomes
+        for words, numbers in one.faults.items():
+            total.faults.setdefault(words, []).extend(numbers)
+    total.slowest = max(one.slowest for one in tallies)
+    total.seconds = max(one.seconds for one in tallies)
+    total.rss = [sum(levels) for levels in zip(*(one.rss for one in tallies), strict=False)]
+    return total
 
 
 def table(tally: Tally) -> str:
