@@ -5,29 +5,54 @@
 
 import argparse
 import collections
+import itertools
 import re
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
+from gatewright.ir.blocks import DialectName
 from tests.laws import cases, laws, losses
 from tests.laws.dialects import DIALECTS
 from tests.laws.finder import Violation
 from tests.laws.seen import see
 
+AT_HOME = "12346EPR"
+ABROAD = "4567E"
+"""Which laws a pair of dialects, or a dialect alone, is judged by."""
 
-def collect(only: str, which: str, dialect: str, places: tuple[str, ...]) -> tuple[collections.Counter[str], list[Violation]]:
-    """Cases by dialect, and every violation."""
-    counted: collections.Counter[str] = collections.Counter()
-    found: list[Violation] = []
-    for place, path in cases.files():
-        if place not in places or (only and only not in path.stem):
-            continue
-        case = cases.load(place, path)
-        if case.dialect not in DIALECTS or (dialect and case.dialect != dialect):
-            continue
-        counted[case.dialect] += 1
-        found += laws.violations(see(place, path), which)
-    return counted, found
+
+def judge(file: tuple[str, Path], which: str) -> list[Violation]:
+    return laws.violations(see(*file), which)
+
+
+def collect(
+    only: str, which: str, dialect: str, places: tuple[str, ...]
+) -> tuple[collections.Counter[DialectName], list[Violation]]:
+    """Cases by dialect, and every violation. One process for each core."""
+    files = [(place, path) for place, path in cases.files() if place in places and only in path.stem]
+    files = [file for file in files if dialect in ("", cases.load(*file).dialect)]
+    counted = collections.Counter(cases.load(*file).dialect for file in files)
+    if len(files) < 20:
+        return counted, [violation for file in files for violation in judge(file, which)]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        found = pool.map(judge, files, [which] * len(files), chunksize=16)
+        return counted, [violation for each in found for violation in each]
+
+
+def table(counted: collections.Counter[DialectName], found: list[Violation], which: str) -> Iterator[str]:
+    """Pairs down, laws across, violations in the cells; `·` where a law does not judge the pair."""
+    violated = collections.Counter((violation.pair, violation.law) for violation in found)
+    columns = [law for law in laws.LAWS if law in which]
+    yield f"{'origin → target':38}{'cases':>6}" + "".join(f"{'law ' + law:>7}" for law in columns)
+    for origin, name in itertools.product(DIALECTS, DIALECTS):
+        if counted[origin]:
+            pair, judged = (origin, AT_HOME) if origin == name else (f"{origin}→{name}", ABROAD)
+            cells = "".join(f"{violated[pair, law] if law in judged else '·':>7}" for law in columns)
+            yield f"{origin + ' → ' + name if origin != name else origin + ' (at home)':38}{counted[origin]:>6}{cells}"
 
 
 def shape(what: str) -> str:
@@ -51,10 +76,8 @@ def main() -> int:
     counted, found = collect(told.case, told.laws, told.dialect, places)
     found = [violation for violation in found if told.pair in violation.pair]
     seconds = time.perf_counter() - started
-    print(f"cases: {dict(counted)}; {len(found)} violations in {seconds:.0f} s")
-    table = collections.Counter((violation.pair, violation.law) for violation in found)
-    for pair in sorted({violation.pair for violation in found}):
-        print(f"  {pair:36}" + "".join(f"  law {law}: {table[pair, law]:<5}" for law in told.laws if table[pair, law]))
+    print(f"{sum(counted.values())} cases {dict(counted)}; {len(found)} violations in {seconds:.0f} s")
+    print("\n".join(table(counted, found, told.laws)))
     if not (told.case or told.dialect or told.corpus):
         losses.write()
     if told.case:

@@ -125,7 +125,7 @@ def _answer_traces(seen: Seen, document: JsonValue, askers: dict[DialectName, Re
     traces: dict[DialectName, bytes] = {}
     for name, request in askers.items():
         rendered = DIALECTS[name].render_response(answer, request)
-        # Usage is metered, not translated: its figures go verbatim to the ledger (Usage.raw), whatever the client is shown.
+        # Usage is metered, not translated: the neutral form keeps its object verbatim (Usage.raw), whatever the client is shown.
         traces[name] = encoded((rendered.body, rendered.losses, answer.usage))
     return traces
 
