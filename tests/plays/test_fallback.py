@@ -88,7 +88,7 @@ async def test_a_failure_before_content_moves_on_unseen(tmp_path, dialect, statu
 async def test_an_error_inside_a_stream_before_content_moves_on_unseen(tmp_path, dialect, client, when):
     """A 200 says nothing: errors arrive as events. Until content came the client has seen nothing."""
     async with upstream() as one, upstream() as other:
-        begun = [chunk(frames(dialect)[0])] if when != "at once" else []
+        begun = [chunk(frames(dialect)[0]), 0.03] if when != "at once" else []
         one.answers = [[stream_head(), *begun, chunk(IN_STREAM_ERROR[dialect]), END]]
         other.answers = [served(dialect, stream=True)]
         async with gateway(two(one.port, other.port, dialect), tmp_path) as gw:
