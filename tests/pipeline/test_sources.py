@@ -1,0 +1,136 @@
+"""Sources never raise: cuts, nonsense and our own bugs end a stream in words, and events pass whole."""
+
+import json
+import logging
+
+import pytest
+from tests.fuzz.exchanges import Scripted
+from tests.laws.cases import minimal_call
+from tests.plays import wires
+
+from gatewright.dialects import BY_NAME
+from gatewright.ir.events import StreamError
+from gatewright.pipeline.sources import PassSource, TranslatedSource
+from gatewright.wire.sse import MAX_EVENT_BYTES
+
+ANTHROPIC = BY_NAME["anthropic"]
+
+
+def passing(chunks, *, cut: bool = False, dialect: str = "anthropic") -> PassSource:
+    spoken = BY_NAME[dialect]
+    incoming = Scripted(200, b"text/event-stream", chunks, cut=cut)
+    return PassSource(incoming, spoken, spoken.watch(minimal_call(dialect, stream=True)), "req_1", sse=True)
+
+
+async def drained(source) -> list[bytes]:
+    found = []
+    while (segment := await source.next()) is not None:
+        found.append(segment.wire)
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50, 100_000])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+async def test_events_pass_whole_in_any_pieces(size, end):
+    """However the upstream's bytes come, each segment ends where an event does, and together they are the same bytes."""
+    wire = b"".join(wires.STREAM["anthropic"]).replace(b"\n", end)
+    source = passing([wire[i : i + size] for i in range(0, len(wire), size)])
+    segments = await drained(source)
+    assert b"".join(segments) == wire
+    # The very last line break may be half of a longer one: it is let go at the end.
+    assert all(segment.endswith((end * 2, end)) for segment in segments)
+    assert not source.broken
+
+
+async def test_half_an_event_does_not_spoil_the_error_after_it():
+    """A client must be able to read the error event: what the cut left of the event before it is not sent."""
+    events = wires.STREAM["anthropic"]
+    source = passing([b"".join(events[:3]), events[3][:30]], cut=True)
+    wire = b"".join(await drained(source))
+    assert wire.startswith(b"".join(events[:3]))
+    assert wires.told("anthropic", wire) == ("error", "hello")
+
+
+async def test_an_event_without_end_is_not_collected():
+    """Beyond the largest event accepted the bytes go by, and memory stays what it was."""
+    piece = b"x" * (1 << 20)
+    source = passing([b"data: ", *([piece] * 20)], cut=True)
+    segments = await drained(source)
+    assert max(map(len, segments)) <= MAX_EVENT_BYTES + 2 * len(piece)
+    assert source.problem is not None
+
+
+async def test_a_told_error_is_not_told_twice():
+    """The provider's own error event, then its close: one error is enough."""
+    source = passing([wires.ERROR_INSIDE["anthropic"]], cut=True)
+    wire = b"".join(await drained(source))
+    assert wire == wires.ERROR_INSIDE["anthropic"]
+    assert source.problem is not None
+
+
+async def test_a_cut_after_one_of_several_choices_is_an_error():
+    """A finish reason ends one choice; without [DONE] another may be unfinished."""
+    source = passing([b"".join(wires.STREAM["openai_chat"]).replace(b"data: [DONE]\n\n", b"")], cut=True, dialect="openai_chat")
+    assert wires.told("openai_chat", b"".join(await drained(source)))[0] == "error"
+
+
+class _Bug:
+    """A watch, a parser and a renderer that fall over."""
+
+    usage = problem = None
+    content = finished = False
+    losses: list = []
+
+    def __init__(self, *, even_on_errors: bool = False) -> None:
+        self.even_on_errors = even_on_errors
+
+    def feed(self, data):
+        raise KeyError("a bug")
+
+    def close(self):
+        raise KeyError("a bug")
+
+    def render(self, events):
+        if self.even_on_errors or not isinstance(events[-1], StreamError):
+            raise KeyError("a bug")
+        return b"data: " + json.dumps({"error": {"message": events[-1].problem.message}}).encode() + b"\n\n"
+
+    def keepalive(self):
+        return b""
+
+
+async def test_a_bug_of_ours_ends_a_stream_in_an_error_event(caplog):
+    """Nothing that a dialect raises may leave a client waiting; the log says what it was."""
+    caplog.set_level(logging.ERROR, "gatewright")
+    logging.getLogger("gatewright").propagate = True
+    incoming = Scripted(200, b"text/event-stream", wires.STREAM["anthropic"], cut=False)
+    passed = PassSource(incoming, ANTHROPIC, _Bug(), "req_1", sse=True)
+    assert wires.told("anthropic", b"".join(await drained(passed)))[0] == "error"
+    again = Scripted(200, b"text/event-stream", wires.STREAM["anthropic"], cut=False)
+    translated = TranslatedSource(again, _Bug(), _Bug(), "req_1")
+    assert b"req_1" in b"".join(await drained(translated))
+    assert again.aborted
+    assert sum(record.exc_info is not None for record in caplog.records) == 2
+
+
+async def test_a_renderer_that_cannot_even_tell_an_error_breaks_the_body_off(caplog):
+    """Then the server must not end the body as if all were well."""
+    incoming = Scripted(200, b"text/event-stream", wires.STREAM["anthropic"], cut=False)
+    source = TranslatedSource(incoming, _Bug(), _Bug(even_on_errors=True), "req_1")
+    assert await drained(source) == []
+    assert source.broken
+
+
+async def test_the_end_is_told_once_even_if_the_listener_fails():
+    """Whoever settles an answer cannot spoil it."""
+    told = []
+
+    def listen() -> None:
+        told.append(1)
+        raise RuntimeError("the recorder is broken")
+
+    source = passing(wires.STREAM["anthropic"])
+    source.when_ended(listen)
+    assert b"".join(await drained(source)) == b"".join(wires.STREAM["anthropic"])
+    source.abort()
+    assert told == [1]
