@@ -19,6 +19,7 @@ from gatewright.ir.response import Response
 from gatewright.pipeline.begun import Begun, looks_like_a_stream, tells_an_answer
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.media import inline_media
+from gatewright.pipeline.names import client_names
 from gatewright.pipeline.replayed import Marker, mark
 from gatewright.pipeline.seals import (
     KIND,
@@ -195,6 +196,7 @@ class Attempt:
                 client.parse_response(body, prepared.asked)  # raises, with the words of an error that came as a 200
             return Reply(incoming.status, b"content-type: %b\r\n" % (content_type or b"application/json") + head, body)
         response = name_calls(await self._whole(prepared, incoming, streamed=streamed), exchange.request_id)
+        response = client_names(response, prepared.names)
         self._keep_seals(exchange, sealed_rows(response.blocks))
         if prepared.dialect != exchange.dialect:
             response = mark(response, exchange.dialect, prepared.asked.issuer)
@@ -241,7 +243,9 @@ class Attempt:
             parser = self.dialects[prepared.dialect].stream_parser(prepared.asked)
             marker = None if prepared.dialect == client.name else Marker(client.name, prepared.dialect, prepared.asked.issuer)
             renderer = client.stream_renderer(request)
-            source = translated = TranslatedSource(incoming, parser, renderer, exchange.request_id, marker)
+            source = translated = TranslatedSource(
+                incoming, parser, renderer, exchange.request_id, marker=marker, names=prepared.names
+            )
             source.when_ended(lambda: self._keep_seals(exchange, translated.seals.rows()))
             head = stream_type(client, request.client.get("alt")) + head
         try:

@@ -14,6 +14,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.ir.events import BlockStart, BlockStop, MessageStop, StreamError, StreamEvent, TextDelta, UsageUpdate
 from gatewright.ir.fold import update_usage
 from gatewright.ir.response import Usage
+from gatewright.pipeline.names import Names, client_name
 from gatewright.pipeline.replayed import Marker
 from gatewright.pipeline.seals import SealWatch, name_call
 from gatewright.transport import Incoming, TransportError
@@ -163,9 +164,15 @@ class PassSource(BaseSource):
     def _whole_events(self, data: bytes) -> bytes:
         """What ends with a blank line; the rest is held until its own has come, or until it is too large for an event."""
         held = self._held
-        seam = bytes(held[-3:])
-        found = seam + data if seam else data
-        cut = max(found.rfind(end) + len(end) if end in found else 0 for end in _BLANK_LINES) - len(seam)
+        cut = data.rfind(b"\n\n") + 2  # found near the end in nearly every stream: nothing else is searched for then
+        if cut < 2:
+            seam = bytes(held[-3:])
+            found = seam + data
+            cut = max(found.rfind(end) + len(end) if end in found else 0 for end in _BLANK_LINES) - len(seam)
+        if cut > 0 and not held:
+            held += data[cut:]
+            self._at_boundary = True
+            return data[:cut]
         whole = b""
         if cut > 0:
             whole = bytes(held) + data[:cut]
@@ -203,7 +210,7 @@ class PassSource(BaseSource):
 class TranslatedSource(BaseSource):
     """The upstream's events, rendered in the client's dialect."""
 
-    __slots__ = ("_feed", "_marker", "_parser", "_renderer", "_request_id", "_told", "seals")
+    __slots__ = ("_feed", "_marker", "_names", "_parser", "_renderer", "_request_id", "_told", "seals")
 
     def __init__(
         self,
@@ -211,9 +218,12 @@ class TranslatedSource(BaseSource):
         parser: StreamParser,
         renderer: StreamRenderer,
         request_id: str,
+        *,
         marker: Marker | None = None,
+        names: Names | None = None,
     ) -> None:
         super().__init__(incoming)
+        self._names = names or {}
         self._request_id = request_id
         self._marker = marker
         self.seals = SealWatch()
@@ -268,7 +278,8 @@ class TranslatedSource(BaseSource):
             match event:
                 case BlockStart():
                     self.content = True
-                    event = events[i] = name_call(event, self._request_id)  # noqa: PLW2901 - the same event, named
+                    named = client_name(name_call(event, self._request_id), self._names)
+                    event = events[i] = named  # noqa: PLW2901 - the same event, named
                 case UsageUpdate():
                     self.usage = update_usage(self.usage, event.usage)
                 case StreamError():

@@ -19,6 +19,7 @@ from gatewright.ir.request import Asked, Request, Sampling, Target, Thinking
 from gatewright.ir.seal import PREFIX
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
+from gatewright.pipeline.names import Names, fit_names
 from gatewright.pipeline.replayed import settle, unmark
 from gatewright.transport import header_lines
 from gatewright.wire.json import BadJson, encode
@@ -43,6 +44,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """The bytes pass: the answer's will too."""
     losses: tuple[Loss, ...] = ()
     asked: Asked = Asked()
+    names: Names = {}
+    """Tool names as the upstream knows them → as the client does, where they differ."""
 
 
 def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectName) -> bool:
@@ -102,6 +105,10 @@ def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: D
     request = unmark(request, dialect.name)
     if foreign and request.origin == "gemini":
         request = settle(request)
+    names: Names = {}
+    renamed: tuple[Loss, ...] = ()
+    if foreign:
+        request, names, renamed = fit_names(request, dialect.name)
     rendered = dialect.render_request(request, target)
     if candidate.losses == "refuse":
         refuse_losses(rendered.losses, candidate)
@@ -112,7 +119,8 @@ def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: D
         headers=header_lines(headers) if headers else b"",
         body=encode(rendered.body),
         passing=False,
-        losses=rendered.losses,
+        losses=rendered.losses + renamed,
+        names=names,
         asked=msgspec.structs.replace(rendered.asked, issuer=target.issuer, model=target.model),
     )
 
