@@ -105,7 +105,7 @@ def understand(body: dict, headers: dict, *, counting: bool = False) -> Ask:
                 raise refuse(f"Tool '{forced}' not found in provided tools")
         elif kind == "any":
             forced = ""
-        if forced is not None and thinks:
+        if forced is not None and thinks and body["thinking"]["type"] == "enabled":
             raise refuse("Thinking may not be enabled when tool_choice forces tool use.")
     return Ask(
         model=model,
@@ -253,8 +253,6 @@ def tools(body: dict) -> tuple[tuple[str, dict], ...]:
             raise refuse(f"{at}.input_schema.type: Input should be 'object'")
         if any(key in schema for key in ("oneOf", "allOf", "anyOf")):
             raise refuse(f"{at}.input_schema: input_schema does not support oneOf, allOf, or anyOf at the top level")
-        if tool.get("description") == "":
-            raise refuse(f"{at}.description: String should have at least 1 character")
         if tool.get("strict"):
             closed(schema, at)
         found.append((tool["name"], schema))

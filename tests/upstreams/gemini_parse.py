@@ -90,7 +90,8 @@ def parse(body: dict) -> tuple[dict, list[tuple[str, str]]]:
             bad += unknown(config["responseSchema"], "generation_config.response_schema")
         request["generationConfig"] = config
     tools = []
-    for index, tool in enumerate(request.get("tools") or ()):
+    given = request.get("tools") or ()
+    for index, tool in enumerate([given] if isinstance(given, dict) else given):
         entry, wrong = plain(tool, TOOL, f"tools[{index}]")
         bad += wrong
         declared = []

@@ -15,7 +15,6 @@ from tests.upstreams.gemini_schema import sound
 from tests.upstreams.script import Ask, Fault
 
 MEDIA = re.compile(r"(image/(png|jpeg|webp|heic|heif|gif)|application/pdf|text/.+|audio/.+|video/.+)")
-FUNCTIONS = ("functionCall", "functionResponse")
 SENTINELS = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
 """Documented: stand in for a signature that another model's call cannot have."""
 SEAL = b"\x0a\x24\x01"
@@ -193,11 +192,11 @@ def conversation(contents: list[dict], model: str) -> tuple[str, tuple[str, ...]
         role = "user" if role == "function" else role
         if not content["parts"]:
             raise refuse(f"* GenerateContentRequest.contents[{index}].parts: contents.parts must not be empty.\n")
-        # The SDKs' chats send the pieces of a streamed answer as contents of their own, and are accepted; calls and their answers are not split.
-        if role == before and any(
-            key in part for entry in contents[index - 1 : index + 1] for part in entry["parts"] for key in FUNCTIONS
-        ):
-            raise refuse("Please ensure that multiturn requests alternate between user and model.")
+        # Turns of one role may follow one another (recorded so); a call is yet answered in the very next content.
+        if role == before == "model" and waiting:
+            raise refuse(
+                "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn."
+            )
         if index == 0 and role != "user":
             raise refuse(
                 "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
@@ -242,7 +241,7 @@ def conversation(contents: list[dict], model: str) -> tuple[str, tuple[str, ...]
 
 def check(part: dict, at: str) -> None:
     if not any(key in part for key in VALUES):
-        if "thoughtSignature" in part:
+        if "thoughtSignature" in part or "videoMetadata" in part:
             return
         raise refuse(f"* GenerateContentRequest.{at}.data: required oneof field 'data' must have one initialized field\n")
     if "functionResponse" in part:

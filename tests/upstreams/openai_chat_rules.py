@@ -9,6 +9,7 @@ from tests.upstreams.openai_rules import (
     KNOWN,
     NAME,
     REASONING,
+    UNTUNED,
     image,
     name,
     need,
@@ -35,7 +36,7 @@ MESSAGE = {
     "developer": {"role", "content", "name"},
     "user": {"role", "content", "name"},
     "assistant": {"role", "content", "name", "refusal", "audio", "tool_calls", "function_call", "annotations", "parsed"},
-    "tool": {"role", "content", "tool_call_id"},
+    "tool": {"role", "content", "tool_call_id", "name"},
     "function": {"role", "content", "name"},
 }
 PARTS = {
@@ -53,7 +54,7 @@ PART = {
     "input_audio": {"type", "input_audio", "prompt_cache_breakpoint"},
     "file": {"type", "file", "prompt_cache_breakpoint"},
 }
-NOT_WHEN_REASONING = ("top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias", "stop")
+NOT_WHEN_REASONING = ("top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
@@ -108,13 +109,13 @@ def settings(body: dict, model: str) -> None:
             "max_tokens",
             "unsupported_parameter",
         )
-    if reasons and body.get("temperature") not in {None, 1}:
+    if UNTUNED.match(model) and body.get("temperature") not in {None, 1}:
         raise refuse(
             f"Unsupported value: 'temperature' does not support {body['temperature']} with this model. Only the default (1) value is supported.",
             "temperature",
             "unsupported_value",
         )
-    for key in NOT_WHEN_REASONING if reasons else ():
+    for key in NOT_WHEN_REASONING if UNTUNED.match(model) else ():
         if body.get(key) not in {None, 0, 1} if not isinstance(body.get(key), list | dict) else True:
             raise refuse(f"Unsupported parameter: '{key}' is not supported with this model.", key, "unsupported_parameter")
     if body.get("reasoning_effort") is not None:
@@ -301,7 +302,7 @@ def content(message: dict, role: str, at: str) -> list[dict]:
     if isinstance(given, str):
         return [{"type": "text", "text": given}]
     typed(given, list, f"{at}.content", "one of a string or array of objects")
-    if not given:
+    if not given and role != "assistant":
         raise refuse(
             f"Invalid '{at}.content': empty array. Expected an array with minimum length 1, but got an empty array instead.",
             f"{at}.content",

@@ -11,6 +11,7 @@ from tests.upstreams.answers import words
 from tests.upstreams.openai_rules import (
     KNOWN,
     REASONING,
+    UNTUNED,
     image,
     name,
     need,
@@ -42,6 +43,12 @@ ITEM = {
     "reasoning": {"type", "id", "summary", "content", "encrypted_content", "status"},
     "item_reference": {"type", "id"},
 }
+HOSTED_ITEMS = words(
+    "additional_tools tool_search_call tool_search_output compaction web_search_call file_search_call code_interpreter_call image_generation_call mcp_call"
+    " mcp_list_tools computer_call computer_call_output local_shell_call local_shell_call_output shell_call shell_call_output apply_patch_call"
+    " apply_patch_call_output"
+)
+"""Made by the API itself; taken back as they were."""
 PREFIX = {"message": "msg", "function_call": "fc", "reasoning": "rs", "custom_tool_call": "ctc"}
 PARTS = {
     "user": ("input_text", "input_image", "input_file", "input_audio"),
@@ -50,7 +57,7 @@ PARTS = {
     "assistant": ("output_text", "refusal"),
 }
 PART = {
-    "input_text": {"type", "text"},
+    "input_text": {"type", "text", "prompt_cache_breakpoint"},
     "input_image": {"type", "image_url", "file_id", "detail"},
     "input_file": {"type", "file_data", "file_id", "file_url", "filename", "detail"},
     "input_audio": {"type", "input_audio"},
@@ -137,7 +144,7 @@ def settings(body: dict, model: str) -> None:
                 f"Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got {limit} instead."
             )
             raise refuse(message, "max_output_tokens", "integer_below_min_value")
-    for key in ("temperature", "top_p") if reasons else ():
+    for key in ("temperature", "top_p") if UNTUNED.match(model) else ():
         if body.get(key) not in {None, 1}:
             raise refuse(f"Unsupported parameter: '{key}' is not supported with this model.", key, "unsupported_parameter")
     if body.get("reasoning"):
@@ -182,7 +189,7 @@ def tools(body: dict) -> tuple[tuple[str, dict], ...]:
                 f"{at}.type",
             )
         name(need(tool, "name", at), f"{at}.name")
-        only(tool, {"type", "name", "description", "parameters", "strict", "defer_loading"}, at)
+        only(tool, {"type", "name", "description", "parameters", "strict", "defer_loading", "function"}, at)
         object_schema(tool.get("parameters"), tool["name"], f"{at}.parameters")
         if tool.get("strict"):
             strict_schema(tool.get("parameters"), f"function '{tool['name']}'", f"{at}.parameters", "invalid_function_parameters")
@@ -234,6 +241,8 @@ def conversation(earlier: list[dict], items: list[dict], known: Collection[str])
         kind = item.get("type") or ("message" if "role" in item else None)
         if kind is None:
             raise refuse(f"Missing required parameter: '{at}.type'.", f"{at}.type", "missing_required_parameter")
+        if kind in HOSTED_ITEMS:
+            continue
         if kind not in ITEM:
             raise refuse(f"Invalid value: '{kind}'. Supported values are: {', '.join(map(repr, ITEM))}.", at)
         only(item, ITEM[kind], at)
@@ -266,7 +275,7 @@ def conversation(earlier: list[dict], items: list[dict], known: Collection[str])
                 reasoning(item, at, known)
                 after = everything[position + 1][1] if position + 1 < len(everything) else {}
                 followed = after.get("type", "message") if after else None
-                if followed not in {"function_call", "custom_tool_call", "reasoning", "message"} or (
+                if followed not in {"function_call", "custom_tool_call", "reasoning", "message", *HOSTED_ITEMS} or (
                     followed == "message" and after.get("role") != "assistant"
                 ):
                     raise refuse(

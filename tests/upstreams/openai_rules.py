@@ -14,6 +14,8 @@ from tests.upstreams.script import Fault, Tokens
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 REASONING = re.compile(r"gpt-5(?!.*chat)|o\d")
 """Models that reason."""
+UNTUNED = re.compile(r"gpt-5(-(?!chat)|$)|o\d")
+"""Of these, the ones that always reason, and so take no sampling settings (gpt-5.1 and later may not reason)."""
 KNOWN = re.compile(r"gpt-(?!0)|o\d|deepseek|chatgpt")
 LIMITS = {
     "x-ratelimit-limit-requests": "500",

@@ -101,8 +101,15 @@ def _plain(block: Block) -> Block:
 
 
 def settle(request: Request) -> Request:
-    """A Gemini conversation for another API: pieces of one answer joined, every result with the id of its call."""
-    return replace(request, messages=_paired(_joined(request.messages)))
+    """A conversation for another API: every result with the id of its call; the pieces that Gemini's clients send back joined."""
+    messages: Sequence[Message] = _joined(request.messages) if request.origin == "gemini" else request.messages
+    if any(_unnamed(block) for message in messages for block in message.blocks):
+        messages = _paired(messages)
+    return request if messages is request.messages else replace(request, messages=tuple(messages))
+
+
+def _unnamed(block: Block) -> bool:
+    return (isinstance(block, ToolResult) and not block.call_id) or (isinstance(block, ToolCall) and not block.id)
 
 
 def _joined(messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -161,7 +168,7 @@ def _paired(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def _call_of(result: ToolResult, waiting: list[tuple[str, str]]) -> tuple[str, str] | None:
-    """(name, id) of the call that a result answers: by id if it has one, else the first of its name."""
+    """(name, id) of the call that a result answers: by id if it has one, else the first of its name, or the first."""
     if result.call_id:
         return next((call for call in waiting if call[1] == result.call_id), None)
-    return next((call for call in waiting if call[0] == result.name), None)
+    return next((call for call in waiting if result.name in ("", call[0])), None)

@@ -14,6 +14,7 @@ from gatewright.ir.loss import Losses, join
 from gatewright.ir.openai_models import facts_of
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, OutputFormat, Rendered, Request, Target, Thinking, Tool, ToolChoice
+from gatewright.ir.strictness import strict_or_loss
 from gatewright.jsontypes import JsonObject, JsonValue
 
 PATH = "/chat/completions"
@@ -169,7 +170,7 @@ def _output(request: Request, output: OutputFormat, body: JsonObject, losses: Lo
     if output.description is not None:
         inner["description"] = output.description
     if output.strict is not None:
-        inner["strict"] = output.strict
+        inner["strict"] = strict_or_loss(inner["schema"], output.at, losses, strict=output.strict)
     body["response_format"] = {"type": "json_schema", "json_schema": inner}
 
 

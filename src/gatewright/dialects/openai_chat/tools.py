@@ -14,6 +14,7 @@ from gatewright.ir.blocks import ToolCall
 from gatewright.ir.loss import Losses
 from gatewright.ir.request import Request, Tool, ToolChoice
 from gatewright.ir.seal import Seal, carry, open_seal, readable
+from gatewright.ir.strictness import strict_or_loss
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire import json as wire_json
 from gatewright.wire.fields import Fields
@@ -126,7 +127,7 @@ def foreign_tool(tool: Tool, request: Request, losses: Losses) -> JsonObject | N
     elif tool.parameters is not None:
         inner["parameters"] = lower_types(tool.parameters)
     if tool.strict is not None:
-        inner["strict"] = tool.strict
+        inner["strict"] = strict_or_loss(inner.get("parameters"), tool.at, losses, strict=tool.strict)
     return {"type": "function", "function": inner}
 
 

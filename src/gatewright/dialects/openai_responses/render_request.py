@@ -18,6 +18,7 @@ from gatewright.ir.loss import Losses, is_void, join
 from gatewright.ir.openai_models import ModelFacts, facts_of
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, OutputFormat, Rendered, Request, Target, Thinking
+from gatewright.ir.strictness import strict_or_loss
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.json import encode
 
@@ -251,6 +252,8 @@ def _format(output: OutputFormat, request: Request, losses: Losses) -> JsonObjec
             wire: JsonObject = {"type": "json_schema", **extras}
             wire |= {key: value for key, value in given.items() if value is not None}
             if request.origin != NAME:
+                if output.strict is not None:
+                    wire["strict"] = strict_or_loss(output.schema, output.at, losses, strict=output.strict)
                 wire.setdefault("name", "output")
                 wire.setdefault("schema", {"type": "object"})
             return wire

@@ -10,6 +10,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Request, Tool, ToolChoice
+from gatewright.ir.strictness import strict_or_loss
 from gatewright.jsontypes import JsonObject, JsonValue
 
 FREEFORM: JsonObject = {
@@ -110,7 +111,7 @@ def _function(tool: Tool, losses: Losses) -> JsonObject:
     if parameters is None:
         parameters = {"type": "object", "properties": {}}
         losses.hint(join(tool.at, "parameters"), "none given; told as an object without properties")
-    return _declared(tool, parameters, strict=bool(tool.strict))
+    return _declared(tool, parameters, strict=bool(strict_or_loss(parameters, tool.at, losses, strict=tool.strict)))
 
 
 def _hosted(tool: Tool, losses: Losses) -> JsonObject:
