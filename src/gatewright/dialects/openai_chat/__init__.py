@@ -141,8 +141,11 @@ def _pass_peek(call: Call) -> _Passing:
 
 
 def _with_usage(body: bytes) -> bytes:
-    """The client's `stream_options`, if any, with usage asked for."""
-    raw = _raw(body).get("stream_options")
+    """The client's `stream_options`, if any, with usage asked for. Raises BadJson for what is not even read that far."""
+    try:
+        raw = _raw(body).get("stream_options")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise wire_json.BadJson(f"not a JSON object: {error}") from None
     options = wire_json.decode(bytes(raw)) if raw is not None else None
     return wire_json.encode({**(options if isinstance(options, dict) else {}), "include_usage": True})
 
