@@ -12,12 +12,19 @@ from tests.fuzz.mutants import mutant
 from tests.fuzz.run import CLIMB_BYTES, Tally, merged, run, table
 
 
+MANY = 10_000
+"""A fault is shown when it is new, not with every step."""
+
+
 def _told(tally: Tally) -> None:
     print(
         f"from {tally.first:>7}: {tally.done:>8} mutants  {tally.seconds:6.0f} s  {tally.rss[-1] >> 20:5} MB  {sum(map(len, tally.faults.values()))} faults",
         file=sys.stderr,
         flush=True,
     )
+    for words, numbers in tally.faults.items():
+        if len(numbers) == 1 and numbers[0] >= tally.first + tally.done - MANY:
+            print(f"    {numbers[0]}: {words}", file=sys.stderr, flush=True)
 
 
 def _share(count: int, seed: int, first: int) -> Tally:

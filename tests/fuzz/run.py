@@ -20,7 +20,7 @@ HANG_S = 30.0
 """No mutant takes a hundredth of it; a machine under load takes ten times as long."""
 CLIMB_BYTES = 64 << 20
 """How much the process may grow between the first quarter of a run and its end."""
-WATCHED = 40
+WATCHED = 100
 """Samples of memory in a run."""
 
 
