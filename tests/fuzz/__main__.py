@@ -11,7 +11,6 @@ from concurrent.futures import ProcessPoolExecutor
 from tests.fuzz.mutants import mutant
 from tests.fuzz.run import CLIMB_BYTES, Tally, merged, run, table
 
-
 MANY = 10_000
 """A fault is shown when it is new, not with every step."""
 
