@@ -94,13 +94,10 @@ class ChatWatch:
         """Reads events until one holds content; where the next begins."""
         start = 0
         while end := _boundary(data, start):
-            event = data[start:end]
-            if _telling(event):
-                return start  # it may have to be left out: not here
-            self._one(event)
+            if self._one(data[start:end]):
+                return start  # to be left out: not here
             start = end
             if self.content:
-                self._plain.learn(event)
                 break
         return start
 
@@ -128,9 +125,13 @@ class ChatWatch:
 
     def _one(self, event: bytes) -> bool:
         """Learns from one event; whether it is to be left out."""
-        if self.content and not _telling(event):
+        usage, finished = self.usage, self.finished
+        drop = self._read(event)
+        if self.content and self.usage is usage and self.finished is finished and self.problem is None:
             self._plain.learn(event)
-            return False
+        return drop
+
+    def _read(self, event: bytes) -> bool:
         if event.startswith(b"data: ") and b"\n" not in event[:-2]:
             return self._payload(b"", event[6:].strip())
         parser = SseParser()
@@ -199,20 +200,6 @@ class ChatWatch:
 
 def _shown(value: JsonValue) -> bool:
     return value not in (None, "", [], {})
-
-
-def _telling(data: bytes) -> bool:
-    """Whether these bytes may tell usage, an end or an error. Spelt out: it is asked of every event that passes alone."""
-    return (
-        b'"finish_reason":"' in data
-        or b'"usage":{' in data
-        or b'"error"' in data
-        or b"[DONE]" in data
-        or b'"finish_reason": "' in data
-        or b'"usage": {' in data
-        or b"event:" in data
-        or b"chat.completion.done" in data
-    )
 
 
 def _boundary(data: bytes, start: int) -> int:
