@@ -197,7 +197,7 @@ def conversation(contents: list[dict], model: str) -> tuple[str, tuple[str, ...]
             raise refuse(
                 "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn."
             )
-        if index == 0 and role != "user":
+        if index == 0 and role != "user" and any("functionCall" in part for part in content["parts"]):
             raise refuse(
                 "Please ensure that function call turn comes immediately after a user turn or after a function response turn."
             )

@@ -87,7 +87,7 @@ HOSTED = (
 def understand(body: dict, stored: dict[str, list[dict]], known: Collection[str], *, counting: bool = False) -> Ask:
     """`stored`: response id -> its whole conversation. `known`: ids of stored items. Raises Refused."""
     only(body, COUNTED if counting else TOP)
-    model = need(body, "model")
+    model = need(body, "model") if not body.get("prompt") else body.get("model") or "gpt-5.2"
     typed(model, str, "model", "a string")
     if not KNOWN.match(str(model)):
         raise refuse(f"The requested model '{model}' does not exist.", "model", "model_not_found")
@@ -100,6 +100,8 @@ def understand(body: dict, stored: dict[str, list[dict]], known: Collection[str]
             )
         earlier = stored[previous]
     given = body.get("input")
+    if given is None and body.get("prompt"):
+        given = []
     if given is None and not earlier:
         raise refuse("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given

@@ -160,6 +160,7 @@ RULES: tuple[tuple[str, str, object, str], ...] = (
     (GEMINI, "contents.0.role", "system", "Please use a valid role: user, model."),
     (GEMINI, "contents.0.parts", [], "must not be empty"),
     (GEMINI, "contents.1.role", "user", "function call turn comes immediately after a user turn"),
+    (GEMINI, "contents.0", GONE, "function call turn comes immediately after a user turn"),
     (GEMINI, "contents.2.parts.0", GONE, "equal to the number of function call parts"),
     (GEMINI, "contents.2.parts.0.functionResponse.name", "g", "equal to the number of function call parts"),
     (GEMINI, "contents.2.parts.0.functionResponse.response", "text", "google.protobuf.Struct"),

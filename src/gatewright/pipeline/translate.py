@@ -103,7 +103,7 @@ def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: D
             )
         )
     request = unmark(request, dialect.name)
-    if foreign and request.origin == "gemini":
+    if foreign:
         request = settle(request)
     names: Names = {}
     renamed: tuple[Loss, ...] = ()

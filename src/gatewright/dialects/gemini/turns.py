@@ -26,6 +26,9 @@ def write_turns(messages: Iterable[Message], writer: PartWriter, *, sentinel: bo
     calls: list[ToolCall] = []
     for role, blocks in _gather(messages, writer):
         if role == "assistant":
+            if not turns and any(isinstance(block, ToolCall) for block in blocks):
+                writer.losses.approximated(blocks[0].at, "gemini wants a user turn before function calls: an empty one")
+                turns.append({"role": "user", "parts": [{"text": " "}]})
             calls = [block for block in blocks if isinstance(block, ToolCall)]
             parts = _model_parts(blocks, writer, sentinel=sentinel)
             name = "model"
