@@ -34,8 +34,10 @@ fuzz: $(VENV)/.dev ## 200,000 mutants of the cases with a seed of their own; SEE
 
 bench: $(VENV)/.dev ## measure against nginx, side by side in one run
 	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.tls
 
 profile: $(VENV)/.dev ## where the time goes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check py-spy
 	$(BIN)/python -m bench.profile
 
 $(VENV)/bin/python:
