@@ -20,8 +20,10 @@ from gatewright.pipeline.seals import SealWatch, name_call
 from gatewright.transport import Incoming, TransportError
 from gatewright.wire.sse import MAX_EVENT_BYTES, without_line_separators
 
-_PINGS: dict[DialectName, bytes] = {"anthropic": b'event: ping\ndata: {"type": "ping"}\n\n'}
 _COMMENT = b": keep-alive\n\n"
+_BLANK = b"\r\n"
+_PINGS: dict[DialectName, bytes] = {"anthropic": b'event: ping\ndata: {"type": "ping"}\n\n', "gemini": _BLANK}
+"""Google's own SDKs take a comment for JSON; blank lines they skip."""
 _ENDS = (b"\n\n", b"\r\n\r\n")
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\r")
 _LAST_WORD: dict[DialectName, bytes] = {"openai_chat": b"[DONE]"}
@@ -37,6 +39,11 @@ CUT = Problem(kind="upstream", code="stream_cut", message="The provider's stream
 
 def _bug(request_id: str) -> Problem:
     return Problem(kind="internal", message=f"The gateway failed on this answer ({request_id}); its log says why.")
+
+
+def first_ping(dialect: DialectName) -> bytes:
+    """What may be said before anything else of a stream of server-sent events."""
+    return _BLANK if dialect == "gemini" else _COMMENT
 
 
 class BaseSource:

@@ -9,6 +9,7 @@ from gatewright.exchange import Exchange, Reply
 from gatewright.ir.blocks import DialectName
 from gatewright.pipeline import Stacks
 from gatewright.pipeline.attempt import SSE, error_reply
+from gatewright.pipeline.sources import first_ping
 from gatewright.server.inbound import Inbound, dialect_by_headers
 
 HEALTH = Reply(200, b"content-type: application/json\r\n", b'{"status":"ok"}')
@@ -102,3 +103,7 @@ class Gateway:
         if not exchange.stream or (exchange.dialect == "gemini" and exchange.call.query.get("alt") != "sse"):
             return None
         return SSE
+
+    def early_ping(self, exchange: Exchange) -> bytes:
+        """What breaks the silence after `early_head`."""
+        return first_ping(exchange.dialect)

@@ -43,7 +43,7 @@ class FastLane(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
-        "_app_state", "_body", "_body_bytes", "_config", "_connections", "_dead", "_drained", "_early", "_exchange",
+        "_app_state", "_body", "_body_bytes", "_config", "_connections", "_dead", "_drained", "_exchange", "_head_out",
         "_header_bytes", "_headers", "_keep", "_loop", "_old_http", "_parser", "_paused_writing", "_queue", "_raw", "_source",
         "_state", "_target", "_task", "began", "gateway", "since", "sweeper", "transport", "waiting_body",
     )  # fmt: skip
@@ -70,7 +70,7 @@ class FastLane(asyncio.Protocol):
         self._paused_writing = False
         self._keep = True
         self._old_http = False
-        self._early = False
+        self._head_out = False
         self._dead = False
         self.began = 0.0
         """Monotonic seconds at which the request now arriving began."""
@@ -215,7 +215,7 @@ class FastLane(asyncio.Protocol):
         method, target, headers, body, keep, old = request
         self._keep = keep and self._keep
         self._old_http = old
-        self._early = False
+        self._head_out = False
         exchange = self._exchange = self.gateway.exchange(method, target, headers, body)
         self._task = self._loop.create_task(self._run(exchange))
 
@@ -245,7 +245,7 @@ class FastLane(asyncio.Protocol):
         self._next()
 
     def _write_whole(self, exchange: Exchange, reply: Reply) -> None:
-        if self._early:  # the head of a stream is out: whatever came is told inside it
+        if self._head_out:  # the head of a stream is out: whatever came is told inside it
             problem = reply.problem
             wire = reply.body if problem is None else self.gateway.late_error(exchange, problem)
             self.transport.write(self._chunk(wire) + self._last())
@@ -254,9 +254,7 @@ class FastLane(asyncio.Protocol):
         bare = exchange.method == "HEAD"
         rid = exchange.request_id
         self.transport.write(
-            framing.whole(
-                reply.status, reply.headers, reply.body, request_id=rid, date=date, keep=self._keep, head_only=bare
-            )
+            framing.whole(reply.status, reply.headers, reply.body, request_id=rid, date=date, keep=self._keep, head_only=bare)
         )
 
     def _stream_head(self, exchange: Exchange, status: int, headers: bytes) -> bytes:
@@ -274,19 +272,21 @@ class FastLane(asyncio.Protocol):
 
     async def _write_stream(self, exchange: Exchange, reply: Reply, source: Source) -> None:
         write, write_lines = self.transport.write, self.transport.writelines
-        head = b"" if self._early else self._stream_head(exchange, reply.status, reply.headers)
+        head = b"" if self._head_out else self._stream_head(exchange, reply.status, reply.headers)
         old = self._old_http
         while (segment := await source.next()) is not None:
             wire = segment.wire
             if len(wire) > JOINED_BYTES:  # one write, and no copy of what is large
                 write_lines((head, wire) if old else (b"%b%x\r\n" % (head, len(wire)), wire, b"\r\n"))
                 head = b""
+                self._head_out = True
             else:
                 if not old:
                     wire = b"%x\r\n%b\r\n" % (len(wire), wire)
                 if head:
                     wire = head + wire
                     head = b""
+                    self._head_out = True
                 write(wire)
             self.since = self._loop.time()
             if self._paused_writing:
@@ -307,14 +307,14 @@ class FastLane(asyncio.Protocol):
         exchange = self._exchange
         if self._paused_writing or exchange is None or self._task is None:
             return
-        if self._source is not None:
-            wire = cast("Any", self._source).keepalive()
-        elif not self._early and (early := self.gateway.early_head(exchange)) is not None:
-            self._early = True
+        if self._source is not None:  # its head leaves with its first segment: nothing may come before
+            wire = cast("Any", self._source).keepalive() if self._head_out else b""
+        elif not self._head_out and (early := self.gateway.early_head(exchange)) is not None:
+            self._head_out = True
             self.transport.write(self._stream_head(exchange, 200, early))
-            wire = b": keep-alive\n\n"
+            wire = self.gateway.early_ping(exchange)
         else:
-            wire = b": keep-alive\n\n" if self._early else b""
+            wire = self.gateway.early_ping(exchange) if self._head_out else b""
         if wire:
             self.transport.write(self._chunk(wire))
             self.since = now
