@@ -18,7 +18,7 @@ def test_providers_are_those_with_a_key_and_the_demo(environ):
     config = from_environment(environ | {"OPENAI_API_KEY": "sk-1", "GOOGLE_API_KEY": "g-1", "MISTRAL_API_KEY": "  "})
     assert list(config.providers) == ["openai", "gemini", "demo"]
     assert config.providers["gemini"].api_key.reveal() == "g-1"
-    assert (config.server.host, config.models, config.source) == ("127.0.0.1", {}, "environment")
+    assert (config.server.host, config.source) == ("127.0.0.1", "environment")
     assert config.warnings == ()
 
 
@@ -90,3 +90,17 @@ def test_a_file_without_keys_gets_the_generated_one(tmp_path, environ):
     config, made = with_client_key(load_config(tmp_path / "g.yaml", environ), environ)
     assert made is None
     assert [key.name for key in config.keys] == ["a"]
+
+
+def test_vendors_names_may_be_asked_for_bare(tmp_path):
+    """Somebody with one key writes what the vendor's documentation says."""
+    config = from_environment({"ANTHROPIC_API_KEY": "sk-ant", "HOME": str(tmp_path)})
+    assert config.models["claude-*"].targets[0].provider == "anthropic"
+    assert config.models["claude-*"].targets[0].model == "claude-*"
+    assert "*" not in config.models
+
+
+def test_the_demo_model_takes_every_name_only_while_it_is_alone(tmp_path):
+    """Any client can be tried before a key is there; with one, a wrong name is an error again."""
+    config = from_environment({"HOME": str(tmp_path)})
+    assert config.models["*"].targets[0].model == "demo"

@@ -15,6 +15,7 @@ from gatewright.config.references import url_fault
 from gatewright.config.resolve_providers import is_own
 from gatewright.config.tree import TOP, Tree
 from gatewright.jsontypes import JsonObject
+from gatewright.providers.catalog import HOSTS
 from gatewright.providers.environment import Found, discover
 
 SOURCE = "environment"
@@ -32,7 +33,8 @@ def from_environment(environ: Mapping[str, str], *, port: int | None = None) -> 
     found = discover(environ)
     looping = [item for item in found if _is_self(item, port)]
     providers: JsonObject = {item.host.name: _section(item) for item in found if item not in looping}
-    tree = Tree(value={"server": {"port": port}, "providers": providers}, places={(): TOP}, keys={})
+    models = _bare_names(tuple(providers))
+    tree = Tree(value={"server": {"port": port}, "providers": providers, "models": models}, places={(): TOP}, keys={})
     config = resolve_config(tree, SOURCE, Path(), environ)
     ignored = tuple(
         f"{item.base_url_name} points at this gateway itself; {item.host.title} is left out. Unset it for the gateway"
@@ -41,6 +43,17 @@ def from_environment(environ: Mapping[str, str], *, port: int | None = None) -> 
     warnings = tuple(line.removeprefix(f"{SOURCE}:1:1 ") for line in config.warnings)
     key = client_key(state_dir(environ), environ)
     return msgspec.structs.replace(config, keys=(key,), warnings=(*warnings, *ignored))
+
+
+def _bare_names(providers: tuple[str, ...]) -> JsonObject:
+    """Vendors' own model names without the provider before them. The demo model takes every name, but only while it is alone."""
+    alone = providers == ("demo",)
+    return {
+        pattern: {"targets": [f"{name}/demo" if name == "demo" else f"{name}/{pattern}"]}
+        for name in providers
+        if name != "demo" or alone
+        for pattern in HOSTS[name].names
+    }
 
 
 def with_client_key(config: Config, environ: Mapping[str, str]) -> tuple[Config, KeyConfig | None]:

@@ -50,6 +50,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     `.` is the base URL without its last segment."""
     forwards: tuple[Forward, ...] = ()
     """Endpoints it has beside the dialects', forwarded as they are."""
+    names: tuple[str, ...] = ()
+    """Patterns of its own models' names: without a configuration they may be asked for bare."""
     stores_responses: bool = False
     """Whether it keeps Responses items itself, so that `previous_response_id` may be passed to it."""
     docs: str = ""
@@ -68,6 +70,7 @@ CATALOG: tuple[Host, ...] = (
         dialects=("openai_responses", "openai_chat"),
         env_keys=("OPENAI_API_KEY",),
         env_base_urls=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        names=("gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*"),
         forwards=("embeddings", "images", "audio", "moderations", "completions", "files", "batches", "any"),
         stores_responses=True,
         docs="https://platform.openai.com/docs/api-reference",
@@ -78,6 +81,7 @@ CATALOG: tuple[Host, ...] = (
         base_url="https://api.anthropic.com",
         dialects=("anthropic",),
         auth="x-api-key",
+        names=("claude-*",),
         env_keys=("ANTHROPIC_API_KEY",),
         env_base_urls=("ANTHROPIC_BASE_URL",),
         forwards=("completions", "files", "batches", "any"),
@@ -89,6 +93,7 @@ CATALOG: tuple[Host, ...] = (
         base_url="https://generativelanguage.googleapis.com",
         dialects=("gemini",),
         auth="x-goog-api-key",
+        names=("gemini-*", "gemma-*"),
         env_keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         env_base_urls=("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"),
         forwards=("embeddings", "files", "batches", "any"),
@@ -346,6 +351,7 @@ CATALOG: tuple[Host, ...] = (
         dialects=("openai_chat", "openai_responses", "anthropic", "gemini"),
         auth="none",
         key="none",
+        names=("*",),
     ),
 )
 
