@@ -34,8 +34,8 @@ STRANGE: tuple[JsonValue, ...] = (
     {"type": "strange"},
     {"x": [1]},
 )
-PER_PATTERN = 2
-"""How many strange values each pattern is given."""
+PER_PATTERN = {"corpus": 3, "recordings": 1}
+"""How many strange values each pattern is given. The corpus is small and broad, the recordings are many and alike."""
 
 
 def replaced(value: JsonValue, path: Path, new: JsonValue) -> JsonValue:
@@ -50,7 +50,7 @@ def replaced(value: JsonValue, path: Path, new: JsonValue) -> JsonValue:
     return [*value[:head], replaced(value[head], rest, new), *value[head + 1 :]]
 
 
-def mutations(document: JsonValue, seed: str) -> Iterator[tuple[str, JsonValue]]:
+def mutations(document: JsonValue, seed: str, times: int) -> Iterator[tuple[str, JsonValue]]:
     """(what was done, document)."""
     tried: set[str] = set()
     for path, _ in silence.fields(document):
@@ -59,7 +59,7 @@ def mutations(document: JsonValue, seed: str) -> Iterator[tuple[str, JsonValue]]
             continue
         tried.add(shape)
         start = zlib.crc32(f"{seed} {shape}".encode())
-        for turn in range(PER_PATTERN):
+        for turn in range(times):
             new = STRANGE[(start + turn * 5) % len(STRANGE)]
             yield f"{spell(path)} = {new!r}", replaced(document, path, new)
 
@@ -68,12 +68,12 @@ def law_robust(seen: Seen) -> list[Violation]:
     """Strange values raise nothing but our own exceptions, in requests, answers, streams and errors."""
     law, case = Finder("R", seen), seen.case
     if case.request is not None and case.call is not None and seen.request is not None:
-        for what, document in mutations(silence.shortened(case.request), case.id):
+        for what, document in mutations(silence.shortened(case.request), case.id, PER_PATTERN[case.place]):
             _try(law, f"request {what}", lambda document=document: _request(seen, document))
     if case.text is None:
         answer = _error if case.failed else _answer
         askers = {name: client_request(seen, name, stream=False) for name in DIALECTS}
-        for what, document in mutations(silence.shortened(case.document), case.id):
+        for what, document in mutations(silence.shortened(case.document), case.id, PER_PATTERN[case.place]):
             _try(law, f"answer {what}", lambda document=document: answer(seen, document, askers))
     elif not case.failed:
         askers = {name: client_request(seen, name, stream=True) for name in DIALECTS}
