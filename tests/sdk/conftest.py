@@ -22,7 +22,7 @@ class Clients:
         self._stack = stack
         self._node: NodeProcess | None = None
 
-    def _node_process(self) -> NodeProcess:
+    def node_process(self) -> NodeProcess:
         if self._node is None:
             try:
                 self._node = self._stack.enter_context(node())
@@ -37,7 +37,7 @@ class Clients:
         talks: list[Talk] = []
 
         def talk(kind: str) -> Talk:
-            talks.append(PYTHON[api](place(kind)) if language == "python" else self._node_process().open(api, place(kind)))
+            talks.append(PYTHON[api](place(kind)) if language == "python" else self.node_process().open(api, place(kind)))
             return talks[-1]
 
         try:

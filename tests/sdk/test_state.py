@@ -4,8 +4,11 @@ import openai
 import pytest
 from anthropic import Anthropic, beta_tool
 
+from tests.sdk.clients.node import run_tools
+from tests.sdk.conftest import Clients
 from tests.sdk.gateway import CLIENT_KEY
 from tests.sdk.scenarios import APIS, Api
+from tests.sdk.talk import Place
 from tests.upstreams.server import Upstream
 
 pytestmark = pytest.mark.sdk
@@ -56,6 +59,14 @@ def test_a_stored_response_is_found_and_deleted(api: Api, gateway: str) -> None:
             client.responses.retrieve(made.id)
         with pytest.raises((openai.NotFoundError, openai.BadRequestError), match="resp_unknown"):
             client.responses.create(model=f"{api}-plain", input="x", previous_response_id="resp_unknown")
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("client", ["anthropic", "openai_chat"])
+def test_the_tool_runners_of_the_node_sdks_finish_their_task(client: str, api: Api, gateway: str, clients: Clients) -> None:
+    """They keep the history themselves, and fall back from threads on their own."""
+    place = Place(url=gateway, key=CLIENT_KEY, model=f"{api}-plain")
+    assert "The tools said: sun over Paris." in run_tools(clients.node_process(), client, place)
 
 
 @pytest.mark.parametrize("api", APIS)

@@ -34,7 +34,10 @@ def installed() -> Path:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(SOURCE / name, cache / name)
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=300, check=False)
+        try:
+            done = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=300, check=False)
+        except subprocess.TimeoutExpired:
+            raise NodeMissing("npm ci did not end within 300 s") from None
         if done.returncode:
             raise NodeMissing(f"npm ci failed: {done.stderr[-500:]}")
         (cache / "done").touch()
@@ -76,6 +79,12 @@ def node() -> Iterator[NodeProcess]:
             yield NodeProcess(process)
         finally:
             process.kill()
+
+
+def run_tools(process: NodeProcess, client: str, place: Place) -> str:
+    """The answer after the SDK ran its tools by itself."""
+    text: str = process.order(op="run_tools", client=client, url=place.url, key=place.key, model=place.model)["text"]
+    return text
 
 
 class NodeTalk:

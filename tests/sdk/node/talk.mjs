@@ -1,9 +1,10 @@
-// Conversations by JSON lines: {id, op: "open" | "send" | "give" | "move" | "count" | "close", …} in; {id, heard | count | failed} out.
+// Conversations by JSON lines: {id, op: "open" | "send" | "give" | "move" | "count" | "run_tools" | "close", …} in; {id, heard | count | failed} out.
 import readline from "node:readline";
 import { MessagesTalk } from "./anthropic.mjs";
 import { GeminiTalk } from "./gemini.mjs";
 import { ChatTalk } from "./openai_chat.mjs";
 import { ResponsesTalk } from "./openai_responses.mjs";
+import { RUNNERS } from "./runners.mjs";
 
 const CLIENTS = { openai_chat: ChatTalk, openai_responses: ResponsesTalk, anthropic: MessagesTalk, gemini: GeminiTalk };
 const talks = new Map();
@@ -23,6 +24,8 @@ async function run(order) {
       return {};
     case "count":
       return { count: await talks.get(order.talk).count(order.text) };
+    case "run_tools":
+      return { text: await RUNNERS[order.client](order) };
     case "close":
       talks.delete(order.talk);
       return {};
