@@ -119,7 +119,6 @@ def stage() -> tuple[Gateway, ScriptedTransport, asyncio.AbstractEventLoop, _Bug
     bugs = _Bugs()
     log = logging.getLogger("gatewright")
     log.addHandler(bugs)
-    log.propagate = False
     return gateway, transport, asyncio.new_event_loop(), bugs
 
 

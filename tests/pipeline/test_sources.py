@@ -102,7 +102,6 @@ class _Bug:
 async def test_a_bug_of_ours_ends_a_stream_in_an_error_event(caplog):
     """Nothing that a dialect raises may leave a client waiting; the log says what it was."""
     caplog.set_level(logging.ERROR, "gatewright")
-    logging.getLogger("gatewright").propagate = True
     incoming = Scripted(200, b"text/event-stream", wires.STREAM["anthropic"], cut=False)
     passed = PassSource(incoming, ANTHROPIC, _Bug(), "req_1", sse=True)
     assert wires.told("anthropic", b"".join(await drained(passed)))[0] == "error"
