@@ -58,7 +58,7 @@ def free_port() -> int:
 def serving(upstream: str, folder: Path, more: str = "") -> Iterator[str]:
     """The URL of a gateway in front of the upstream; `more` is added to its configuration.
 
-    Raises AssertionError with its output when it does not come up in 20 s.
+    Raises AssertionError with its output when it does not come up in 20 s, or when its log tells of a bug.
     """
     config = folder / "gatewright.yaml"
     config.write_text(configuration(upstream, folder / "state") + more, encoding="utf-8")
@@ -77,6 +77,8 @@ def serving(upstream: str, folder: Path, more: str = "") -> Iterator[str]:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+    told = (folder / "gatewright.log").read_text(encoding="utf-8", errors="replace")
+    assert "Traceback" not in told, told[told.index("Traceback") :][:2000]
 
 
 def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:

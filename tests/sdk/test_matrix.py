@@ -7,7 +7,7 @@ import pytest
 from tests.sdk.conftest import Clients
 from tests.sdk.gateway import CLIENT_KEY
 from tests.sdk.scenarios import APIS, SCENARIOS, Api, Cell, reasoning
-from tests.sdk.talk import Place
+from tests.sdk.talk import WEATHER, Place, Wish
 from tests.upstreams.server import Upstream
 
 
@@ -74,3 +74,23 @@ def test_every_way_to_think_survives_a_tool_turn(
 
     with clients.opening(language, client, place) as talk:
         reasoning(Cell(client=client, upstream_api=api, upstream=upstream, talk=talk, stream=stream, shown=shown))
+
+
+@pytest.mark.sdk
+@pytest.mark.parametrize("manner", ["interleaved", "at-once"])
+@pytest.mark.parametrize("client", [api for api in APIS if api != "openai_chat"])
+@pytest.mark.parametrize("language", ["python", "node"])
+def test_calls_come_one_after_another_however_a_host_tells_them(
+    language: str, client: Api, manner: str, gateway: str, clients: Clients
+) -> None:
+    """Some Chat hosts mix the arguments of several calls, some tell them all in one chunk; clients choke on either."""
+
+    def place(_: str) -> Place:
+        return Place(url=gateway, key=CLIENT_KEY, model="openai_chat-plain")
+
+    with clients.opening(language, client, place) as talk:
+        conversation = talk("plain")
+        heard = conversation.send(f"[[{manner}]] weather?", Wish(tools=(WEATHER,), stream=True))
+        assert [call.arguments["city"] for call in heard.calls] == ["Paris", "Rome"]
+        after = conversation.give({heard.calls[0].id: "sun", heard.calls[1].id: "rain"})
+    assert "The tools said: sun | rain." in after.text

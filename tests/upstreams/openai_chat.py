@@ -4,6 +4,8 @@ One rule: what OpenAI refuses is refused (openai_chat_rules), and what it answer
 https://platform.openai.com/docs/api-reference/chat
 """
 
+import itertools
+
 from tests.upstreams.answers import Answer, Ids, Received, dump, stream, whole
 from tests.upstreams.openai_chat_rules import understand
 from tests.upstreams.openai_rules import document, fault, headers, reading
@@ -108,6 +110,23 @@ def deltas(body: dict, answer: Plan, ids: Ids) -> list[dict]:
                 found.append({"tool_calls": [start]})
                 found += [{"tool_calls": [{"index": index, "function": {"arguments": part}}]} for part in slices(dump(arguments))]
                 index += 1
+    if answer.manner == "interleaved":
+        calls = [delta for delta in found if "tool_calls" in delta]
+        half = len(calls) // 2
+        mixed = [delta for pair in itertools.zip_longest(calls[:half], calls[half:]) for delta in pair if delta]
+        return [delta for delta in found if "tool_calls" not in delta] + mixed
+    if answer.manner == "at-once":
+        uses = [piece for piece in answer.pieces if isinstance(piece, Use)]
+        whole_calls = [
+            {
+                "index": i,
+                "id": ids.alnum("call_", 24),
+                "type": "function",
+                "function": {"name": use.name, "arguments": dump(use.arguments)},
+            }
+            for i, use in enumerate(uses)
+        ]
+        return [delta for delta in found if "tool_calls" not in delta] + [{"tool_calls": whole_calls}]
     return found
 
 

@@ -86,6 +86,8 @@ class Plan:
     end: End = "stop"
     tokens: Tokens = Tokens()
     fault: Fault | None = None
+    manner: Literal["", "interleaved", "at-once"] = ""
+    """How a Chat Completions stream tells several calls: OpenAI one after another, some hosts otherwise."""
 
 
 def sample(schema: dict, root: dict | None = None, city: str = "Paris") -> object:
@@ -143,12 +145,17 @@ def plan(ask: Ask) -> Plan:
         return Plan(pieces=(*thought, Say(f"The tools said: {' | '.join(ask.results)}. {media(ask)}{TAIL}")), tokens=tokens)
     if word == "redacted" and ask.thinks:
         thought = (Thought("hidden", redacted=True),)
-    if ask.tools and not ask.calls_forbidden and (ask.forced is not None or word in {"call", "calls", "say-call"}):
-        count = 2 if word == "calls" and ask.parallel else 1
+    if (
+        ask.tools
+        and not ask.calls_forbidden
+        and (ask.forced is not None or word in {"call", "calls", "say-call", "interleaved", "at-once"})
+    ):
+        count = 2 if word in {"calls", "interleaved", "at-once"} and ask.parallel else 1
         name, schema = next((tool for tool in ask.tools if tool[0] == ask.forced), ask.tools[0])
         calls = tuple(Use(name, dict(sample(schema, city=CITIES[i]) or {})) for i in range(count))
         said = (Say("I will look it up."),) if word == "say-call" else ()
-        return Plan(pieces=(*thought, *said, *calls), end="tools", tokens=tokens)
+        manner: Literal["", "interleaved", "at-once"] = word if word in {"interleaved", "at-once"} else ""
+        return Plan(pieces=(*thought, *said, *calls), end="tools", tokens=tokens, manner=manner)
     if ask.schema is not None:
         return Plan(pieces=(*thought, Say(json.dumps(sample(ask.schema), ensure_ascii=False))), tokens=tokens)
     match word:
