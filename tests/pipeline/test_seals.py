@@ -7,6 +7,7 @@ from gatewright.ir.fold import unfold
 from gatewright.ir.request import Request
 from gatewright.ir.response import Response
 from gatewright.ir.seal import Seal
+from gatewright.pipeline.replayed import MARK
 from gatewright.pipeline.seals import (
     SealWatch,
     has_seals,
@@ -40,6 +41,17 @@ async def test_a_dropped_seal_is_put_back_for_its_own_key_alone():
     restored = await restore(REPLAY, store, "ann")
     assert restored.messages[1].blocks == (THOUGHT, Text(text="ok"), CALL)
     assert await restore(REPLAY, store, "bob") == REPLAY
+    await store.close()
+
+
+async def test_a_mark_on_a_call_is_no_seal():
+    """Gemini CLI drops the signed thought before a call of another API and keeps the mark on the call."""
+    marked = ToolCall(id="c1", name="f", arguments="{}", seal=Seal(dialect="anthropic", data="", issuer="a", kind=MARK))
+    store = KeptStore(None)
+    await store.put("ann", "seal", sealed_rows((THOUGHT, ToolCall(id="c1", name="f", arguments="{}"))), 60)
+    replay = Request(origin="gemini", model="m", messages=(Message(role="assistant", blocks=(Text(text="ok"), marked)),))
+    restored = await restore(replay, store, "ann")
+    assert restored.messages[0].blocks == (THOUGHT, Text(text="ok"), marked)
     await store.close()
 
 

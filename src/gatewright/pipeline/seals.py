@@ -16,6 +16,7 @@ from gatewright.ir.fold import Folder
 from gatewright.ir.request import Request
 from gatewright.ir.response import Response
 from gatewright.ir.seal import Seal
+from gatewright.pipeline.replayed import MARK
 from gatewright.stores.kept import Kept, KeptStore
 
 KIND = "seal"
@@ -109,9 +110,14 @@ def unsealed_calls(request: Request) -> list[str]:
         for block in message.blocks:
             if isinstance(block, Reasoning) and block.seal is not None:
                 reasoned = True
-            elif isinstance(block, ToolCall) and block.seal is None and block.id and not reasoned:
+            elif isinstance(block, ToolCall) and _wants_seal(block) and block.id and not reasoned:
                 found.append(block.id)
     return found
+
+
+def _wants_seal(call: ToolCall) -> bool:
+    """A mark is no seal: Gemini CLI drops the signed thought before a call of another API, and keeps the call's mark."""
+    return call.seal is None or call.seal.kind == MARK
 
 
 async def restore(request: Request, store: KeptStore, owner: str) -> Request:
@@ -128,13 +134,13 @@ async def restore(request: Request, store: KeptStore, owner: str) -> Request:
 def _restored(message: Message, kept: dict[str, Sealed]) -> Message:
     blocks: list[Block] = []
     for block in message.blocks:
-        sealed = kept.get(block.id) if isinstance(block, ToolCall) and block.seal is None else None
+        sealed = kept.get(block.id) if isinstance(block, ToolCall) and _wants_seal(block) else None
         if sealed is not None and isinstance(block, ToolCall):
             # Plain reasoning text that the client did keep is the same reasoning without its seal: the sealed one stands for it.
             if sealed.reasoning:
                 blocks = [b for b in blocks if not isinstance(b, Reasoning)] if message.role == "assistant" else blocks
                 blocks[:0] = sealed.reasoning
-            blocks.append(replace(block, seal=sealed.seal))
+            blocks.append(replace(block, seal=sealed.seal or block.seal))
         else:
             blocks.append(block)
     return replace(message, blocks=tuple(blocks))

@@ -1,5 +1,6 @@
 """Coding agents, unmodified and without a person, each finish a task through the gateway against an upstream of another dialect."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from tests.upstreams.server import Upstream
 
 pytestmark = [pytest.mark.cli, pytest.mark.usefixtures("agents")]
 PATH = {"openai_chat": "/v1/chat/completions", "openai_responses": "/v1/responses", "anthropic": "/v1/messages", "gemini": "/v1"}
+SEALS = {"openai_responses": "encrypted_content", "anthropic": "signature", "gemini": "thoughtSignature"}
+"""The opaque field of each dialect that has one; the strict upstream believes only what it issued itself."""
 MATRIX: tuple[tuple[Agent, str, str], ...] = (
     # the agent, the upstream's dialect, the model that it asks for
     (CLAUDE_CODE, "openai_chat", "openai_chat-thinks"),
@@ -57,3 +60,16 @@ def test_an_agent_finishes_its_task(agent: Agent, api: str, model: str, gateway:
     assert [line for line in told if line[1] != 200] == []
     assert all(path.startswith(PATH[api]) for path, _, _ in told)
     assert brain.complaints == []
+    thinks = brain.asks[0].thinks and api in SEALS
+    assert seals_of(upstream, before, api) == {"thinks": thinks, "returned": thinks}, shown
+
+
+def seals_of(upstream: Upstream, before: int, api: str) -> dict[str, bool]:
+    """Whether the first answer was sealed, and whether its seal came back with the last request, through the agent's own history."""
+    first = b"".join(upstream.answers[before].chunks or ()).decode()
+    found = re.search(rf'"{SEALS[api]}":"([^"]+)"', first) if api in SEALS else None
+    if found is None:
+        return {"thinks": False, "returned": False}
+    plain = found[1].rstrip("=")
+    last = upstream.requests[-1].body.decode()
+    return {"thinks": True, "returned": plain in last or plain.replace("+", "-").replace("/", "_") in last}
