@@ -277,3 +277,28 @@ async def test_a_refused_seal_is_not_put_back_from_the_vault(tmp_path):
             got = await send(gw, path_of("openai_chat", ""), {"model": "lone", "messages": turns, "tools": tools})
             assert got.status == 200
             assert [b"EqQBseal" in body for body in map(one.body, range(3))] == [False, True, False]
+
+
+async def test_the_one_that_takes_over_gets_the_clients_own_bytes(tmp_path):
+    """After a try in another dialect, a provider of the client's own dialect is asked as if it had been the first."""
+    async with upstream() as one, upstream() as other:
+        one.answers, other.answers = [[error(503, "gemini")]], [served("openai_chat")]
+        async with gateway(two(one.port, other.port, "gemini", "openai_chat"), tmp_path) as gw:
+            body = b'{"model": "safe", "temperature": 1.0e0, "messages": [{"role":"user", "content":"hi", "unheard_of": [1.50]}]}'
+            got = await send(gw, "/v1/chat/completions", body)
+            assert got.status == 200
+            assert b'"temperature":1.0e0' in other.body()
+            assert b'[{"role":"user", "content":"hi", "unheard_of": [1.50]}]' in other.body()
+            assert "x-gatewright-loss" not in got.headers
+
+
+async def test_one_that_cannot_be_asked_does_not_hide_why_the_other_failed(tmp_path):
+    """The rate limit is what the client can act on, not that the fallback takes no `n`; all are named."""
+    async with upstream() as one, upstream() as other:
+        one.answers, other.answers = [[error(429, "openai_chat", "retry-after: 5\r\n")]], [served("anthropic")]
+        async with gateway(two(one.port, other.port, "openai_chat", "anthropic"), tmp_path) as gw:
+            got = await ask(gw, "openai_chat", "safe", n=2)
+            assert (got.status, got.headers["retry-after"]) == (429, "5")
+            assert "first/a 429" in got.json["error"]["message"]
+            assert "second/b 400" in got.json["error"]["message"]
+            assert other.requests == []

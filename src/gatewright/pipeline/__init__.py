@@ -2,8 +2,9 @@
 
 settle        outermost: whatever happens beneath, one reply in the client's dialect and one settlement
 authenticate  before anything that costs: an unknown key reaches nothing
-state         before routing: `previous_response_id` becomes items, so that any target can answer
+peek          beneath that: nobody's body is read for free
 route         after who and what are known: which targets, in which order
+state         beneath routing: whether `previous_response_id` passes or becomes items depends on the target
 attempt       innermost: send, and give the answer back; it asks `translate` whether bytes pass or cross the neutral form
 """
 

@@ -72,7 +72,15 @@ class Attempt:
         reply: Reply | None = None
         for candidate in exchange.plan:
             assert isinstance(candidate, Candidate)
-            reply = await self._try(exchange, candidate)
+            if tried:
+                exchange.request = None  # what was fetched, put back or taken out was for the one before
+            try:
+                reply = await self._try(exchange, candidate)
+            except Refused as error:
+                if not tried:
+                    raise
+                tried.append((candidate.name, error.problem))  # this one cannot be asked: the failures before it stand
+                continue
             if reply.problem is not None and refused_for_a_seal(reply.problem) and (lost := self._unseal(exchange)):
                 reply = await self._try(exchange, candidate, lost)
             if reply.problem is not None and refused_for_want_of_reasoning(reply.problem):
@@ -85,7 +93,8 @@ class Attempt:
 
     def _all_failed(self, exchange: Exchange, tried: list[tuple[str, Problem]]) -> Reply:
         """The failure that tells the client most, with every attempt named. A hint when to come back outlives them all."""
-        most = min((problem for _, problem in tried), key=lambda problem: _TELLING.index(problem.kind))  # of equals the first
+        failures = [problem for _, problem in tried if problem.kind in RETRYABLE]
+        most = min(failures, key=lambda problem: _TELLING.index(problem.kind))  # of equals the first
         told = ", ".join(f"{name} {problem.http_status} ({problem.message[:120]})" for name, problem in tried)
         problem = Problem(
             kind=most.kind,
