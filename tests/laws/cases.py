@@ -42,6 +42,13 @@ MODEL: dict[DialectName, str] = {
     "gemini": "gemini-2.5-pro",
 }
 """The model asked for when a case of another dialect is rendered for this one."""
+GENERATIONS: dict[DialectName, tuple[str, ...]] = {
+    "openai_chat": ("gpt-5.2", "gpt-4.1-mini", "gpt-5-mini"),
+    "openai_responses": ("gpt-5.2", "gpt-4.1-mini", "gpt-5-mini"),
+    "anthropic": ("claude-sonnet-4-5", "claude-haiku-4-5", "claude-sonnet-5"),
+    "gemini": ("gemini-2.5-pro", "gemini-3-pro-preview"),
+}
+"""Models that differ in what they take."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ One rule: a deletion is noticed when the rendered document, its path or headers,
 (`request.client`) change, or when it is refused. Each distinct pattern of path (indices collapsed) is deleted at least once in each case.
 """
 
+import zlib
 from collections.abc import Iterator
 
 from gatewright.errors import GatewrightError
@@ -84,8 +85,10 @@ def _request_traces(seen: Seen, document: JsonObject, names: list[DialectName]) 
     request = seen.dialect.parse_request(call)
     traces: dict[DialectName, bytes | None] = {}
     for name in names:
+        models = cases.GENERATIONS[name]
+        model = models[zlib.crc32(f"{case.id} {name}".encode()) % len(models)]  # each generation takes its share of the cases
         try:
-            rendered = DIALECTS[name].render_request(request, target(name))
+            rendered = DIALECTS[name].render_request(request, target(name, model))
             traces[name] = encoded(
                 (rendered.body, rendered.path, rendered.headers, rendered.losses, request.client, request.model)
             )

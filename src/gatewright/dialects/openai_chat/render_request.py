@@ -130,6 +130,7 @@ def _no_thinking(request: Request, thinking: Thinking, losses: Losses) -> None:
     losses.extras(thinking, origin=request.origin)
     off = thinking.enabled is False or thinking.effort == "none" or thinking.budget == 0
     told: JsonObject = {"effort": thinking.effort, "budget": thinking.budget, "enabled": thinking.enabled}
+    told |= {"adaptive": thinking.adaptive, "summary": thinking.summary}
     (losses.hint if off else losses.dropped)(path_of(request, "thinking"), "this model does not reason", told)
 
 
