@@ -4,7 +4,8 @@ import pytest
 
 from gatewright.dialects.anthropic import ANTHROPIC
 from gatewright.errors import Malformed, Refused
-from gatewright.ir.blocks import Inline, Media, Native, Reasoning, Text, ToolCall, ToolResult
+from gatewright.ir.blocks import Inline, Media, Message, Native, Reasoning, Text, ToolCall, ToolResult
+from gatewright.ir.request import Request, Target, Thinking
 from tests.dialects.anthropic.asking import LEAST, call, target
 
 
@@ -131,3 +132,17 @@ def test_parallel_calls_are_forbidden_inside_the_choice():
     assert request.parallel_tool_calls is False
     assert request.tool_choice is not None
     assert request.tool_choice.mode == "required"
+
+
+def test_effort_that_the_route_adds_is_told_as_the_model_takes_it():
+    """An operator's override is no word of the client's: a model of budgets gets a budget."""
+    request = Request(
+        origin="anthropic",
+        model="m",
+        max_tokens=9000,
+        messages=(Message(role="user", blocks=(Text(text="Hi"),)),),
+        thinking=Thinking(enabled=True, effort="low"),
+    )
+    body = ANTHROPIC.render_request(request, Target(model="claude-haiku-4-5", issuer="claude")).body
+    assert body["thinking"]["type"] == "enabled"
+    assert "output_config" not in body

@@ -4,7 +4,7 @@ One rule: at home nothing is repaired, so that nothing changes; from abroad noth
 """
 
 from gatewright.dialects.anthropic.content import NAME
-from gatewright.dialects.anthropic.models import facts_of
+from gatewright.dialects.anthropic.models import ModelFacts, facts_of
 from gatewright.dialects.anthropic.render_content import BlockWriter, deep
 from gatewright.dialects.anthropic.request import DISPLAY
 from gatewright.dialects.anthropic.settings import TIERS, limit, sample, shape, think
@@ -56,6 +56,8 @@ def _home(request: Request, target: Target, writer: BlockWriter, losses: Losses)
     if request.service_tier is not None:
         body["service_tier"] = request.service_tier
     _home_thinking(body, request, writer)
+    if request.thinking is not None and not request.thinking.at:  # the route's word, not the client's
+        _told_thinking(body, request, facts_of(target.model), losses)
     counting = "count_tokens" in request.form
     return Rendered(
         body=deep(body, writer.losses.extras(request, origin=request.origin)) | request.client,
@@ -68,7 +70,7 @@ def _home(request: Request, target: Target, writer: BlockWriter, losses: Losses)
 
 def _home_thinking(body: JsonObject, request: Request, writer: BlockWriter) -> None:
     config: JsonObject = {}
-    thinking = request.thinking
+    thinking = request.thinking if request.thinking is not None and request.thinking.at else None
     if thinking is not None and thinking.form:
         wire: JsonObject = {"type": thinking.form[0]}
         if thinking.budget is not None:
@@ -108,11 +110,7 @@ def _foreign(request: Request, target: Target, writer: BlockWriter, losses: Loss
     if (choice := foreign_choice(request, tools, losses)) is not None:
         body["tool_choice"] = choice
     json_tool = shape(body, request, facts, losses)
-    config = body.pop("output_config", None)
-    think(body, request, facts, losses)
-    if isinstance(config, dict):
-        told = body.get("output_config")
-        body["output_config"] = {**config, **told} if isinstance(told, dict) else config
+    _told_thinking(body, request, facts, losses)
     sample(body, request, facts, losses)
     if request.stream is not None:
         body["stream"] = request.stream
@@ -126,6 +124,15 @@ def _foreign(request: Request, target: Target, writer: BlockWriter, losses: Loss
         headers=headers,
         asked=Asked(issuer=target.issuer, json_tool=json_tool, model=target.model),
     )
+
+
+def _told_thinking(body: JsonObject, request: Request, facts: ModelFacts, losses: Losses) -> None:
+    """Thinking as the model takes it, beside what `output_config` already says."""
+    config = body.pop("output_config", None)
+    think(body, request, facts, losses)
+    if isinstance(config, dict):
+        told = body.get("output_config")
+        body["output_config"] = {**config, **told} if isinstance(told, dict) else config
 
 
 def _labels(body: JsonObject, request: Request, losses: Losses) -> None:

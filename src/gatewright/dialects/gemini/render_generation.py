@@ -41,7 +41,8 @@ def generation_config(request: Request, model: str, can: Abilities, losses: Loss
         else:
             _foreign_output(request, request.output, out, can, losses)
     if request.thinking is not None:
-        thinking = _home_thinking(request.thinking) if home else _foreign_thinking(request, request.thinking, model, can, losses)
+        told = home and request.thinking.at  # without a place it is the route's word, not the client's
+        thinking = _home_thinking(request.thinking) if told else _foreign_thinking(request, request.thinking, model, can, losses)
         if thinking:
             out[spell("thinkingConfig")] = thinking
     if not home:
