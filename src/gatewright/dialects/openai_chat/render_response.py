@@ -276,7 +276,9 @@ class AnswerWriter:
             self._seal(media.seal)
 
     def message(self) -> JsonObject:
-        body: JsonObject = {"role": "assistant", "content": self.text if self.texts else None, "refusal": self.refusal or None}
+        # A client sends its answer back, and OpenAI refuses null content beside nothing else.
+        silent = None if self.calls or self.refusal or "audio" in self.rest else ""
+        body: JsonObject = {"role": "assistant", "content": self.text if self.texts else silent, "refusal": self.refusal or None}
         if self.reasoning:
             body["reasoning_content"] = GAP.join(self.reasoning)
         if self.details:
