@@ -60,7 +60,7 @@ class FastLane(asyncio.Protocol):
         self._connections = cast("set[object]", server_state.connections)  # duck-typed: uvicorn calls shutdown() on each
         self._app_state = app_state
         self._loop = _loop or asyncio.get_running_loop()
-        self.gateway = cast("Gateway", config.loaded_app.gateway)
+        self.gateway = gateway_within(config.loaded_app)
         self.transport: asyncio.Transport  # set by connection_made
         self._task: asyncio.Task[None] | None = None
         self._queue: list[tuple[bytes, bytes, dict[bytes, bytes], bytes, bool, bool]] = []
@@ -370,6 +370,15 @@ class FastLane(asyncio.Protocol):
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
         protocol.data_received(raw)
+
+
+def gateway_within(app: object) -> Gateway:
+    """The gateway of an ASGI application, seen through whatever middleware the server put around it."""
+    while not isinstance(gateway := getattr(app, "gateway", None), Gateway):
+        app = getattr(app, "app", None)
+        if app is None:
+            raise TypeError("the fast lane serves an application made by gatewright.create_app()")
+    return gateway
 
 
 class _Handover(Exception):
