@@ -11,7 +11,7 @@ def check_text(body: bytes) -> None:
     try:
         if not body.isascii():
             body.decode("utf-8")
-        if b"\\ud" in body or b"\\uD" in body:  # perhaps half of a pair
+        if b"\\u" in body and (b"\\ud" in body or b"\\uD" in body):  # perhaps half of a pair
             decode(body)
     except UnicodeDecodeError as error:
         raise Malformed("", "UTF-8", f"a byte that is none at {error.start}") from None
