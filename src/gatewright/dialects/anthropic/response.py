@@ -142,6 +142,9 @@ def report_usage(usage: Usage, origin: str, losses: Losses) -> None:
 def show(block: Block, message_id: str, index: int, origin: str, losses: Losses) -> list[JsonObject]:
     """The block on the wire, behind the carrier of its seal where it needs one; [] when it could not be said."""
     match block:
+        case Text(text="", citations=(), seal=None) if origin != NAME and not block.extras:
+            losses.hint(block.at, "an empty text is not told: sent back, the API would refuse it", "")
+            return []
         case Text():
             return _behind(block.seal, _show_text(block, origin, losses))
         case Reasoning():
