@@ -32,6 +32,11 @@ JOINED_BYTES = 8 << 10
 LINGER_S = 1.0
 
 
+_HEADERS_TOO_LARGE = Problem(
+    kind="invalid_request", status=431, message=f"Too many headers: {MAX_HEADERS} or {MAX_HEADER_BYTES} bytes at most."
+)
+
+
 class _Stop(Exception):
     """This request is answered with a problem, now."""
 
@@ -44,7 +49,7 @@ class FastLane(asyncio.Protocol):
 
     __slots__ = (
         "_app_state", "_body", "_body_bytes", "_config", "_connections", "_dead", "_drained", "_exchange", "_head_out",
-        "_header_bytes", "_headers", "_keep", "_loop", "_old_http", "_parser", "_paused_writing", "_queue", "_raw", "_source",
+        "_headers", "_keep", "_loop", "_old_http", "_parser", "_paused_writing", "_queue", "_raw", "_source",
         "_state", "_target", "_task", "began", "gateway", "since", "sweeper", "transport", "waiting_body",
     )  # fmt: skip
 
@@ -84,8 +89,7 @@ class FastLane(asyncio.Protocol):
     def _reset(self) -> None:
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
-        self._header_bytes = 0
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._body_bytes = 0
         self._raw: bytes | None = b""
 
@@ -134,6 +138,8 @@ class FastLane(asyncio.Protocol):
             self._raw = self._raw + data if self._raw else data
         try:
             self._parser.feed_data(data)
+            if self._raw is not None and len(self._raw) > MAX_HEADER_BYTES:  # the head goes on and on
+                self._reject(_HEADERS_TOO_LARGE)
         except httptools.HttpParserUpgrade:
             # An offer (h2c, say) that is not taken up: the request itself was served; what follows it is not parsed any more.
             self._keep = False
@@ -157,21 +163,15 @@ class FastLane(asyncio.Protocol):
             raise _Stop(Problem(kind="invalid_request", status=414, message="The request target is too long."))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > MAX_HEADER_BYTES or len(self._headers) >= MAX_HEADERS:
-            raise _Stop(
-                Problem(
-                    kind="invalid_request",
-                    status=431,
-                    message=f"Too many headers: {MAX_HEADERS} or {MAX_HEADER_BYTES} bytes at most.",
-                )
-            )
-        self._headers.setdefault(name, value)
+        self._headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         if self._target.startswith(self.gateway.asgi_prefixes) and self._task is None:
             raise _Handover
+        headers = self._headers
+        large = self._raw is None or len(self._raw) > MAX_HEADER_BYTES
+        if len(headers) > MAX_HEADERS or (large and sum(len(n) + len(v) + 4 for n, v in headers.items()) > MAX_HEADER_BYTES):
+            raise _Stop(_HEADERS_TOO_LARGE)
         self._raw = None
         if self._headers.get(b"upgrade", b"").lower() == b"websocket":
             raise _Stop(Problem(kind="invalid_request", status=426, message="WebSockets are not served here; use HTTP with SSE."))
@@ -185,7 +185,12 @@ class FastLane(asyncio.Protocol):
         self._body_bytes += len(body)
         if self._body_bytes > self.gateway.max_body_bytes:
             raise _Stop(self._too_large())
-        self._body.append(body)
+        if not self._body:
+            self._body = body
+        else:  # a list of pieces would let a client that sends two bytes at a time fill the memory
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
 
     def on_message_complete(self) -> None:
         body = self._body
@@ -194,7 +199,7 @@ class FastLane(asyncio.Protocol):
             parser.get_method(),
             self._target,
             self._headers,
-            body[0] if len(body) == 1 else b"".join(body),
+            bytes(body),
             parser.should_keep_alive(),
             parser.get_http_version() == "1.0",
         )
