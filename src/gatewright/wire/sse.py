@@ -122,6 +122,11 @@ def parse_block(block: bytes) -> SseEvent | None:
     return (name, b"\n".join(lines))
 
 
+def event_name(word: str) -> bytes:
+    """A name that a provider chose, fit for an `event:` line: a line break in it would let the provider write events of its own."""
+    return word.encode("utf-8", "replace").replace(b"\r", b" ").replace(b"\n", b" ")
+
+
 def sse(data: bytes, name: bytes = b"") -> bytes:
     """One event. `data` is one line (JSON has no raw line breaks)."""
     return b"event: %b\ndata: %b\n\n" % (name, data) if name else b"data: %b\n\n" % data

@@ -39,7 +39,7 @@ from gatewright.ir.response import Usage
 from gatewright.ir.seal import Seal, carry
 from gatewright.jsontypes import JsonObject
 from gatewright.wire.json import encode
-from gatewright.wire.sse import sse
+from gatewright.wire.sse import event_name, sse
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _EVENT_LEVEL = frozenset({"context_management"})
@@ -51,7 +51,7 @@ _END = b"}}\n\n"
 
 
 def _event(document: JsonObject) -> bytes:
-    return sse(encode(document), str(document["type"]).encode())
+    return sse(encode(document), event_name(str(document["type"])))
 
 
 def _delta_head(index: int, word: bytes, key: bytes) -> bytes:
@@ -305,7 +305,7 @@ class MessagesRenderer:
         if event.origin == NAME:
             # an unknown delta belongs to the open block, whatever number that had upstream
             data = {**event.data, "index": self._next} if "index" in event.data else event.data
-            out.append(sse(encode(data), event.name.encode()))
+            out.append(sse(encode(data), event_name(event.name)))
         elif event.name not in self._native_seen:
             self._native_seen.add(event.name)
             self._losses.hint(event.name or "event", f"only {event.origin} knows this event", event.data)

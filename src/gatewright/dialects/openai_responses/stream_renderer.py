@@ -38,6 +38,7 @@ from gatewright.ir.loss import Loss, Losses, join
 from gatewright.ir.request import Request
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.json import encode
+from gatewright.wire.sse import event_name, sse
 
 _string = msgspec.json.Encoder().encode
 replace = msgspec.structs.replace
@@ -366,8 +367,7 @@ class ResponsesStreamRenderer:
         kind = event.data.get("type")
         data = encode({**event.data, "sequence_number": self._sequence})
         self._sequence += 1
-        name = kind.encode() if isinstance(kind, str) else event.name.encode()
-        wire.append(b"event: %b\ndata: %b\n\n" % (name, data) if name else b"data: %b\n\n" % data)
+        wire.append(sse(data, event_name(kind if isinstance(kind, str) else event.name)))
 
     def _stop(self, event: MessageStop, wire: list[bytes]) -> None:
         self._ended = True
