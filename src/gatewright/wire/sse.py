@@ -123,7 +123,7 @@ def parse_block(block: bytes) -> SseEvent | None:
 
 
 def event_name(word: str) -> bytes:
-    """A name that a provider chose, fit for an `event:` line: a line break in it would let the provider write events of its own."""
+    """A name that a provider chose, fit for an `event:` line: with a line break in it the provider would write events of ours."""
     return word.encode("utf-8", "replace").replace(b"\r", b" ").replace(b"\n", b" ")
 
 
