@@ -162,7 +162,7 @@ def _opencode_edits(a: Address, environ: Mapping[str, str]) -> tuple[Edit, ...]:
 
 
 CLIENTS: tuple[Client, ...] = (
-    Client(name="claude-code", title="Claude Code", lines=_claude_code, edits=_claude_code_edits),  # 2.1.329
+    Client(name="claude-code", title="Claude Code", lines=_claude_code, edits=_claude_code_edits),  # 2.1.330
     Client(name="codex", title="Codex", lines=_codex, edits=_codex_edits),  # 0.169.0
     Client(name="gemini-cli", title="Gemini CLI", lines=_gemini_cli, edits=_gemini_cli_edits),  # 0.61.0
     Client(name="opencode", title="opencode", lines=_opencode, edits=_opencode_edits),  # 1.18.33
