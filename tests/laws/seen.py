@@ -11,7 +11,7 @@ import msgspec
 
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import GatewrightError, Problem, UpstreamFailed
-from gatewright.ir.blocks import Block, DialectName, Native, Reasoning, Refusal, Text, ToolCall
+from gatewright.ir.blocks import Block, DialectName, Refusal, Text, ToolCall
 from gatewright.ir.events import StreamEvent
 from gatewright.ir.fold import Folder
 from gatewright.ir.request import Asked, Rendered, Request, Target
@@ -186,11 +186,3 @@ def arguments(text: str) -> JsonValue:
 def seals_of(blocks: tuple[Block, ...]) -> list[str]:
     sealed = (getattr(block, "seal", None) for block in blocks)
     return [seal.data for seal in sealed if seal is not None]
-
-
-def has_natives(blocks: tuple[Block, ...]) -> bool:
-    return any(isinstance(block, Native) for block in blocks)
-
-
-def reasoning_of(blocks: tuple[Block, ...]) -> str:
-    return "".join(block.text + "".join(block.summary) for block in blocks if isinstance(block, Reasoning))

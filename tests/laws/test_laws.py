@@ -52,5 +52,6 @@ def test_recorded_traffic_is_at_hand():
         assert any(place == "recordings" for place, _ in FILES)
         return
     message = "NO RECORDED TRAFFIC: set GATEWRIGHT_RECORDINGS to its folder; only the corpus was checked"
-    assert os.environ.get("CI") != "true", message
+    if os.environ.get("CI") == "true":
+        pytest.fail(message, pytrace=False)
     pytest.skip(message)
