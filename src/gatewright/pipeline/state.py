@@ -195,7 +195,7 @@ def _give_items(exchange: Exchange, sent: bytes, history: list[JsonValue], refer
     """Rewrite the call: items where ids stood."""
     body = with_history(_object(sent), history)
     body["input"] = _resolved(input_items(body), references)
-    exchange.call = msgspec.structs.replace(exchange.call, body=encode(body))
+    exchange.call = msgspec.structs.replace(exchange.call, body=encode(body), notes={})
     exchange.request = None
 
 

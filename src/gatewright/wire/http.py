@@ -17,6 +17,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """The whole query in order, repeated names included; without the key."""
     headers: Mapping[str, str] = {}
     """Names in lower case; the first of several wins. Credentials are not in here."""
+    notes: dict[str, object] = {}
+    """What a dialect has read of this call already, so that it reads it once. Private to the dialect."""
 
 
 class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,11 +27,6 @@ from gatewright.wire import json as wire_json
 from gatewright.wire.http import Call, HttpAnswer
 
 
-class _Peeked(msgspec.Struct):
-    model: str
-    stream: bool | None = None
-
-
 class _Options(msgspec.Struct):
     include_usage: bool | None = None
 
@@ -53,7 +48,6 @@ class _Telling(msgspec.Struct):
 
 
 _telling = msgspec.json.Decoder(_Telling).decode
-_peek = msgspec.json.Decoder(_Peeked).decode
 _passing = msgspec.json.Decoder(_Passing).decode
 _raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -65,9 +59,11 @@ class OpenAIChat:
 
     def peek(self, call: Call) -> Peek:
         try:
-            peeked = _peek(call.body)
+            peeked = call.notes["peek"] = _passing(call.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Malformed("", "a JSON object with a model", str(error)) from None
+        if not peeked.model:
+            raise Malformed("model", "a model name", "nothing")
         return Peek(model=peeked.model, stream=peeked.stream is True)
 
     def parse_request(self, call: Call) -> Request:
@@ -134,6 +130,9 @@ def _read_usage_slowly(body: bytes) -> Usage | None:
 
 def _pass_peek(call: Call) -> _Passing:
     """Nothing is known of a body that is not of this shape; the upstream will say what is wrong with it."""
+    noted = call.notes.get("peek")
+    if isinstance(noted, _Passing):
+        return noted
     try:
         return _passing(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
