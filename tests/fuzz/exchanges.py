@@ -4,7 +4,9 @@ One rule: the upstream is a script of bytes; everything else is what serves. A b
 """
 
 import asyncio
+import atexit
 import logging
+import shutil
 import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
@@ -107,6 +109,7 @@ class _Bugs(logging.Handler):
 def stage() -> tuple[Gateway, ScriptedTransport, asyncio.AbstractEventLoop, _Bugs]:
     """The gateway, built as it is served, its transports replaced by one script."""
     home = Path(tempfile.mkdtemp(prefix="gatewright-fuzz-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     file = home / "gatewright.yaml"
     file.write_text(CONFIG, encoding="utf-8")
     gateway, closing = gateway_of(load_config(file, {"GATEWRIGHT_HOME": str(home)}), {})

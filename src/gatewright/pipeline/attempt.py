@@ -108,7 +108,7 @@ class Attempt:
 
     async def _try(self, exchange: Exchange, candidate: Candidate, lost: tuple[Loss, ...] = ()) -> Reply:
         """`lost`: what was taken out of the request for this try; nothing is put back into it then."""
-        if not lost:
+        if not lost and candidate.endpoint.dialect_for(exchange.dialect) != exchange.dialect:
             await self._complete(exchange, candidate)
         prepared = prepare(exchange, candidate, self.dialects)
         if lost:

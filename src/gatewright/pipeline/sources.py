@@ -5,7 +5,8 @@ own end never ends cleanly. Whoever asked by `when_ended` is told exactly once, 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from gatewright.dialects.protocol import Dialect, StreamParser, StreamRenderer, Watch
 from gatewright.errors import Problem
@@ -93,12 +94,13 @@ class BaseSource:
             first = self._first = Segment(first.wire + more.wire, events)
             until_content = len(first.wire) < BEGINNING_BYTES
 
-    async def next(self) -> Segment | None:
-        first = self._first
-        if first is not None:
-            self._first = None
-            return first
-        return None if self._ended else await self._pull()
+    def next(self) -> Coroutine[Any, Any, Segment | None]:
+        """The next segment, to be awaited. Not `async` itself: that would be a frame more for every event."""
+        return self._pull() if self._first is None and not self._ended else self._kept()
+
+    async def _kept(self) -> Segment | None:
+        first, self._first = self._first, None
+        return first
 
     async def _pull(self) -> Segment | None:
         raise NotImplementedError

@@ -65,11 +65,16 @@ def test_an_agent_finishes_its_task(agent: Agent, api: str, model: str, gateway:
 
 
 def seals_of(upstream: Upstream, before: int, api: str) -> dict[str, bool]:
-    """Whether the first answer was sealed, and whether its seal came back with the last request, through the agent's own history."""
-    first = b"".join(upstream.answers[before].chunks or ()).decode()
+    """Whether the first answer was sealed, and whether its seal came back with the last request, through the agent's own history.
+
+    Of the conversation with tools: opencode asks for a title beside it, before or after as it happens.
+    """
+    told = zip(upstream.requests[before:], upstream.answers[before:], strict=False)
+    turns = [(request, answer) for request, answer in told if b'"tools"' in request.body]
+    first = b"".join(turns[0][1].chunks or ()).decode()
     found = re.search(rf'"{SEALS[api]}":"([^"]+)"', first) if api in SEALS else None
     if found is None:
         return {"thinks": False, "returned": False}
     plain = found[1].rstrip("=")
-    last = upstream.requests[-1].body.decode()
+    last = turns[-1][0].body.decode()
     return {"thinks": True, "returned": plain in last or plain.replace("+", "-").replace("/", "_") in last}
