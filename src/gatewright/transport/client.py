@@ -60,11 +60,14 @@ class HttpTransport:
             self._path_prefix = b"http://" + target.host_header
             if via.authorization:
                 self._host_line += b"proxy-authorization: %b\r\n" % via.authorization
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pool = Pool(target.where, self._dial, max_connections=max_connections, idle_pool_s=idle_pool_s)
 
     async def send(self, outgoing: Outgoing) -> Incoming:
         head = self._head(outgoing)
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         now = loop.time()
         total_at = now + outgoing.timeouts.total_s
         conn = self._pool.take(now)

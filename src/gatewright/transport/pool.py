@@ -80,7 +80,7 @@ class Pool:
             if not waiter.done():
                 waiter.set_result(conn)
                 return
-        conn.idle_since = asyncio.get_running_loop().time()
+        conn.idle_since = conn.now()
         self._idle.append(conn)
         if self._sweeper is None:
             self._sweep_in(self._idle_s)
