@@ -1,9 +1,14 @@
 """Peek: the model and whether a stream is wanted, read from the body without building it."""
 
+import re
+from typing import Final
+
 from gatewright.errors import Malformed
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.pipeline.translate import Dialects
 from gatewright.wire.json import BadJson, decode
+
+_HALF: Final = re.compile(rb"\\u[dD]")
 
 
 def check_text(body: bytes) -> None:
@@ -11,7 +16,7 @@ def check_text(body: bytes) -> None:
     try:
         if not body.isascii():
             body.decode("utf-8")
-        if b"\\u" in body and (b"\\ud" in body or b"\\uD" in body):  # perhaps half of a pair
+        if b"\\" in body and _HALF.search(body):  # perhaps half of a pair
             decode(body)
     except UnicodeDecodeError as error:
         raise Malformed("", "UTF-8", f"a byte that is none at {error.start}") from None
