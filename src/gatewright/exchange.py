@@ -109,7 +109,6 @@ class Exchange:
         "principal",
         "request",
         "request_id",
-        "route_overrides",
         "served",
         "started",
         "stream",

@@ -11,6 +11,7 @@ import msgspec
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem, ProblemKind, Refused, UpstreamFailed
 from gatewright.exchange import Exchange, Next, Reply
+from gatewright.ir.blocks import DialectName
 from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.loss import Loss
 from gatewright.ir.paths import path_of
@@ -108,8 +109,9 @@ class Attempt:
 
     async def _try(self, exchange: Exchange, candidate: Candidate, lost: tuple[Loss, ...] = ()) -> Reply:
         """`lost`: what was taken out of the request for this try; nothing is put back into it then."""
-        if not lost and candidate.endpoint.dialect_for(exchange.dialect) != exchange.dialect:
-            await self._complete(exchange, candidate)
+        dialect = candidate.endpoint.dialect_for(exchange.dialect)
+        if not lost and dialect != exchange.dialect:
+            await self._complete(exchange, dialect)
         prepared = prepare(exchange, candidate, self.dialects)
         if lost:
             prepared = msgspec.structs.replace(prepared, losses=(*lost, *prepared.losses))
@@ -138,11 +140,8 @@ class Attempt:
             why = error.problem.message if isinstance(error, Refused) else str(error)
             return self.error(exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {why}"))
 
-    async def _complete(self, exchange: Exchange, candidate: Candidate) -> None:
-        """Where the call will cross the neutral form: put back what the client dropped, fetch what the upstream will not."""
-        dialect = candidate.endpoint.dialect_for(exchange.dialect)
-        if dialect == exchange.dialect:
-            return
+    async def _complete(self, exchange: Exchange, dialect: DialectName) -> None:
+        """For a call that will cross into `dialect`: put back what the client dropped, fetch what the upstream will not."""
         if exchange.request is None:
             exchange.request = self.dialects[exchange.dialect].parse_request(exchange.call)
         if exchange.principal is not None:
