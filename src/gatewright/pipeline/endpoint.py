@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonValue
+from gatewright.pipeline.signed import send_signed
+from gatewright.providers.auth.seam import Credential
 from gatewright.transport import Incoming, Outgoing, Timeouts, Transport, header_lines
 
 Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "none"]
@@ -30,6 +32,8 @@ class Endpoint:
     __slots__ = (
         "_base_paths",
         "_heads",
+        "_origins",
+        "credential",
         "dialects",
         "forwards",
         "name",
@@ -53,8 +57,13 @@ class Endpoint:
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - a frozen value
         forwards: frozenset[str] = frozenset(),
         stores_responses: bool = False,
+        credential: Credential | None = None,
+        origins: Mapping[DialectName, str] | None = None,
     ) -> None:
+        """With a `credential`, `secret` is empty; it signs each call, for which it needs the dialects' `origins`."""
         self.name = name
+        self.credential = credential
+        self._origins = dict(origins or {})
         self.dialects = dialects
         self._transports = dict(transports)
         self.transport = self._transports[dialects[0]]
@@ -78,25 +87,34 @@ class Endpoint:
         headers: bytes,
         body: bytes,
         content_type: bytes = b"content-type: application/json\r\n",
+        client: Headers | None = None,
     ) -> Awaitable[Incoming]:
-        """Send one request; returns when the answer's head is there. Raises TransportError."""
-        return self._transports[dialect].send(
-            Outgoing(
-                method=method.encode("ascii"),
-                path=self._base_paths[dialect] + wire_path(path),
-                headers=self._heads[dialect] + content_type + headers,
-                body=body,
-                timeouts=self.timeouts,
-            )
+        """Send one request; returns when the answer's head is there. Raises TransportError.
+
+        `client`: the headers of who asked, for a credential that is the client's own; without it Refused may be raised.
+        """
+        outgoing = Outgoing(
+            method=method.encode("ascii"),
+            path=self._base_paths[dialect] + wire_path(path),
+            headers=self._heads[dialect] + content_type + headers,
+            body=body,
+            timeouts=self.timeouts,
         )
+        if self.credential is not None:
+            return send_signed(self._transports[dialect], self.credential, outgoing, self._origins[dialect], client)
+        return self._transports[dialect].send(outgoing)
 
     async def close(self) -> None:
         """Close all connections; the gateway is stopping."""
+        if self.credential is not None:
+            await self.credential.close()
         for transport in dict.fromkeys(self._transports.values()):
             await transport.close()
 
     def scrub(self, text: bytes) -> bytes:
         """`text` (an upstream's error) without this endpoint's credential."""
+        if self.credential is not None:
+            return self.credential.scrub(text)
         return text.replace(self.secret, b"***") if self.secret and self.secret in text else text
 
 
