@@ -105,6 +105,9 @@ def router_of(config: Config, endpoints: Mapping[str, Endpoint]) -> Router:
             fallback=tuple(RouteTarget(t.provider, t.model, t.weight) for t in model.fallback),
             losses=model.losses,
             overrides=model.overrides,
+            defaults=model.defaults,
+            ladder=model.ladder,
+            facts=model.facts,
         )
         for name, model in config.models.items()
     }

@@ -348,7 +348,7 @@ def test_the_json_schema_knows_every_key_and_refuses_others():
     }  # fmt: skip
     provider = schema["$defs"]["ProviderSection"]["properties"]
     assert provider["api_key"]["anyOf"][0]["examples"]
-    targets = schema["$defs"]["ModelSection"]["properties"]["targets"]
+    targets = schema["$defs"]["ModelSection"]["properties"]["targets"]["anyOf"][0]
     assert {"type": "string"} in targets["items"]["anyOf"]
 
 
@@ -402,3 +402,47 @@ def test_whatever_is_typed_gives_a_configuration_or_a_list_of_problems(seed):
             text = text[:at] + chance.choice(BITS) + text[at + chance.choice((0, 1, 10)) :]
         with contextlib.suppress(ConfigError):
             resolve_config(read_yaml(text), "g.yaml", Path(), ENVIRON)
+
+
+LADDERS = """\
+providers: {demo: {}}
+models:
+  "claude-*":
+    ladder: {provider: demo, families: [Haiku, opus], preferred: [demo]}
+    fallback: [demo/other]
+    context: 200000
+    max_output: 64000
+    capabilities: [vision, tools, vision]
+    defaults: {temperature: 0.2}
+"""
+
+
+def test_a_ladder_stands_in_place_of_targets(load):
+    """With all that a model may say beside it."""
+    model = load(LADDERS).models["claude-*"]
+    assert model.targets == ()
+    assert (model.ladder.provider, model.ladder.families, model.ladder.vendors) == ("demo", ("haiku", "opus"), ("anthropic",))
+    assert (model.facts.context, model.facts.max_output, model.facts.capabilities) == (200_000, 64_000, ("vision", "tools"))
+    assert (model.defaults, model.overrides) == ({"temperature": 0.2}, {})
+    assert load("providers: {demo: {}}\nmodels: {x: {targets: [demo/demo]}}").models["x"].facts.capabilities is None
+
+
+def test_a_ladder_leads_somewhere(complaints):
+    """And one rule for a name is enough."""
+    assert complaints(
+        """\
+providers: {demo: {}}
+models:
+  a: {ladder: {provider: dmo}}
+  b: {ladder: {provider: openai}}
+  c: {ladder: {provider: demo}, targets: [demo/demo]}
+  d: {losses: warn}
+  e: {targets: [demo/demo], capabilities: [visoin]}
+"""
+    ) == [
+        'gatewright.yaml:3:26 models.a.ladder.provider: unknown provider "dmo"; did you mean "demo"?',
+        'gatewright.yaml:4:26 models.b.ladder.provider: provider "openai" is not configured; add it under "providers"',
+        'gatewright.yaml:5:7 models.c.ladder: "targets" say already where calls go; one of the two',
+        'gatewright.yaml:6:6 models.d: missing key "targets" (or "ladder")',
+        'gatewright.yaml:7:44 models.e.capabilities[0]: expected one of the known words, got "visoin"; did you mean "vision"?',
+    ]

@@ -59,3 +59,11 @@ def test_secrets_are_resolved_and_literals_warned_about():
     assert len(here.warnings) == 1
     assert here.secret(Secret("env:NOPE"), ("a",)) is None
     assert len(here.problems) == 1
+
+
+def test_keys_of_a_section_are_known_whole_or_not():
+    """A key whose value was refused is there all the same: its absence must not be told beside it."""
+    here = desk("a: {b: {}, c: 5}\nd: 1")
+    assert here.keys_at(("a",)) == {"b", "c"}
+    assert here.keys_at(()) == {"a", "d"}
+    assert here.keys_at(("d",)) == set()

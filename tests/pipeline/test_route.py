@@ -8,6 +8,8 @@ from tests.pipeline.stub_free import endpoint
 from gatewright.errors import Refused
 from gatewright.exchange import Principal
 from gatewright.pipeline.route import Route, Router, RouteTarget, may_use
+from gatewright.providers.facts import Facts
+from gatewright.providers.ladder import Ladder
 
 ENDPOINTS = {"openai": endpoint("openai"), "claude": endpoint("claude")}
 ROUTES = {
@@ -87,3 +89,50 @@ def test_fallback_comes_after_every_target():
 def test_keys_are_held_to_their_models(globs, name, allowed):
     """By the asked name or by the route that serves it; an empty list allows nothing."""
     assert may_use(Principal("k", globs), name, ROUTER.resolve(name, "")[0]) is allowed
+
+
+CLIMBING = Ladder(provider="claude", families=("sonnet", "opus"))
+
+
+def climber(lists):
+    routes = {
+        "claude-*": Route("claude-*", (), (RouteTarget("openai", "c"),), ladder=CLIMBING, facts=Facts(max_output=7)),
+        "best": Route("best", (), ladder=CLIMBING),
+    }
+    models_of = lambda name: lists[name]  # noqa: E731 - a dictionary that changes
+    return Router(endpoints=ENDPOINTS, routes=routes, aliases={"b": "best"}, models_of=models_of)
+
+
+def test_a_ladder_leads_to_what_its_provider_lists_now():
+    """Lists change while the gateway runs; the fallback stays what the operator wrote."""
+    lists = {"claude": ["anthropic/claude-opus-4.1"]}
+    router = climber(lists)
+
+    def names(model):
+        route, starred = router.resolve(model, "")
+        return [candidate.name for candidate in router.plan(route, starred, lambda: 0.5)]
+
+    assert names("claude-opus-9") == ["claude/anthropic/claude-opus-4.1", "openai/c"]
+    lists["claude"] = ["anthropic/claude-opus-4.1", "anthropic/claude-opus-4.10"]
+    assert names("claude-opus-9") == ["claude/anthropic/claude-opus-4.10", "openai/c"]
+    assert names("b") == ["claude/anthropic/claude-opus-4.10"]
+    lists["claude"] = []
+    assert names("claude-opus-9")[0] == "claude/claude-opus-9"
+
+
+def test_a_keys_models_cover_a_laddered_name():
+    """By the name that was asked for, or the pattern; not by what it came out at."""
+    router = climber({"claude": ["anthropic/claude-opus-4.1"]})
+    route, _ = router.resolve("claude-opus-9", "")
+    assert may_use(Principal("a", ("claude-*",)), "claude-opus-9", route)
+    assert may_use(Principal("a", ("claude-opus-*",)), "claude-opus-9", route)
+    assert not may_use(Principal("a", ("anthropic/*",)), "claude-opus-9", route)
+
+
+def test_a_models_own_facts_and_defaults_reach_the_candidate():
+    """What a dialect that wants a limit asks for, and whether the request must be read."""
+    route, starred = climber({"claude": []}).resolve("claude-x", "")
+    plan = ROUTER.plan(Route("d", (RouteTarget("openai", "m"),), defaults={"seed": 1}), "", lambda: 0.5)
+    assert climber({"claude": []}).plan(route, starred, lambda: 0.5)[0].max_tokens == 7
+    assert (plan[0].defaults, plan[0].changes, plan[0].max_tokens) == ({"seed": 1}, True, 0)
+    assert not ROUTER.plan(ROUTES["fast"], "", lambda: 0.5)[0].changes

@@ -12,6 +12,8 @@ from gatewright.config.secrets import Secret
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject
 from gatewright.providers.catalog import Auth, Forward
+from gatewright.providers.facts import Facts
+from gatewright.providers.ladder import Ladder
 
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,11 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     fallback: tuple[TargetConfig, ...] = ()
     losses: Literal["warn", "refuse"] = "warn"
     overrides: JsonObject = {}
+    defaults: JsonObject = {}
+    ladder: Ladder | None = None
+    """In place of `targets`, which are then empty."""
+    facts: Facts = Facts()
+    """What the operator says of it."""
 
 
 class KeyConfig(msgspec.Struct, frozen=True, kw_only=True):

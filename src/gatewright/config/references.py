@@ -49,6 +49,10 @@ class Desk:
     def wrong(self, path: KeyPath, message: str, *, key: bool = False) -> None:
         self.problems.append(ConfigProblem(place=self.tree.place(path, key=key), path=path, message=message))
 
+    def keys_at(self, path: KeyPath) -> frozenset[str]:
+        """The keys that stand in the mapping at `path`, whole or not."""
+        return frozenset(str(key[-1]) for key in self.tree.keys if key[:-1] == path)
+
     def warn(self, path: KeyPath, message: str) -> None:
         place = self.tree.place(path)
         line = f"{self.file}:{place.line}:{place.column} {show_path(path)}: {message}"

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 
 from gatewright.config.model import KeyConfig, ModelConfig, TargetConfig
 from gatewright.config.references import Desk
-from gatewright.config.schema import KeySection, ModelSection, TargetSection
+from gatewright.config.schema import KeySection, LadderSection, ModelSection, TargetSection
 from gatewright.config.suggest import hint
 from gatewright.config.tree import KeyPath
 from gatewright.providers.catalog import HOSTS
+from gatewright.providers.facts import Facts
+from gatewright.providers.ladder import Ladder
 
 MIN_KEY_CHARACTERS = 16
 """A shorter client key can be guessed; accepted with a warning, because a test's key is short."""
@@ -55,16 +57,47 @@ def resolve_models(sections: Mapping[str, ModelSection], names: Names, desk: Des
         path: KeyPath = ("models", name)
         if name.count("*") > 1:
             desk.wrong(path, 'at most one "*" can be carried over to the target', key=True)
+        targets = section.targets or []
+        if not targets and section.ladder is None and not {"targets", "ladder"} & desk.keys_at(path):
+            desk.wrong(path, 'missing key "targets" (or "ladder")')
+        elif targets and section.ladder is not None:
+            desk.wrong((*path, "ladder"), '"targets" say already where calls go; one of the two', key=True)
         models[name] = ModelConfig(
             name=name,
-            targets=tuple(_targets(name, section.targets, (*path, "targets"), names, desk)),
+            targets=tuple(_targets(name, targets, (*path, "targets"), names, desk)),
             fallback=tuple(_targets(name, section.fallback, (*path, "fallback"), names, desk)),
             losses=section.losses,
             overrides=section.overrides.model_dump(exclude_none=True),
+            defaults=section.defaults.model_dump(exclude_none=True),
+            ladder=None if section.ladder is None else _ladder(section.ladder, (*path, "ladder"), names, desk),
+            facts=Facts(
+                context=section.context,
+                max_output=section.max_output,
+                capabilities=None if section.capabilities is None else tuple(dict.fromkeys(section.capabilities)),
+            ),
         )
-        if section.targets and not any(target.weight for target in section.targets):
+        if targets and not any(target.weight for target in targets):
             desk.wrong((*path, "targets"), "every weight is 0: no target would ever be chosen")
     return models
+
+
+def _ladder(section: LadderSection, path: KeyPath, names: Names, desk: Desk) -> Ladder | None:
+    if section.provider not in names.providers:
+        _unknown_provider(section.provider, (*path, "provider"), names, desk)
+        return None
+    return Ladder(
+        provider=section.provider,
+        vendors=tuple(section.vendors),
+        families=tuple(family.lower() for family in section.families),
+        preferred=tuple(section.preferred),
+    )
+
+
+def _unknown_provider(provider: str, path: KeyPath, names: Names, desk: Desk) -> None:
+    if provider in HOSTS:
+        desk.wrong(path, f'provider "{provider}" is not configured; add it under "providers"')
+    else:
+        desk.wrong(path, f'unknown provider "{provider}"{hint(provider, names.providers)}')
 
 
 def _targets(name: str, sections: Iterable[TargetSection], path: KeyPath, names: Names, desk: Desk) -> Iterable[TargetConfig]:
@@ -86,10 +119,7 @@ def _target(name: str, section: TargetSection, path: KeyPath, names: Names, desk
         desk.wrong(path, 'the provider must be named; "*" can stand in the model\'s part only')
         return None
     if provider not in names.providers:
-        if provider in HOSTS:
-            desk.wrong(path, f'provider "{provider}" is not configured; add it under "providers"')
-        else:
-            desk.wrong(path, f'unknown provider "{provider}"{hint(provider, names.providers)}')
+        _unknown_provider(provider, path, names, desk)
         return None
     if model.count("*") > 1:
         desk.wrong(path, 'at most one "*" can be carried over from the model\'s name')

@@ -12,6 +12,7 @@ from gatewright.config.secrets import Secret
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Effort
 from gatewright.providers.catalog import Auth, Forward
+from gatewright.providers.facts import Capability
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
@@ -115,7 +116,7 @@ TargetEntry = Annotated[TargetSection, BeforeValidator(_long_form, json_schema_i
 
 
 class OverridesSection(Section):
-    """Parameters of a request that are set whatever the client sent, in neutral names: every dialect has its own for them."""
+    """Parameters of a request in neutral names: every dialect has its own for them."""
 
     max_tokens: Count | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
@@ -136,16 +137,40 @@ class OverridesSection(Section):
     store: bool | None = None
 
 
+class LadderSection(Section):
+    """A rule for names that a provider may not have: the nearest that it lists is called."""
+
+    provider: Name
+    """Whose list of models counts."""
+    vendors: list[Name] = ["anthropic"]
+    """Prefixes under which it lists what clients ask for bare: `anthropic/claude-…`."""
+    families: list[Name] = ["haiku", "sonnet", "opus"]
+    """Words of which a name holds one: a name that is not there goes to the newest of its family."""
+    preferred: list[Name] = []
+    """The provider's names for what belongs to no family; the first that it lists."""
+
+
 class ModelSection(Section):
     """A name that clients ask for, and where it goes."""
 
-    targets: Annotated[list[TargetEntry], Field(min_length=1)]
+    targets: Annotated[list[TargetEntry], Field(min_length=1)] | None = None
     """Where calls go, by weight: `provider/model`, or `{target, weight}`."""
+    ladder: LadderSection | None = None
+    """In place of `targets`: the provider's model that comes nearest to the name asked for."""
     fallback: list[TargetEntry] = []
     """Tried in order when no target answers."""
     losses: Literal["warn", "refuse"] = "warn"
     """What to do when the target's dialect cannot say all that the client said: tell in a header, or refuse."""
+    defaults: OverridesSection = OverridesSection()
+    """Parameters for what the client left unsaid."""
     overrides: OverridesSection = OverridesSection()
+    """Parameters that are set whatever the client said."""
+    context: Count | None = None
+    """Tokens that fit in, for lists of models. Default: as the provider or the price list tells."""
+    max_output: Count | None = None
+    """Tokens of the longest answer; asked for where a dialect wants a limit and the client gave none."""
+    capabilities: list[Capability] | None = None
+    """What it can do, for lists of models. Default: as the provider tells."""
 
 
 class KeySection(Section):

@@ -88,10 +88,13 @@ class Endpoint:
         body: bytes,
         content_type: bytes = b"content-type: application/json\r\n",
         client: Headers | None = None,
+        model: str = "",
+        stream: bool = False,
     ) -> Awaitable[Incoming]:
         """Send one request; returns when the answer's head is there. Raises TransportError.
 
         `client`: the headers of who asked, for a credential that is the client's own; without it Refused may be raised.
+        `model` (as the provider names it) and `stream` are for hosts that want to be told outside the body: see `shaped.py`.
         """
         outgoing = Outgoing(
             method=method.encode("ascii"),
@@ -161,7 +164,7 @@ def forwarded_headers(dialect: DialectName, client: Headers) -> tuple[tuple[str,
 class Candidate:
     """A target to try: an endpoint, the model's name there, and what the route asks of it. Immutable, made once per route."""
 
-    __slots__ = ("endpoint", "losses", "max_tokens", "model", "name", "overrides", "served_line")
+    __slots__ = ("changes", "defaults", "endpoint", "losses", "max_tokens", "model", "name", "overrides", "served_line")
 
     def __init__(
         self,
@@ -169,12 +172,17 @@ class Candidate:
         model: str,
         losses: Literal["warn", "refuse"] = "warn",
         overrides: Mapping[str, JsonValue] | None = None,
+        *,
         max_tokens: int = 0,
+        defaults: Mapping[str, JsonValue] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.model = model
         self.losses = losses
         self.overrides = overrides or {}
+        self.defaults = defaults or {}
+        self.changes = bool(self.overrides or self.defaults)
+        """Whether the request must be read, because the route changes it."""
         self.max_tokens = max_tokens
         self.name = f"{endpoint.name}/{model}"
         shown = "".join(c if " " <= c <= "~" else "?" for c in self.name[:_LONG])  # a client may have named it

@@ -1,10 +1,11 @@
 """Route: from the model name a client wrote to the targets to try, in order.
 
-Names, in this order: aliases, configured models, `provider/model`, wildcards (the longest pattern first).
+Names, in this order: aliases, configured models, `provider/model`, wildcards (the longest pattern first). A model with a ladder
+leads to the nearest name that its provider lists.
 """
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -14,6 +15,8 @@ from gatewright.errors import Problem, Refused
 from gatewright.exchange import Exchange, Next, Principal, Reply
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, Endpoint
+from gatewright.providers.facts import NOTHING, Facts
+from gatewright.providers.ladder import Ladder, climb
 
 LONG = 512
 """Characters of a name that is not remembered."""
@@ -36,6 +39,11 @@ class Route(msgspec.Struct, frozen=True, eq=False):
     fallback: tuple[RouteTarget, ...] = ()
     losses: Literal["warn", "refuse"] = "warn"
     overrides: Mapping[str, JsonValue] = {}
+    defaults: Mapping[str, JsonValue] = {}
+    ladder: Ladder | None = None
+    """In place of targets: they depend on the name asked for."""
+    facts: Facts = NOTHING
+    """What the operator says of it."""
 
 
 class Router:
@@ -48,9 +56,12 @@ class Router:
         routes: Mapping[str, Route],
         aliases: Mapping[str, str],
         listed: Sequence[str] = (),
+        models_of: Callable[[str], Iterable[str]] = lambda _provider: (),
     ) -> None:
+        """`models_of`: what a provider lists, as far as known; for ladders."""
         self.endpoints = endpoints
         self.aliases = aliases
+        self.models_of = models_of
         self.exact = {name: route for name, route in routes.items() if "*" not in name}
         self.wild = sorted((r for n, r in routes.items() if "*" in n), key=lambda route: len(route.name), reverse=True)
         self._made: dict[tuple[Route, str], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]] = {}
@@ -69,15 +80,23 @@ class Router:
             model = self.aliases[model]
         route = self.exact.get(model)
         if route is not None:
-            return route, ""
+            return self._climbed(route, model), ""
         provider, slash, rest = model.partition("/")
         if slash and rest and provider in self.endpoints:
             return Route(name=model, targets=(RouteTarget(provider, rest),)), ""
         for route in self.wild:
             before, _, after = route.name.partition("*")
             if len(model) >= len(before) + len(after) and model.startswith(before) and model.endswith(after):
-                return route, model[len(before) : len(model) - len(after)]
+                return self._climbed(route, model), model[len(before) : len(model) - len(after)]
         raise Refused(_unknown_model(model, self.names, tuple(self.endpoints)))
+
+    def _climbed(self, route: Route, model: str) -> Route:
+        """The route itself, or where its ladder leads from `model` with the lists as they are now."""
+        ladder = route.ladder
+        if ladder is None:
+            return route
+        step = climb(model, self.models_of(ladder.provider), ladder)
+        return msgspec.structs.replace(route, targets=(RouteTarget(ladder.provider, step.model),), ladder=None)
 
     def plan(self, route: Route, starred: str, random: Callable[[], float]) -> list[Candidate]:
         """The candidates in the order to try: targets by weighted draw, then the fallbacks as listed."""
@@ -95,7 +114,14 @@ class Router:
         if made is None:
             targets, fallback = (
                 tuple(
-                    Candidate(self.endpoints[t.provider], t.model.replace("*", starred, 1), route.losses, route.overrides)
+                    Candidate(
+                        self.endpoints[t.provider],
+                        t.model.replace("*", starred, 1),
+                        route.losses,
+                        route.overrides,
+                        max_tokens=route.facts.max_output or 0,
+                        defaults=route.defaults,
+                    )
                     for t in group
                 )
                 for group in (route.targets, route.fallback)
@@ -147,6 +173,10 @@ class RouteStage:
         self.router = router
         self.random = random
         self._allowed: dict[tuple[Principal, str, str], tuple[Route, str]] = {}
+
+    def forget(self) -> None:
+        """What providers list has changed: names may lead elsewhere from now on."""
+        self._allowed.clear()
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         principal = exchange.principal

@@ -52,7 +52,7 @@ def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectNam
     return (
         dialect == exchange.dialect
         and exchange.request is None
-        and not candidate.overrides
+        and not candidate.changes
         # From the end, because CPython searches a word there twice as fast; these bodies are large.
         and exchange.call.body.rfind(_SEAL_MARK) < 0
         and (dialect != "gemini" or exchange.call.body.rfind(_SEAL_MARK_64) < 0)
@@ -91,7 +91,7 @@ def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: D
     client = dialects[exchange.dialect]
     if exchange.request is None:
         exchange.request = client.parse_request(exchange.call)
-    request = override(exchange.request, candidate.overrides)
+    request = override(with_defaults(exchange.request, candidate.defaults), candidate.overrides)
     dialect = dialects[candidate.endpoint.dialect_for(exchange.dialect)]
     foreign = dialect.name != request.origin
     if foreign and (request.sampling.n or 1) > 1:
@@ -152,6 +152,18 @@ def refuse_losses(losses: tuple[Loss, ...], candidate: Candidate) -> None:
                 message=f"{candidate.name} cannot be asked this without loss, and this route refuses losses: {told}.",
             )
         )
+
+
+def with_defaults(request: Request, defaults: Mapping[str, JsonValue]) -> Request:
+    """The request with the route's parameters for what the client left unsaid. A reasoning budget is a word on effort, too."""
+    unsaid = {name: value for name, value in defaults.items() if not _says(request, name)}
+    return override(request, unsaid)
+
+
+def _says(request: Request, name: str) -> bool:
+    if name in _SAMPLING:
+        return getattr(request.sampling, name) not in (None, ())
+    return getattr(request, "thinking" if name == "effort" else name, None) is not None
 
 
 def override(request: Request, overrides: Mapping[str, JsonValue]) -> Request:

@@ -69,7 +69,7 @@ def _sampling(sampling: Sampling, body: JsonObject) -> None:
 
 def _thinking(thinking: Thinking, body: JsonObject) -> None:
     form = thinking.form
-    if "effort" in form:
+    if "effort" in form or (not form and thinking.effort is not None):  # no form: the route said it, not the client
         body["reasoning_effort"] = thinking.effort
     nested: JsonObject = {}
     if "reasoning" in form:
