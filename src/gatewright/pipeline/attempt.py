@@ -117,7 +117,13 @@ class Attempt:
             prepared = msgspec.structs.replace(prepared, losses=(*lost, *prepared.losses))
         try:
             incoming = await candidate.endpoint.send(
-                dialect=prepared.dialect, method="POST", path=prepared.path, headers=prepared.headers, body=prepared.body
+                dialect=prepared.dialect,
+                method="POST",
+                path=prepared.path,
+                headers=prepared.headers,
+                body=prepared.body,
+                model=candidate.model,
+                stream=exchange.stream,
             )
         except TransportError as error:
             return self.error(exchange, error.problem)

@@ -13,7 +13,7 @@ from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, Attempt
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
 from gatewright.pipeline.translate import bytes_may_pass, prepare
 from gatewright.transport import TransportError, header_lines
-from gatewright.wire.json import BadJson, decode_lenient, decode_object, encode
+from gatewright.wire.json import decode_lenient, decode_object, encode
 from gatewright.wire.splice import splice
 
 CHARS_PER_TOKEN = 4.0
@@ -137,9 +137,10 @@ class CountTokens:
                 path=path_of(dialect, candidate.model),
                 headers=prepared.headers,
                 body=encode(asked),
+                model=candidate.model,
             )
             answer = decode_lenient(await incoming.read(MAX_ERROR_BYTES))
-        except (Refused, TransportError, BadJson):
+        except (Refused, TransportError, ValueError):
             return None
         count = answer.get(TOLD[dialect]) if isinstance(answer, dict) and incoming.status < 400 else None
         return count if isinstance(count, int) else None
@@ -160,9 +161,10 @@ class CountTokens:
                 path=path_of(exchange.dialect, candidate.model),
                 headers=header_lines(headers),
                 body=splice(call.body, edits) if edits else call.body,
+                model=candidate.model,
             )
             body = candidate.endpoint.scrub(await incoming.read(MAX_ERROR_BYTES))
-        except TransportError:
+        except (TransportError, ValueError):
             return None
         if incoming.status in (404, 405, 501):
             return None

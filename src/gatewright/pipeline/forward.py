@@ -66,6 +66,7 @@ class Forward:
                 headers=header_lines(headers) if headers else b"",
                 body=body,
                 content_type=header_lines((("content-type", content_type),)) if body else b"",
+                model=candidate.model,
             )
             exchange.served = candidate.name
             return await self._answer(exchange, candidate, incoming, dialect)
