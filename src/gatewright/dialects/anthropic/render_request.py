@@ -4,12 +4,12 @@ One rule: at home nothing is repaired, so that nothing changes; from abroad noth
 """
 
 from gatewright.dialects.anthropic.content import NAME
-from gatewright.dialects.anthropic.models import ModelFacts, facts_of
 from gatewright.dialects.anthropic.render_content import BlockWriter, deep
 from gatewright.dialects.anthropic.request import DISPLAY
 from gatewright.dialects.anthropic.settings import TIERS, limit, sample, shape, think
 from gatewright.dialects.anthropic.tools import foreign_choice, foreign_tools, home_choice, home_tools
 from gatewright.dialects.anthropic.turns import foreign_messages, home_messages
+from gatewright.ir.claude_models import ModelFacts, facts_of
 from gatewright.ir.loss import Losses, is_void
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, Rendered, Request, Target

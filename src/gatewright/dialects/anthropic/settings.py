@@ -4,9 +4,9 @@ One rule: what a generation of models refuses is never sent to it; each change i
 https://platform.claude.com/docs/en/build-with-claude/thinking, .../build-with-claude/effort, .../structured-outputs
 """
 
-from gatewright.dialects.anthropic.models import ModelFacts
 from gatewright.dialects.anthropic.render_content import plain
 from gatewright.dialects.anthropic.tools import fits, tool_name
+from gatewright.ir.claude_models import ModelFacts
 from gatewright.ir.effort import EFFORT_BUDGET, budget_of, effort_of
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.paths import path_of

@@ -7,9 +7,9 @@ https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview
 
 import re
 
-from gatewright.dialects.anthropic.models import ModelFacts
 from gatewright.dialects.anthropic.render_content import BlockWriter, plain
 from gatewright.dialects.anthropic.request import CHOICES
+from gatewright.ir.claude_models import ModelFacts
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Request, Tool, ToolChoice

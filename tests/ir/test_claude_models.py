@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright.dialects.anthropic.models import facts_of, version_of
+from gatewright.ir.claude_models import facts_of, version_of
 
 
 @pytest.mark.parametrize(
