@@ -24,12 +24,16 @@ from gatewright.pipeline.authenticate import Authenticate, digest
 from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.forward import Forward
+from gatewright.pipeline.live_lists import ListCall, LiveLists, list_call
 from gatewright.pipeline.models import Models
 from gatewright.pipeline.peek import PeekStage
 from gatewright.pipeline.route import Route, Router, RouteStage, RouteTarget
 from gatewright.pipeline.settle import Settle
 from gatewright.pipeline.state import StateStage
 from gatewright.pipeline.stored import StoredResponses
+from gatewright.providers.catalog import HOSTS
+from gatewright.providers.known_models import KnownModels
+from gatewright.providers.prices import PriceBook
 from gatewright.record.usage import UsageCounter
 from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
@@ -97,7 +101,24 @@ def _transport(config: ProviderConfig, origin: str, environ: Mapping[str, str]) 
     )
 
 
-def router_of(config: Config, endpoints: Mapping[str, Endpoint]) -> Router:
+def lists_of(config: Config, endpoints: Mapping[str, Endpoint]) -> LiveLists:
+    """What asks providers for their models; with `model_lists.live` off, only those that a ladder needs."""
+    climbed = {model.ladder.provider for model in config.models.values() if model.ladder is not None}
+    asked: dict[str, ListCall] = {}
+    priced: dict[str, str] = {}
+    for name, provider in config.providers.items():
+        call = list_call(provider.dialects)
+        if provider.kind == "demo" or call is None:
+            continue
+        if config.model_lists.live or name in climbed:
+            asked[name] = call
+        if provider.base_url == HOSTS[provider.kind].base_url or not HOSTS[provider.kind].base_url:
+            priced[name] = provider.kind
+    known = KnownModels(asked, refresh_s=config.model_lists.refresh_s)
+    return LiveLists(endpoints=endpoints, calls=asked, known=known, prices=PriceBook(), price_names=priced, now=time.monotonic)
+
+
+def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveLists) -> Router:
     routes = {
         name: Route(
             name=name,
@@ -112,13 +133,14 @@ def router_of(config: Config, endpoints: Mapping[str, Endpoint]) -> Router:
         for name, model in config.models.items()
     }
     listed = ["demo/demo"] if "demo" in endpoints else []
-    return Router(endpoints=endpoints, routes=routes, aliases=config.aliases, listed=listed)
+    return Router(endpoints=endpoints, routes=routes, aliases=config.aliases, listed=listed, models_of=lists.models_of)
 
 
 def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, list[Closing]]:
     """The gateway that `config` describes, and what is to be closed at its end."""
     endpoints = {name: endpoint_of(provider, environ) for name, provider in config.providers.items()}
-    router = router_of(config, endpoints)
+    lists = lists_of(config, endpoints)
+    router = router_of(config, endpoints, lists)
     settle = Settle(BY_NAME, UsageCounter())
     authenticate = Authenticate({digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys})
     peek = PeekStage(BY_NAME)
@@ -128,7 +150,10 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
     attempt = Attempt(BY_NAME, kept, fetcher)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store)
-    models = compose([settle, authenticate, Models(router)])
+    shelf = Models(router, lists.known, lists.price_of, lists.poke)
+    lists.known.subscribe(shelf.forget)
+    lists.known.subscribe(route.forget)
+    models = compose([settle, authenticate, shelf])
     stacks: dict[Operation, Next] = {
         "generate": compose([settle, authenticate, peek, route, attempt]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
@@ -149,7 +174,9 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
         max_body_bytes=config.server.max_body_bytes,
         max_concurrent=config.server.max_concurrent,
     )
-    return gateway, [*(endpoint.close for endpoint in endpoints.values()), kept.close]
+    if any(model.ladder is not None for model in config.models.values()):
+        gateway.starting.append(lists.poke)
+    return gateway, [lists.close, *(endpoint.close for endpoint in endpoints.values()), kept.close]
 
 
 def create_app(config: Config | None = None) -> AsgiApp:
@@ -166,6 +193,8 @@ def create_app(config: Config | None = None) -> AsgiApp:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
+        for begin in gateway.starting:
+            begin()
 
     async def shutdown() -> None:
         gateway.draining = True

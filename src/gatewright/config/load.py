@@ -12,6 +12,7 @@ import msgspec
 from gatewright.config.model import (
     Config,
     MediaFetchConfig,
+    ModelListsConfig,
     ResponsesStateConfig,
     ServerConfig,
     TimeoutsConfig,
@@ -60,6 +61,7 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
             ttl_s=sections.responses_state.ttl_s,
             max_items=sections.responses_state.max_items,
         ),
+        model_lists=ModelListsConfig(live=sections.model_lists.live, refresh_s=sections.model_lists.refresh_s),
     )
     if desk.problems:
         raise ConfigError(file, tuple(desk.problems))

@@ -109,6 +109,11 @@ class ResponsesStateConfig(msgspec.Struct, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     """The file it was read from; `environment` when there was none."""
+class ModelListsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    live: bool = True
+    refresh_s: float = 3600
+
+
     server: ServerConfig = ServerConfig()
     providers: Mapping[str, ProviderConfig] = {}
     models: Mapping[str, ModelConfig] = {}
@@ -120,3 +125,4 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     responses_state: ResponsesStateConfig = ResponsesStateConfig()
     warnings: tuple[str, ...] = ()
     """What works but should not stay so, one line each, with the place."""
+    model_lists: ModelListsConfig = ModelListsConfig()

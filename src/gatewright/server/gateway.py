@@ -1,7 +1,7 @@
 """The gateway as a server sees it: give it a request, get a reply."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem
@@ -59,6 +59,8 @@ class Gateway:
         """Requests answered at once by this process; more are told to come back. 0: no limit."""
         self.active = 0
         self.draining = False
+        self.starting: list[Callable[[], None]] = []
+        """What begins with the gateway, inside its event loop: background work that has a reason not to wait for a request."""
 
     def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
         return self.inbound.exchange(method, target, headers, body)

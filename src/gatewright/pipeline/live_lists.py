@@ -1,0 +1,158 @@
+"""Live lists: asking providers for their models, in the background.
+
+One rule: no request waits for this. Who wants a list pokes, and takes what is known; one round runs at a time.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from gatewright.errors import Refused
+from gatewright.ir.blocks import DialectName
+from gatewright.pipeline.endpoint import Endpoint
+from gatewright.providers.facts import Facts
+from gatewright.providers.known_models import KnownModels, Listed
+from gatewright.providers.model_lists import Page, read_page
+from gatewright.providers.prices import PriceBook
+from gatewright.transport import TransportError, header_lines
+
+WITHIN_S: Final = 20.0
+"""For one provider's whole list."""
+MAX_BYTES: Final = 8 << 20
+"""Of one page."""
+MAX_PAGES: Final = 20
+AT_ONCE: Final = 8
+"""Providers asked at the same time."""
+
+PATHS: Final[Mapping[DialectName, str]] = {
+    "openai_chat": "/models",
+    "openai_responses": "/models",
+    "anthropic": "/v1/models?limit=1000",
+    "gemini": "/v1beta/models?pageSize=1000",
+}
+"""Where a host that speaks a dialect lists its models, under that dialect's base."""
+_HEADERS: Final[Mapping[DialectName, bytes]] = {"anthropic": header_lines((("anthropic-version", "2023-06-01"),))}
+
+
+class ListCall(msgspec.Struct, frozen=True):
+    """How one provider is asked."""
+
+    dialect: DialectName
+    """Whose base, and whose credential header."""
+    path: str
+
+
+def list_call(dialects: tuple[DialectName, ...], path: str | None = None) -> ListCall | None:
+    """How to ask a provider that speaks these; None when it cannot be asked. `path`: where its own catalogue row says it is."""
+    spoken = next((dialect for dialect in PATHS if dialect in dialects), None)
+    if path is not None:
+        return ListCall(spoken or dialects[0], path) if path else None
+    return None if spoken is None else ListCall(spoken, PATHS[spoken])
+
+
+class LiveLists:
+    """Keeps `known` fresh. Belongs to the event loop that first pokes it."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: Mapping[str, Endpoint],
+        calls: Mapping[str, ListCall],
+        known: KnownModels,
+        prices: PriceBook,
+        price_names: Mapping[str, str],
+        now: Callable[[], float],
+    ) -> None:
+        """`calls`: provider → how it is asked. `price_names`: provider → its name in the price list. `now`: monotonic seconds."""
+        self._endpoints = endpoints
+        self._calls = calls
+        self.known = known
+        self._prices = prices
+        self._price_names = price_names
+        self._now = now
+        self._round: asyncio.Task[None] | None = None
+
+    def models_of(self, provider: str) -> Mapping[str, Facts]:
+        """What a provider lists, as far as known; asked for, if it is due."""
+        self.poke(provider)
+        return self.known.models(provider)
+
+    def price_of(self, provider: str, model: str) -> Facts:
+        """What the price list says of a provider's model, once it is loaded."""
+        return self._prices.facts(self._price_names.get(provider, ""), model)
+
+    def poke(self, provider: str = "") -> None:
+        """Somebody wants lists, or one: ask for those that are due, if no round is running. Returns at once."""
+        if self._round is None or self._round.done():
+            due = tuple(name for name in self.known.due(self._now()) if provider in ("", name))
+            if due or not (provider or self._prices.loaded):
+                self._round = asyncio.get_running_loop().create_task(self.refresh(due))
+
+    async def refresh(self, providers: tuple[str, ...]) -> None:
+        """Ask these providers; what went wrong is told by `KnownModels.problem`. Never raises but CancelledError."""
+        if not self._prices.loaded:
+            await asyncio.to_thread(self._prices.load)
+            self.known.changed()
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(provider: str) -> None:
+            async with slots:
+                await self._ask(provider)
+
+        await asyncio.gather(*map(one, providers))
+
+    async def close(self) -> None:
+        """Stop asking; the gateway is stopping."""
+        if self._round is not None:
+            self._round.cancel()
+            await asyncio.gather(self._round, return_exceptions=True)
+
+    async def _ask(self, provider: str) -> None:
+        problem = ""
+        try:
+            models = await asyncio.wait_for(self._all_pages(provider), WITHIN_S)
+        except TimeoutError:
+            problem = f"no list within {WITHIN_S:g} s"
+        except TransportError as error:
+            problem = error.problem.message
+        except Refused as error:
+            problem = error.problem.message
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            self.known.miss(provider, problem, self._now())
+        else:
+            self.known.learn(provider, models, self._now())
+
+    async def _all_pages(self, provider: str) -> list[Listed]:
+        """Raises TransportError, Refused, or ValueError with what came instead of a list."""
+        call = self._calls[provider]
+        models: list[Listed] = []
+        more: tuple[str, str] | None = None
+        for _ in range(MAX_PAGES):
+            page = await self._page(provider, call, more)
+            models += page.models
+            if page.more is None or page.more == more:
+                break
+            more = page.more
+        return models
+
+    async def _page(self, provider: str, call: ListCall, more: tuple[str, str] | None) -> Page:
+        path = call.path if more is None else f"{call.path}{'&' if '?' in call.path else '?'}{more[0]}={quote(more[1], safe='')}"
+        incoming = await self._endpoints[provider].send(
+            dialect=call.dialect, method="GET", path=path, headers=_HEADERS.get(call.dialect, b""), body=b"", content_type=b""
+        )
+        if incoming.status != 200:
+            incoming.abort()
+            raise ValueError(f"answered {incoming.status} to GET {call.path}")
+        body = await incoming.read(MAX_BYTES)
+        return await asyncio.to_thread(self._read, provider, body)
+
+    def _read(self, provider: str, body: bytes) -> Page:
+        """The page, with what the price list adds. In a thread: some lists are long."""
+        page = read_page(body)
+        priced = (Listed(listed.name, listed.facts.over(self.price_of(provider, listed.name))) for listed in page.models)
+        return Page(tuple(priced), page.more)
