@@ -42,3 +42,11 @@ def test_a_deployment_cannot_leave_its_place_in_the_path():
 def test_a_call_without_a_model_names_no_deployment():
     """Files and batches lie beside the deployments."""
     assert path("2024-10-21", "/embeddings", "") == "/openai/embeddings?api-version=2024-10-21"
+
+
+def test_the_inference_surface_takes_a_dated_version():
+    """Beside whatever else the query says."""
+    shape = shapes_of({"openai_chat": "azure-inference"}, {"api_version": "2024-05-01-preview"})["openai_chat"]
+    assert shape.request(Said(path="/chat/completions")).path == "/chat/completions?api-version=2024-05-01-preview"
+    assert shape.request(Said(path="/x?a=1")).path == "/x?a=1&api-version=2024-05-01-preview"
+    assert shape.unwrapper(Said(path="/"), b"") is None

@@ -6,13 +6,18 @@ One rule: a catalogue row names a shape for each dialect that needs one; nearly 
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from gatewright.providers.shapes.azure import AzureOpenAI
+from gatewright.providers.shapes.azure import AzureInference, AzureOpenAI
 from gatewright.providers.shapes.seam import Said, Settings, Shape, Unwrapper
+from gatewright.providers.shapes.vertex import VertexAnthropic, VertexGemini, VertexOpenAI
 
-ShapeName = Literal["azure-openai"]
+ShapeName = Literal["azure-openai", "azure-inference", "vertex-gemini", "vertex-anthropic", "vertex-openai"]
 
 SHAPES: Mapping[ShapeName, Callable[[Settings], Shape | None]] = {
     "azure-openai": AzureOpenAI.of,
+    "azure-inference": AzureInference.of,
+    "vertex-gemini": VertexGemini.of,
+    "vertex-anthropic": VertexAnthropic.of,
+    "vertex-openai": VertexOpenAI.of,
 }
 """Name in the catalogue → what makes it of a provider's settings."""
 

@@ -53,3 +53,24 @@ class AzureOpenAI:
 
     def unwrapper(self, said: Said, content_type: bytes) -> Unwrapper | None:
         return None
+
+
+class AzureInference:
+    """The model-inference surface of Foundry: Chat Completions under `/models`, with a dated version in the query.
+
+    https://learn.microsoft.com/rest/api/aifoundry/modelinference/
+    """
+
+    def __init__(self, api_version: str) -> None:
+        self._query = f"api-version={quote(api_version, safe='')}"
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(settings["api_version"])
+
+    def request(self, said: Said) -> Said:
+        joint = "&" if "?" in said.path else "?"
+        return msgspec.structs.replace(said, path=f"{said.path}{joint}{self._query}")
+
+    def unwrapper(self, said: Said, content_type: bytes) -> Unwrapper | None:
+        return None
