@@ -106,14 +106,14 @@ class ResponsesStateConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_items: int = 100_000
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True):
-    source: str
-    """The file it was read from; `environment` when there was none."""
 class ModelListsConfig(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = True
     refresh_s: float = 3600
 
 
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    source: str
+    """The file it was read from; `environment` when there was none."""
     server: ServerConfig = ServerConfig()
     providers: Mapping[str, ProviderConfig] = {}
     models: Mapping[str, ModelConfig] = {}
@@ -123,6 +123,6 @@ class ModelListsConfig(msgspec.Struct, frozen=True, kw_only=True):
     media_fetch: MediaFetchConfig = MediaFetchConfig()
     timeouts: TimeoutsConfig = TimeoutsConfig()
     responses_state: ResponsesStateConfig = ResponsesStateConfig()
+    model_lists: ModelListsConfig = ModelListsConfig()
     warnings: tuple[str, ...] = ()
     """What works but should not stay so, one line each, with the place."""
-    model_lists: ModelListsConfig = ModelListsConfig()

@@ -205,6 +205,15 @@ class ResponsesStateSection(Section):
     """Answers kept; the oldest go first."""
 
 
+class ModelListsSection(Section):
+    """What `GET /v1/models` shows beside the configured names."""
+
+    live: bool = True
+    """Whether providers are asked for their lists, in the background, when somebody looks. Ladders ask in any case."""
+    refresh_s: Annotated[float, Field(ge=10, le=86_400 * 365)] = 3600
+    """Age at which a list is asked for again."""
+
+
 class ConfigFile(Section):
     """Gatewright's configuration."""
 
@@ -220,13 +229,4 @@ class ConfigFile(Section):
     media_fetch: MediaFetchSection = MediaFetchSection()
     timeouts: TimeoutsSection = TimeoutsSection()
     responses_state: ResponsesStateSection = ResponsesStateSection()
-class ModelListsSection(Section):
-    """What `GET /v1/models` shows beside the configured names."""
-
-    live: bool = True
-    """Whether providers are asked for their lists, in the background, when somebody looks. Ladders ask in any case."""
-    refresh_s: Annotated[float, Field(ge=10, le=86_400 * 365)] = 3600
-    """Age at which a list is asked for again."""
-
-
     model_lists: ModelListsSection = ModelListsSection()
