@@ -109,7 +109,7 @@ class Attempt:
 
     async def _try(self, exchange: Exchange, candidate: Candidate, lost: tuple[Loss, ...] = ()) -> Reply:
         """`lost`: what was taken out of the request for this try; nothing is put back into it then."""
-        dialect = candidate.endpoint.dialect_for(exchange.dialect)
+        dialect = candidate.dialect_for(exchange.dialect)
         if not lost and dialect != exchange.dialect:
             await self._complete(exchange, dialect)
         prepared = prepare(exchange, candidate, self.dialects)

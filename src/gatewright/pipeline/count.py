@@ -108,8 +108,7 @@ class CountTokens:
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         candidate = exchange.plan[0]
         assert isinstance(candidate, Candidate)
-        endpoint = candidate.endpoint
-        dialect = endpoint.dialect_for(exchange.dialect)
+        dialect = candidate.dialect_for(exchange.dialect)
         if COUNTED_BY[dialect] and bytes_may_pass(exchange, candidate, dialect):
             reply = await self._ask(exchange, candidate)
             if reply is not None:

@@ -1,7 +1,8 @@
 """An endpoint: a provider's URL, its credential and the dialects it speaks, ready to be sent to."""
 
 import functools
-from collections.abc import Awaitable, Mapping
+import posixpath
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, Protocol
 from urllib.parse import quote
 
@@ -9,9 +10,8 @@ from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.signed import send_signed
 from gatewright.providers.auth.seam import Credential
+from gatewright.providers.catalog.host import Auth
 from gatewright.transport import Incoming, Outgoing, Timeouts, Transport, header_lines
-
-Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "none"]
 
 FORWARDED_REQUEST_HEADERS: dict[DialectName, tuple[str, ...]] = {
     "openai_chat": ("openai-beta", "idempotency-key"),
@@ -38,6 +38,7 @@ class Endpoint:
         "forwards",
         "name",
         "secret",
+        "speaks",
         "stores_responses",
         "timeouts",
         "transport",
@@ -59,6 +60,7 @@ class Endpoint:
         stores_responses: bool = False,
         credential: Credential | None = None,
         origins: Mapping[DialectName, str] | None = None,
+        speaks: Callable[[str, tuple[DialectName, ...]], tuple[DialectName, ...]] | None = None,
     ) -> None:
         """With a `credential`, `secret` is empty; it signs each call, for which it needs the dialects' `origins`."""
         self.name = name
@@ -72,11 +74,16 @@ class Endpoint:
         self.timeouts = timeouts
         self.forwards = forwards
         self.stores_responses = stores_responses
+        self.speaks = speaks
         self._heads = {d: header_lines(_auth_headers(auth[d], secret) + _PLAIN + headers) for d in dialects}
 
     def dialect_for(self, client: DialectName) -> DialectName:
         """The client's own where this endpoint speaks it, else the first it speaks."""
         return client if client in self.dialects else self.dialects[0]
+
+    def spoken_to(self, model: str) -> tuple[DialectName, ...]:
+        """The dialects in which it answers for a model; not every host speaks all of its own to each."""
+        return self.dialects if self.speaks is None else self.speaks(model, self.dialects)
 
     def send(
         self,
@@ -105,6 +112,20 @@ class Endpoint:
         )
         if self.credential is not None:
             return send_signed(self._transports[dialect], self.credential, outgoing, self._origins[dialect], client)
+        return self._transports[dialect].send(outgoing)
+
+    def get(self, *, dialect: DialectName, path: str, headers: bytes, timeouts: Timeouts) -> Awaitable[Incoming]:
+        """GET what is no dialect's, such as the list of models; a host's shape has no part in it. Raises TransportError.
+
+        `path` is under the dialect's base, and may lead out of it (`/../catalog/models`).
+        """
+        below, question, query = path.partition("?")
+        place = posixpath.normpath(self._base_paths[dialect].decode("ascii") + below)
+        outgoing = Outgoing(
+            method=b"GET", path=wire_path(place + question + query), headers=self._heads[dialect] + headers, timeouts=timeouts
+        )
+        if self.credential is not None:
+            return send_signed(self._transports[dialect], self.credential, outgoing, self._origins[dialect], None)
         return self._transports[dialect].send(outgoing)
 
     async def close(self) -> None:
@@ -164,7 +185,18 @@ def forwarded_headers(dialect: DialectName, client: Headers) -> tuple[tuple[str,
 class Candidate:
     """A target to try: an endpoint, the model's name there, and what the route asks of it. Immutable, made once per route."""
 
-    __slots__ = ("changes", "defaults", "endpoint", "losses", "max_tokens", "model", "name", "overrides", "served_line")
+    __slots__ = (
+        "changes",
+        "defaults",
+        "dialects",
+        "endpoint",
+        "losses",
+        "max_tokens",
+        "model",
+        "name",
+        "overrides",
+        "served_line",
+    )
 
     def __init__(
         self,
@@ -178,6 +210,7 @@ class Candidate:
     ) -> None:
         self.endpoint = endpoint
         self.model = model
+        self.dialects = endpoint.spoken_to(model)
         self.losses = losses
         self.overrides = overrides or {}
         self.defaults = defaults or {}
@@ -187,3 +220,7 @@ class Candidate:
         self.name = f"{endpoint.name}/{model}"
         shown = "".join(c if " " <= c <= "~" else "?" for c in self.name[:_LONG])  # a client may have named it
         self.served_line = b"x-gatewright-target: %b\r\n" % shown.encode("ascii")
+
+    def dialect_for(self, client: DialectName) -> DialectName:
+        """The client's own where the endpoint speaks it for this model, else the first that it does."""
+        return client if client in self.dialects else self.dialects[0]

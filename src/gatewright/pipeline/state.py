@@ -111,7 +111,7 @@ class StateStage:
         candidates = [c for c in exchange.plan if isinstance(c, Candidate)]
         names = {c.endpoint.name for c in candidates}
         return len(names) == 1 and all(
-            c.endpoint.stores_responses and exchange.dialect in c.endpoint.dialects for c in candidates
+            c.endpoint.stores_responses and exchange.dialect in c.dialects for c in candidates
         )
 
     def _answer_fields(self, exchange: Exchange, previous: str | None) -> JsonObject:

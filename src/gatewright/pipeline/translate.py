@@ -61,7 +61,7 @@ def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectNam
 
 def prepare(exchange: Exchange, candidate: Candidate, dialects: Dialects) -> Prepared:
     """The request for `candidate`. Raises Refused for what the client must change."""
-    dialect = candidate.endpoint.dialect_for(exchange.dialect)
+    dialect = candidate.dialect_for(exchange.dialect)
     target = Target(model=candidate.model, issuer=candidate.endpoint.name, max_tokens=candidate.max_tokens)
     try:
         if bytes_may_pass(exchange, candidate, dialect):
@@ -92,7 +92,7 @@ def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: D
     if exchange.request is None:
         exchange.request = client.parse_request(exchange.call)
     request = override(with_defaults(exchange.request, candidate.defaults), candidate.overrides)
-    dialect = dialects[candidate.endpoint.dialect_for(exchange.dialect)]
+    dialect = dialects[candidate.dialect_for(exchange.dialect)]
     foreign = dialect.name != request.origin
     if foreign and (request.sampling.n or 1) > 1:
         where = path_of(request, "n")

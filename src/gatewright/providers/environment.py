@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from gatewright.providers.catalog import CATALOG, Host
+from gatewright.providers.catalog.host import placeholders
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +30,8 @@ def first_set(names: Iterable[str], environ: Mapping[str, str]) -> str | None:
 def discover(environ: Mapping[str, str]) -> tuple[Found, ...]:
     """The hosts that can be used as the environment stands, in catalogue order.
 
-    A host with a key is used when its key is set; a local one when its base URL is. The demo model is always there.
+    A host with a key is used when its key is set, and so is a cloud whose identity is meant; a local one when its base URL is.
+    What a host must be told to be reached at all must be set too. The demo model is always there.
     """
     found: list[Found] = []
     for host in CATALOG:
@@ -37,12 +39,22 @@ def discover(environ: Mapping[str, str]) -> tuple[Found, ...]:
         base_url_name = first_set(host.env_base_urls, environ)
         match host.key:
             case "required":
-                usable = key_name is not None
+                usable = key_name is not None or first_set(host.env_signs, environ) is not None
             case "optional":
                 usable = base_url_name is not None
             case "none":
                 usable = True
-        if usable:
+        if usable and (base_url_name is not None or _is_placed(host, environ, keyed=key_name is not None)):
             base_url = environ[base_url_name].strip() if base_url_name else None
             found.append(Found(host=host, key_name=key_name, base_url=base_url, base_url_name=base_url_name))
     return tuple(found)
+
+
+def _is_placed(host: Host, environ: Mapping[str, str], *, keyed: bool) -> bool:
+    """Whether everything is said that it must be told to be reached."""
+    needed = placeholders(host.base_url)
+    return all(
+        setting.default or first_set(setting.env, environ) is not None
+        for setting in host.settings
+        if setting.name in needed or (setting.need == "without a key" and not keyed)
+    )

@@ -25,7 +25,7 @@ CLOUDS: tuple[Host, ...] = (
                 name="api_version",
                 what="a dated version for deployments in the path; without it, or with `preview`, the v1 surface",
                 env=("AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION", "AZURE_API_VERSION"),
-                optional=True,
+                need="never",
             ),
         ),
         own_paths=("/openai/v1", "/openai"),
@@ -99,6 +99,7 @@ CLOUDS: tuple[Host, ...] = (
             Setting(
                 name="project",
                 what="id of the Google Cloud project; not needed with an API key",
+                need="without a key",
                 env=("GOOGLE_CLOUD_PROJECT", "ANTHROPIC_VERTEX_PROJECT_ID", "VERTEXAI_PROJECT"),
             ),
             Setting(

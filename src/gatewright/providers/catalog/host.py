@@ -56,8 +56,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     env: tuple[str, ...] = ()
     """Variables that hold it; the first that is set wins. Hosts may share them."""
     default: str = ""
-    """Empty: it must be said where the base URL or the shape needs it."""
-    optional: bool = False
+    need: Literal["for the base URL", "without a key", "never"] = "for the base URL"
+    """When it must be said, where there is no default. A base URL of the operator's own needs none."""
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):

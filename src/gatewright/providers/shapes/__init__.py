@@ -6,6 +6,7 @@ One rule: a catalogue row names a shape for each dialect that needs one; nearly 
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from gatewright.ir.blocks import DialectName
 from gatewright.providers.shapes.azure import AzureInference, AzureOpenAI
 from gatewright.providers.shapes.seam import Said, Settings, Shape, Unwrapper
 from gatewright.providers.shapes.vertex import VertexAnthropic, VertexGemini, VertexOpenAI
@@ -22,7 +23,7 @@ SHAPES: Mapping[ShapeName, Callable[[Settings], Shape | None]] = {
 """Name in the catalogue → what makes it of a provider's settings."""
 
 
-def shapes_of(named: Mapping[str, ShapeName], settings: Settings) -> dict[str, Shape]:
+def shapes_of(named: Mapping[DialectName, ShapeName], settings: Settings) -> dict[DialectName, Shape]:
     """The shapes of one provider by dialect. Raises KeyError for a missing setting: the configuration has checked them."""
     made = {dialect: SHAPES[name](settings) for dialect, name in named.items()}
     return {dialect: shape for dialect, shape in made.items() if shape is not None}
