@@ -40,7 +40,7 @@ TOLD: Final[tuple[tuple[re.Pattern[bytes], str], ...]] = (
 class AwsCredential:
     """A `Credential`: Signature Version 4. Expired or rotated keys are obtained anew, once a call."""
 
-    statuses = frozenset((400, 401, 403))
+    statuses = frozenset((401, 403))
     retries = 1
 
     def __init__(
