@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from gatewright.config import Config, ProviderConfig, from_environment, load_config, with_client_key
+from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Next, Operation, Principal
 from gatewright.ir.blocks import DialectName
@@ -57,17 +58,21 @@ CONFIG_VARIABLE = "GATEWRIGHT_CONFIG"
 _STORED: Final[tuple[Operation, ...]] = ("get_response", "delete_response", "cancel_response", "list_input_items")
 
 
-def endpoint_of(config: ProviderConfig, environ: Mapping[str, str]) -> Endpoint:
-    """One provider, ready to be sent to. One pool per scheme, host and port."""
+def endpoint_of(
+    config: ProviderConfig, environ: Mapping[str, str], is_ours: Callable[[str], bool] = lambda _: False
+) -> Endpoint:
+    """One provider, ready to be sent to. One pool per scheme, host and port. `is_ours`: whether a key is one of our clients'."""
     pools: dict[str, Transport] = {}
     transports: dict[DialectName, Transport] = {}
     paths: dict[DialectName, str] = {}
+    origins: dict[DialectName, str] = {}
     for dialect, base in config.bases.items():
         url = urlsplit(base)
         origin = f"{url.scheme}://{url.netloc}"
         if origin not in pools:
             pools[origin] = _transport(config, origin, environ)
         transports[dialect] = pools[origin]
+        origins[dialect] = origin
         paths[dialect] = url.path
     timeouts = config.timeouts
     return Endpoint(
@@ -76,6 +81,8 @@ def endpoint_of(config: ProviderConfig, environ: Mapping[str, str]) -> Endpoint:
         transports=transports,
         base_paths=paths,
         auth=dict.fromkeys(config.dialects, config.auth),
+        credential=credential_of(config, environ, is_ours),
+        origins=origins,
         secret=config.api_key.reveal() if config.api_key else "",
         headers=tuple((name, value.reveal()) for name, value in config.headers),
         timeouts=Timeouts(
@@ -138,11 +145,15 @@ def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveList
 
 def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, list[Closing]]:
     """The gateway that `config` describes, and what is to be closed at its end."""
-    endpoints = {name: endpoint_of(provider, environ) for name, provider in config.providers.items()}
+    principals = {digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys}
+    endpoints = {
+        name: endpoint_of(provider, environ, lambda key: digest(key.encode()) in principals)
+        for name, provider in config.providers.items()
+    }
     lists = lists_of(config, endpoints)
     router = router_of(config, endpoints, lists)
     settle = Settle(BY_NAME, UsageCounter())
-    authenticate = Authenticate({digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys})
+    authenticate = Authenticate(principals)
     peek = PeekStage(BY_NAME)
     route = RouteStage(router, random.random)
     kept = KeptStore(Path(config.server.state_dir) / "kept.db", max_rows=config.responses_state.max_items)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from gatewright.config.credentials import CredentialConfig
 from gatewright.config.secrets import Secret
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject
@@ -47,7 +48,9 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Base URL of each of `dialects`, without a slash at the end."""
     auth: Auth
     api_key: Secret | None = None
-    """None: calls carry no credential."""
+    """None: calls carry no credential, or `credential` makes one."""
+    credential: CredentialConfig | None = None
+    """What is more than one key: a pool, tokens, the client's own. `api_key` is None then."""
     headers: tuple[tuple[str, Secret], ...] = ()
     ca_file: str | None = None
     """Absolute path."""
@@ -57,6 +60,8 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 4096
     forwards: frozenset[Forward] = frozenset()
     stores_responses: bool = False
+    settings: Mapping[str, str] = {}
+    """What its kind must be told beside a credential; only what is set."""
     timeouts: TimeoutsConfig = TimeoutsConfig()
 
     @property

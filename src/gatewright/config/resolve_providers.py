@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 
 from gatewright.config.model import ProviderConfig, TimeoutsConfig
 from gatewright.config.references import Desk
+from gatewright.config.resolve_credentials import auth_of, is_more_than_a_key, resolve_credential
+from gatewright.config.resolve_settings import resolve_settings
 from gatewright.config.schema import ProviderSection, TimeoutsOverride
 from gatewright.config.secrets import Secret
 from gatewright.config.suggest import hint
 from gatewright.config.tree import KeyPath
 from gatewright.ir.blocks import DialectName
 from gatewright.providers.catalog import HOSTS, Host
+from gatewright.providers.catalog.host import placeholders
 from gatewright.providers.environment import first_set
 
 OWN_VERSION: dict[DialectName, tuple[str, ...]] = {"anthropic": ("/v1",), "gemini": ("/v1beta", "/v1")}
@@ -55,8 +58,11 @@ def resolve_provider(name: str, section: ProviderSection, timeouts: TimeoutsConf
     host = _host(name, section, path, desk)
     if host is None:
         return None
-    bases = _bases(section, host, path, desk)
-    api_key = _api_key(section, host, path, desk)
+    settings = resolve_settings(section, host, path, desk)
+    bases = _bases(section, host, settings, path, desk)
+    auth = auth_of(section, host, desk.environ)
+    credential = resolve_credential(section, auth, bases.values(), path, desk)
+    api_key = None if is_more_than_a_key(section, auth) else _api_key(section, host, path, desk)
     headers = _headers(section, path, desk)
     ca_file = None if section.ca_file is None else desk.existing_file(section.ca_file, (*path, "ca_file"))
     proxy = section.proxy
@@ -71,8 +77,9 @@ def resolve_provider(name: str, section: ProviderSection, timeouts: TimeoutsConf
         kind=host.name,
         dialects=tuple(bases),
         bases=bases,
-        auth=section.auth or host.auth,
+        auth=auth,
         api_key=api_key,
+        credential=credential,
         headers=headers,
         ca_file=ca_file,
         verify_tls=section.verify_tls,
@@ -80,6 +87,7 @@ def resolve_provider(name: str, section: ProviderSection, timeouts: TimeoutsConf
         max_connections=section.max_connections,
         forwards=frozenset(host.forwards if section.forward is None else section.forward),
         stores_responses=host.stores_responses,
+        settings=settings,
         timeouts=overlay(timeouts, section.timeouts),
     )
 
@@ -120,7 +128,9 @@ def is_own(url: str, host: str, port: int) -> bool:
     return parts.port == port and parts.hostname in {*LOOPBACK, host}
 
 
-def _bases(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> dict[DialectName, str]:
+def _bases(
+    section: ProviderSection, host: Host, settings: Mapping[str, str], path: KeyPath, desk: Desk
+) -> dict[DialectName, str]:
     """Dialect → base URL, the preferred dialect first; empty when there is a problem."""
     dialects = tuple(section.dialects or ()) or _spoken(host, section.base_url)
     for i, dialect in enumerate(dialects):
@@ -131,7 +141,7 @@ def _bases(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> d
             desk.wrong(
                 (*path, "base_urls", dialect), f"a base for a dialect that the provider does not speak: {dialects}", key=True
             )
-    base_url: str | None = host.base_url
+    base_url: str | None = host.placed(settings)
     if section.base_url is not None:
         base_url = desk.url(section.base_url, (*path, "base_url"))
     if base_url is None:
@@ -146,10 +156,10 @@ def _bases(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> d
             at = (*path, "base_url")
             base = host.base_of(dialect, base_url)
         else:
-            desk.wrong(path, f'missing key "base_url": kind "{host.name}" has none of its own')
+            desk.wrong(path, _no_base(host))
             return {}
         if base is not None:
-            bases[dialect] = _check_base(dialect, base, at, desk)
+            bases[dialect] = _check_base(dialect, base, host, at, desk)
     return bases if len(bases) == len(dialects) else {}
 
 
@@ -163,8 +173,18 @@ def _spoken(host: Host, base_url: str | None) -> tuple[DialectName, ...]:
     return host.dialects
 
 
-def _check_base(dialect: DialectName, base: str, path: KeyPath, desk: Desk) -> str:
+def _no_base(host: Host) -> str:
+    needed = [setting for setting in host.settings if setting.name in placeholders(host.base_url)]
+    if not needed:
+        return f'missing key "base_url": kind "{host.name}" has none of its own'
+    told = " and ".join(f'"{setting.name}" ({setting.what})' for setting in needed)
+    return f'missing key {told}, or "base_url": {host.title} is reached under a name of your own'
+
+
+def _check_base(dialect: DialectName, base: str, host: Host, path: KeyPath, desk: Desk) -> str:
     """The base that calls of this dialect are added to. Common slips are mended and warned about."""
+    if dialect in host.shapes:  # people copy what follows from the vendor's pages
+        return next((base.removesuffix(end) for end in host.own_paths if base.endswith(end)), base)
     for end in OWN_VERSION.get(dialect, ()):
         if base.endswith(end):
             desk.warn(path, f'"{end}" is left out: paths of the {dialect} dialect bring it along')

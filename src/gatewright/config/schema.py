@@ -82,8 +82,43 @@ class ProviderSection(Section):
     api_key: Secret | None = None
     """The credential: `env:NAME`, `file:/path`, or a literal (warned about).
     Default: the kind's usual variable (`OPENAI_API_KEY`), unless another base URL is given."""
+    api_keys: list[Secret] = []
+    """Several credentials, used in turn; one that is refused or over its limit rests while the others serve."""
+    credentials: Literal["client"] | None = None
+    """`client`: the client brings its own key for this provider, beside the gateway's in `x-gatewright-key`."""
     auth: Auth | None = None
-    """How the credential travels: `bearer` (Authorization), or the header of that name. Default: as the kind has it."""
+    """How the credential travels: `bearer` (Authorization), or the header of that name. `google`, `entra`, `aws` and `account`
+    obtain tokens or sign calls. Default: as the kind has it."""
+    credentials_file: Name | None = None
+    """Google's JSON: a service account, a login of gcloud's, a workload identity.
+    Default with `auth: google`: GOOGLE_APPLICATION_CREDENTIALS, gcloud's own file, the metadata server."""
+    tenant_id: Name | None = None
+    """Of Entra ID; this and the next five are for `auth: entra`. Default: AZURE_TENANT_ID."""
+    client_id: Name | None = None
+    """Of the application, or of a managed identity. Default: AZURE_CLIENT_ID."""
+    client_secret: Secret | None = None
+    """Of the application. Default: AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH, AZURE_FEDERATED_TOKEN_FILE;
+    without any of them the machine's managed identity."""
+    certificate_file: Name | None = None
+    """PEM file with the application's certificate and private key, in place of a secret."""
+    federated_token_file: Name | None = None
+    """File with a token of another identity provider (workload identity), in place of a secret."""
+    authority: Name | None = None
+    """Where tokens are asked for, in sovereign clouds. Default: AZURE_AUTHORITY_HOST, https://login.microsoftonline.com."""
+    scope: Name | None = None
+    """What tokens are for. Default: `cloud-platform` at Google, `https://cognitiveservices.azure.com/.default` at Entra ID."""
+    resource: Name | None = None
+    """Of Azure: the resource's name, in place of a base URL. This and the next five may be `env:NAME`."""
+    account: Name | None = None
+    """Of Cloudflare, Snowflake, Databricks: the account or workspace, in place of a base URL."""
+    project: Name | None = None
+    """Of Google Cloud."""
+    location: Name | None = None
+    """Of Google Cloud: a region, `us`, `eu` or `global`."""
+    region: Name | None = None
+    """Of AWS."""
+    api_version: Name | None = None
+    """Of Azure: a dated version, for deployments in the path. Default: the surface without versions."""
     headers: dict[Name, Secret] = {}
     """Headers to send with every call; values may be references."""
     ca_file: Name | None = None

@@ -1,0 +1,48 @@
+"""Settings: what a kind must be told beside a credential (a project, a region, a resource), from the file or the environment.
+
+One rule: a setting becomes part of a URL, so it is one name and nothing that could lead elsewhere.
+"""
+
+import re
+
+from gatewright.config.references import Desk
+from gatewright.config.schema import ProviderSection
+from gatewright.config.tree import KeyPath
+from gatewright.providers.catalog import Host, SettingName
+from gatewright.providers.environment import first_set
+
+NAMES: tuple[SettingName, ...] = ("resource", "account", "project", "location", "region", "api_version")
+
+_VALUE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?")
+"""Google's older projects have a colon (`example.com:project`)."""
+
+
+def resolve_settings(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> dict[str, str]:
+    """What is set, as the file says, else as the environment does, else as the kind has it."""
+    known = {setting.name: setting for setting in host.settings}
+    found: dict[str, str] = {}
+    for name in NAMES:
+        written = getattr(section, name)
+        setting = known.get(name)
+        if setting is None:
+            if written is not None:
+                said = ", ".join(known) or "none of these"
+                desk.wrong((*path, name), f'kind "{host.name}" has no such setting; it has {said}', key=True)
+            continue
+        if written is not None:
+            value = (desk.text(written, (*path, name)) or "").strip()
+        else:
+            variable = first_set(setting.env, desk.environ)
+            value = desk.environ[variable].strip() if variable else setting.default
+        value = value.removeprefix("https://").rstrip("/") if name == "account" else value
+        if value and _VALUE.fullmatch(value) is None:
+            desk.wrong((*path, name), f'"{value[:80]}" cannot stand in a URL; expected {setting.what}')
+        elif value:
+            found[name] = value
+        elif setting.need == "without a key" and not _has_key(section, host, desk):
+            desk.wrong(path, f'missing key "{name}" (or set {" or ".join(setting.env)}): {setting.what}')
+    return found
+
+
+def _has_key(section: ProviderSection, host: Host, desk: Desk) -> bool:
+    return section.api_key is not None or bool(section.api_keys) or first_set(host.env_keys, desk.environ) is not None

@@ -1,0 +1,115 @@
+"""Several fixed keys of one provider, used in turn; one that is refused or over its limit rests, and the next is tried.
+
+One rule: a key rests alone, and never for what a client asked for: a permission refused costs the call one more try and the key
+nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gatewright.errors import ProblemKind
+from gatewright.providers.auth.keys import key_lines
+from gatewright.providers.auth.seam import CredentialFailed, Refusal, Unsigned, failed
+from gatewright.providers.catalog import Auth
+
+REFUSED_S: Final = 300.0
+"""A key that is unknown, revoked or out of money rests so long; somebody has to see to it."""
+LIMITED_S: Final = 20.0
+"""A key over its limit rests so long where the provider did not say."""
+AT_MOST_S: Final = 3600.0
+"""Of what a provider may ask for."""
+
+DEAD_WORDS: Final = (
+    b"api_key_invalid",
+    b"api key not valid",
+    b"api key expired",
+    b"invalid api key",
+    b"invalid_api_key",
+    b"key has been disabled",
+    b"account_deactivated",
+    b"organization has been disabled",
+    b"account has been suspended",
+    b"deactivated",
+)
+"""What an error says, in lower case, when the key itself is what is wrong: Gemini answers 400 for it, others 403."""
+MONEY_WORDS: Final = (b"insufficient_quota", b"insufficient balance", b"insufficient credits", b"credit balance is too low")
+"""A limit that does not pass by itself."""
+
+
+class _Key:
+    __slots__ = ("lines", "name", "rests_until", "why")
+
+    def __init__(self, name: str, lines: bytes) -> None:
+        self.name = name
+        self.lines = lines
+        self.rests_until = 0.0
+        self.why = ""
+
+
+class KeyPool:
+    """A `Credential`. Round-robin over the keys that do not rest."""
+
+    statuses = frozenset((400, 401, 402, 403, 429))
+
+    def __init__(self, provider: str, auth: Auth, keys: Sequence[str], *, clock: Callable[[], float]) -> None:
+        """`clock` gives monotonic seconds."""
+        self.provider = provider
+        self.retries = len(keys) - 1
+        self._keys = [_Key(f"key {i}", key_lines(auth, key)) for i, key in enumerate(keys, 1)]
+        self._next = 0
+        self._clock = clock
+
+    async def sign(self, call: Unsigned) -> bytes:
+        now = self._clock()
+        for _ in self._keys:
+            key = self._keys[self._next]
+            self._next = (self._next + 1) % len(self._keys)
+            if key.rests_until <= now:
+                return key.lines
+        raise self._all_rest(now)
+
+    async def refused(self, call: Unsigned, refusal: Refusal) -> bool:
+        key = next((key for key in self._keys if key.lines == refusal.signed), None)
+        if key is None:
+            return False
+        now = self._clock()
+        rest_s, why = rest_of(refusal)
+        if rest_s:
+            key.rests_until = now + rest_s
+            key.why = why
+        elif not why:
+            return False
+        return any(other is not key and other.rests_until <= now for other in self._keys)
+
+    def scrub(self, text: bytes) -> bytes:
+        for key in self._keys:
+            secret = key.lines.rstrip().rpartition(b" ")[2]
+            if secret in text:
+                text = text.replace(secret, b"***")
+        return text
+
+    async def close(self) -> None:
+        """Nothing runs in the background."""
+
+    def _all_rest(self, now: float) -> CredentialFailed:
+        told = ", ".join(f"{key.name} {key.why} (again in {key.rests_until - now:.0f} s)" for key in self._keys)
+        soonest = min(key.rests_until for key in self._keys) - now
+        limited = any(key.why == "is over its limit" for key in self._keys)
+        kind: ProblemKind = "rate_limit" if limited else "upstream"
+        return failed(self.provider, f"all {len(self._keys)} keys", told, kind=kind, retry_after_s=soonest)
+
+
+def rest_of(refusal: Refusal) -> tuple[float, str]:
+    """How long a key rests after a refusal, and why. (0, why): not at all, though another key may do; (0, ""): not its fault."""
+    said = refusal.body[:4096].lower()
+    dead = any(word in said for word in DEAD_WORDS)
+    if refusal.status == 400:
+        return (REFUSED_S, "was refused") if dead else (0.0, "")
+    if refusal.status == 402 or (refusal.status in (403, 429) and any(word in said for word in MONEY_WORDS)):
+        return REFUSED_S, "is out of money"
+    if refusal.status == 401 or (refusal.status == 403 and dead):
+        return REFUSED_S, "was refused"
+    if refusal.status == 429:
+        asked = refusal.retry_after_s
+        return min(max(asked, 1.0), AT_MOST_S) if asked is not None else LIMITED_S, "is over its limit"
+    return 0.0, "may not do this"
