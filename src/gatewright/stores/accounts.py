@@ -161,7 +161,7 @@ class AccountStore:
 
     def _all(self, db: sqlite3.Connection, provider: str | None) -> tuple[Account, ...]:
         where, values = ("", ()) if provider is None else (" where provider = ?", (provider,))
-        rows = db.execute(f"select {_COLUMNS} from accounts{where} order by made, id", values)  # noqa: S608 - our own words
+        rows = db.execute(f"select {_COLUMNS} from accounts{where} order by made, rowid", values)  # noqa: S608 - our own words
         return tuple(self._account(row) for row in rows.fetchall())
 
     def _one(self, db: sqlite3.Connection, account_id: str) -> Account | None:
