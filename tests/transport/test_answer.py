@@ -277,7 +277,7 @@ async def test_abort_wakes_a_reader():
     async with upstream(answering(CHUNKED)) as server, client(server.url) as transport:
         incoming = await transport.send(post())
         reader = asyncio.ensure_future(incoming.next())
-        await until(lambda: incoming._waiter is not None)
+        await until(lambda: incoming._waker is not None)
         incoming.abort()
         with pytest.raises(Cut):
             await reader

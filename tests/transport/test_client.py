@@ -237,7 +237,7 @@ async def test_cancelling_next_closes_the_connection():
     async with upstream(answering(CHUNKED), always(OK)) as server, client(server.url, max_connections=1) as transport:
         incoming = await transport.send(post())
         reading = asyncio.ensure_future(incoming.next())
-        await until(lambda: incoming._waiter is not None)
+        await until(lambda: incoming._waker is not None)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading

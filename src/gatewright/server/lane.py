@@ -8,7 +8,7 @@ https://www.rfc-editor.org/rfc/rfc9112
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import httptools
 
@@ -17,6 +17,7 @@ from gatewright.exchange import Exchange, Reply, Source
 from gatewright.server import framing
 from gatewright.server.gateway import Gateway
 from gatewright.server.sweep import Sweeper
+from gatewright.transport.strand import Strand
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -26,6 +27,8 @@ log = logging.getLogger("gatewright")
 
 MAX_HEADER_BYTES = 64 << 10
 MAX_HEADERS = 200
+MAX_PIECES = 64
+"""Pieces of a body that are kept apart: a client that sends two bytes at a time must not fill the memory with pieces."""
 WRITE_HIGH_WATER = 64 << 10
 JOINED_BYTES = 8 << 10
 """Up to here a piece is joined with its framing before it is written."""
@@ -44,13 +47,18 @@ class _Stop(Exception):
         self.problem = problem
 
 
+_Request: TypeAlias = tuple[bytes, bytes, dict[bytes, bytes], bytes, bool, bool]
+"""Method, target, headers, body, whether to keep the connection, whether it is HTTP/1.0."""
+
+
 class FastLane(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
-        "_app_state", "_body", "_body_bytes", "_config", "_connections", "_dead", "_drained", "_exchange", "_head_out",
-        "_headers", "_keep", "_loop", "_old_http", "_parser", "_paused_writing", "_queue", "_raw", "_source",
-        "_state", "_target", "_task", "began", "gateway", "since", "sweeper", "transport", "waiting_body",
+        "_app_state", "_arrived", "_config", "_connections", "_dead", "_drained", "_exchange", "_fields", "_head_out",
+        "_headers", "_keep", "_loop", "_old_http", "_parser", "_paused_writing", "_pieces", "_queue", "_raw", "_source",
+        "_state", "_strand", "_target", "began", "gateway", "on_body", "on_header", "since", "sweeper", "transport",
+        "waiting_body",
     )  # fmt: skip
 
     def __init__(
@@ -67,8 +75,9 @@ class FastLane(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self.gateway = gateway_within(config.loaded_app)
         self.transport: asyncio.Transport  # set by connection_made
-        self._task: asyncio.Task[None] | None = None
-        self._queue: list[tuple[bytes, bytes, dict[bytes, bytes], bytes, bool, bool]] = []
+        self._strand = Strand(self._loop)
+        self._queue: list[_Request] = []
+        """Pipelined requests; one that is not empty waits for the answer before it."""
         self._source: Source | None = None
         self._exchange: Exchange | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -83,15 +92,17 @@ class FastLane(asyncio.Protocol):
         """Monotonic seconds of the last sign of life in the present phase."""
         self.waiting_body = False
         """A request has begun and is not complete."""
-        self._reset()
-        self._parser = httptools.HttpRequestParser(self)
-
-    def _reset(self) -> None:
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
-        self._body: bytes | bytearray = b""
-        self._body_bytes = 0
+        self._arrived = 0
+        """Bytes that came since the request began, at least those of its body."""
         self._raw: bytes | None = b""
+        self._fields: dict[bytes, bytes] = {}
+        self._pieces: list[bytes | bytearray] = []
+        self.on_header = self._fields.setdefault
+        """The parser's callbacks for headers and for pieces of the body, and no Python in between. The first of several wins."""
+        self.on_body = self._pieces.append
+        self._parser = httptools.HttpRequestParser(self)
 
     # -- the connection ------------------------------------------------------------------------------------------------------
 
@@ -105,11 +116,10 @@ class FastLane(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self.sweeper.discard(self)
-        if self._task is not None:
-            self._task.cancel()  # the client left: the upstream is aborted by the cancellation, or by `abort` below
+        self._queue.clear()
+        self._strand.cancel()  # the client left: the upstream is aborted by the cancellation, or by `abort` below
         if self._source is not None:
             self._source.abort()
-        self._queue.clear()
 
     def shutdown(self) -> None:
         """Told by uvicorn to drain: finish what runs, take nothing new."""
@@ -138,8 +148,11 @@ class FastLane(asyncio.Protocol):
             self._raw = self._raw + data if self._raw else data
         try:
             self._parser.feed_data(data)
-            if self._raw is not None and len(self._raw) > MAX_HEADER_BYTES:  # the head goes on and on
-                self._reject(_HEADERS_TOO_LARGE)
+            if self._raw:
+                if len(self._raw) > MAX_HEADER_BYTES:  # the head goes on and on
+                    self._reject(_HEADERS_TOO_LARGE)
+            elif self.waiting_body:
+                self._weigh(len(data))
         except httptools.HttpParserUpgrade:
             # An offer (h2c, say) that is not taken up: the request itself was served; what follows it is not parsed any more.
             self._keep = False
@@ -153,6 +166,20 @@ class FastLane(asyncio.Protocol):
             else:
                 self._reject(Problem(kind="invalid_request", message=f"Malformed HTTP request: {error}"))
 
+    def _weigh(self, count: int) -> None:
+        """`count` bytes more of a body that is not complete: is it too large, or in too many pieces?"""
+        self._arrived += count
+        pieces = self._pieces
+        if self._arrived > self.gateway.max_body_bytes and sum(map(len, pieces)) > self.gateway.max_body_bytes:
+            self._reject(self._too_large())
+        elif len(pieces) > MAX_PIECES:
+            grown: bytes | bytearray = pieces[0]
+            if not isinstance(grown, bytearray):
+                grown = bytearray(grown)
+            for piece in pieces[1:]:
+                grown += piece  # in place
+            pieces[:] = [grown]
+
     def on_message_begin(self) -> None:
         self.waiting_body = True
         self.began = self.since
@@ -162,50 +189,40 @@ class FastLane(asyncio.Protocol):
         if len(self._target) > MAX_HEADER_BYTES:
             raise _Stop(Problem(kind="invalid_request", status=414, message="The request target is too long."))
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.setdefault(name.lower(), value)
-
     def on_headers_complete(self) -> None:
-        if self._target.startswith(self.gateway.asgi_prefixes) and self._task is None:
+        if self._exchange is None and self._target.startswith(self.gateway.asgi_prefixes):
             raise _Handover
-        headers = self._headers
+        fields = self._fields
+        headers = self._headers = {name.lower(): value for name, value in fields.items()}
+        if len(headers) < len(fields):  # one name in two spellings: the first wins there too
+            headers = self._headers = {name.lower(): fields[name] for name in reversed(fields)}
+        fields.clear()
         large = self._raw is None or len(self._raw) > MAX_HEADER_BYTES
         if len(headers) > MAX_HEADERS or (large and sum(len(n) + len(v) + 4 for n, v in headers.items()) > MAX_HEADER_BYTES):
             raise _Stop(_HEADERS_TOO_LARGE)
         self._raw = None
-        if self._headers.get(b"upgrade", b"").lower() == b"websocket":
+        if b"upgrade" in headers and headers[b"upgrade"].lower() == b"websocket":
             raise _Stop(Problem(kind="invalid_request", status=426, message="WebSockets are not served here; use HTTP with SSE."))
-        length = self._headers.get(b"content-length")
+        length = headers.get(b"content-length")
         if length is not None and int(length) > self.gateway.max_body_bytes:
             raise _Stop(self._too_large())
-        if self._headers.get(b"expect", b"").lower() == b"100-continue" and self._task is None:
+        if self._exchange is None and b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
             self.transport.write(framing.CONTINUE)
 
-    def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        if self._body_bytes > self.gateway.max_body_bytes:
-            raise _Stop(self._too_large())
-        if not self._body:
-            self._body = body
-        else:  # a list of pieces would let a client that sends two bytes at a time fill the memory
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += body
-
     def on_message_complete(self) -> None:
-        body = self._body
+        pieces = self._pieces
+        body = bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+        if len(body) > self.gateway.max_body_bytes:  # its end came with what made it too large
+            raise _Stop(self._too_large())
+        pieces.clear()
         parser = self._parser
-        request = (
-            parser.get_method(),
-            self._target,
-            self._headers,
-            bytes(body),
-            parser.should_keep_alive(),
-            parser.get_http_version() == "1.0",
-        )
+        target = self._target
+        keep = parser.should_keep_alive()
+        request = (parser.get_method(), target, self._headers, body, keep, parser.get_http_version() == "1.0")
         self.waiting_body = False
-        self._reset()
-        if self._task is not None:  # pipelined: wait, and read no more meanwhile
+        self._target = self._raw = b""
+        self._arrived = 0
+        if self._exchange is not None or self._queue:  # pipelined: wait, and read no more meanwhile
             self._queue.append(request)
             self.transport.pause_reading()
             return
@@ -216,13 +233,13 @@ class FastLane(asyncio.Protocol):
 
     # -- the answer ----------------------------------------------------------------------------------------------------------
 
-    def _start(self, request: tuple[bytes, bytes, dict[bytes, bytes], bytes, bool, bool]) -> None:
+    def _start(self, request: _Request) -> None:
         method, target, headers, body, keep, old = request
         self._keep = keep and self._keep
         self._old_http = old
         self._head_out = False
-        exchange = self._exchange = self.gateway.exchange(method, target, headers, body)
-        self._task = self._loop.create_task(self._run(exchange))
+        exchange = self._exchange = self.gateway.inbound.exchange(method, target, headers, body)
+        self._strand.begin(self._run(exchange))
 
     async def _run(self, exchange: Exchange) -> None:
         gateway = self.gateway
@@ -310,7 +327,7 @@ class FastLane(asyncio.Protocol):
     def keep_alive(self, now: float) -> None:
         """Called by the sweeper when nothing was written for `gateway.keepalive_s`."""
         exchange = self._exchange
-        if self._paused_writing or exchange is None or self._task is None:
+        if self._paused_writing or exchange is None:
             return
         if self._source is not None:  # its head leaves with its first segment: nothing may come before
             wire = cast("Any", self._source).keepalive() if self._head_out else b""
@@ -325,7 +342,6 @@ class FastLane(asyncio.Protocol):
             self.since = now
 
     def _next(self) -> None:
-        self._task = None
         self._exchange = None
         self._source = None
         self.since = self._loop.time()
@@ -333,11 +349,16 @@ class FastLane(asyncio.Protocol):
         if self.transport.is_closing():
             self._queue.clear()
         elif not self._keep:
+            self._queue.clear()
             self.transport.close()
         elif self._queue:
-            request = self._queue.pop(0)
-            self.transport.resume_reading()
-            self._start(request)
+            self._loop.call_soon(self._start_queued)  # not now: a thousand in a row would be a thousand frames deep
+
+    def _start_queued(self) -> None:
+        if self._queue and self._exchange is None:
+            if len(self._queue) == 1:
+                self.transport.resume_reading()
+            self._start(self._queue.pop(0))
 
     # -- ways out ------------------------------------------------------------------------------------------------------------
 
@@ -345,7 +366,7 @@ class FastLane(asyncio.Protocol):
         """Answer a request that is not a request, and close: nothing after it can be trusted."""
         if self._dead or self.transport.is_closing():
             return
-        if self._task is None:
+        if self._exchange is None and not self._queue:
             reply = self.gateway.refusal(b"POST", self._target, self._headers, problem)
             self.transport.write(framing.refusal(reply.status, reply.headers, reply.body, date=self.sweeper.date_line))
         # A close with bytes unread would reset the connection before the client has read why: read on and forget for a while.
@@ -359,7 +380,7 @@ class FastLane(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        return self._task is None and not self.waiting_body
+        return self._exchange is None and not self.waiting_body and not self._queue
 
     def _hand_over(self) -> None:
         """This path is not the fast lane's: give the connection, with what was read, to uvicorn's own protocol."""

@@ -5,10 +5,12 @@ https://www.rfc-editor.org/rfc/rfc9112#name-message-body
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import httptools
 
+from gatewright.transport import strand
 from gatewright.transport.coding import Decoding, decoding_of
 from gatewright.transport.failures import BadAnswer, Cut, Phase, TooLarge, TransportError
 from gatewright.transport.seam import Timeouts
@@ -43,7 +45,7 @@ class Answer:
         "_quiet_bytes",
         "_size",
         "_until_close",
-        "_waiter",
+        "_waker",
         "_where",
         "complete",
         "error",
@@ -88,7 +90,7 @@ class Answer:
         self._quiet_bytes = 0
         self._size = 0
         self._until_close = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._waker: Callable[[], None] | None = None
         self._where = conn.where
 
     # For the reader: `Incoming`.
@@ -114,8 +116,14 @@ class Answer:
             try:
                 await self.arrival()
             except asyncio.CancelledError:
-                self.abort()
+                self.given_up()
                 raise
+
+    def whole(self) -> bytes | None:
+        """The whole body, where it is here already and nothing is to be decoded; None: ask `read`."""
+        if not self.complete or self._decoding is not None or self.error is not None:
+            return None
+        return self._take()
 
     async def read(self, max_bytes: int) -> bytes:
         pieces: list[bytes] = []
@@ -131,9 +139,14 @@ class Answer:
     def abort(self) -> None:
         conn = self._conn
         if conn is not None:
-            self.fail(Cut(f"{conn.where}: given up before the end of the answer", phase=self.phase, sent=True))
             conn.discard()
+            self.fail(Cut(f"{self._where}: given up before the end of the answer", phase=self.phase, sent=True))
         self._pieces.clear()
+
+    def given_up(self) -> None:
+        """The reader was cancelled as it waited: `abort`, and nobody is to be woken."""
+        self._waker = None
+        self.abort()
 
     # For the connection.
 
@@ -141,9 +154,19 @@ class Answer:
     def phase(self) -> Phase:
         return "body" if self.head_done else "headers"
 
-    def arrival(self) -> "asyncio.Future[None]":
-        """A future that is done when something has changed."""
-        waiter = self._waiter = self._loop.create_future()
+    def arrival(self) -> Awaitable[None]:
+        """To be awaited at once: done when something has changed."""
+        reader = strand.running
+        if reader is not None:
+            self._waker = reader.resume
+            return strand.paused()
+        waiter: asyncio.Future[None] = self._loop.create_future()
+
+        def wake() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        self._waker = wake
         return waiter
 
     def feed(self, data: bytes) -> None:
@@ -186,11 +209,10 @@ class Answer:
             elif not self.paused:  # a TLS layer may have had more in hand when it was told to stop
                 self.paused = True
                 conn.pause()
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+        waker = self._waker
+        if waker is not None:  # the last thing done here: the reader may begin its next request on this very connection
+            self._waker = None
+            waker()
 
     def peer_closed(self, error: Exception | None) -> None:
         """The connection is gone: the end of a body that has no other end, otherwise a cut."""
@@ -314,8 +336,8 @@ class Answer:
     def _break(self, reason: str) -> None:
         conn = self._conn
         if conn is not None:
-            self.fail(BadAnswer(f"{conn.where} answered with {reason}", phase=self.phase, sent=True))
             conn.discard()
+            self.fail(BadAnswer(f"{self._where} answered with {reason}", phase=self.phase, sent=True))
 
     def _finish(self, conn: "Connection") -> None:
         self._detach()
@@ -329,8 +351,7 @@ class Answer:
         self._parser = None
 
     def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None:
-            self._waiter = None
-            if not waiter.done():
-                waiter.set_result(None)
+        waker = self._waker
+        if waker is not None:
+            self._waker = None
+            waker()

@@ -86,7 +86,7 @@ class HttpTransport:
                     continue
                 await answer.arrival()
         except asyncio.CancelledError:
-            answer.abort()
+            answer.given_up()
             raise
         return answer
 

@@ -11,7 +11,7 @@ import socket
 from typing import Protocol, cast
 
 from gatewright.transport.answer import Answer
-from gatewright.transport.failures import TimedOut, TransportError
+from gatewright.transport.failures import Cut, TimedOut, TransportError
 from gatewright.transport.seam import Outgoing
 
 SMALL_BODY_BYTES = 65536
@@ -122,9 +122,10 @@ class Connection(asyncio.Protocol):
 
     def give_up(self) -> None:
         """Close at once and tell the reader, if there is one."""
-        if self.answer is not None:
-            self.answer.abort()
+        answer = self.answer
         self.discard()
+        if answer is not None:
+            answer.fail(Cut(f"{self.where}: given up before the end of the answer", phase=answer.phase, sent=True))
 
     # For the answer.
 
@@ -247,8 +248,9 @@ class Connection(asyncio.Protocol):
         if now < self._deadline - 0.002:
             self._arm(self._deadline)
             return
-        answer.fail(self._late(answer, now))
+        late = self._late(answer, now)
         self.discard()
+        answer.fail(late)
 
     def _late(self, answer: Answer, now: float) -> TransportError:
         limits = answer.timeouts

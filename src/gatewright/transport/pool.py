@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from gatewright.transport.connection import Connection
 from gatewright.transport.failures import ConnectFailed, PoolTimeout
 from gatewright.transport.seam import Timeouts
+from gatewright.transport.strand import in_a_task
 
 DOUBT_AFTER_S = 1.0
 """An idle connection unused for longer is looked at before it is used: one system call, and fewer lost races."""
@@ -57,6 +58,7 @@ class Pool:
         To be called when `take` gave None, or for a `retry`, which distrusts idle connections.
         Raises `PoolTimeout`, `ConnectFailed` or `TimedOut`, all with `sent` False.
         """
+        await in_a_task()
         if retry and self._slots >= self._max and self._idle:
             self._idle.pop(0).discard()
         while True:

@@ -1,0 +1,112 @@
+"""A request runs without a task for as long as it waits for nothing but its upstream.
+
+A task costs a turn of the loop to start, another for every piece of a stream, and an entry in a weak set: a third of what a
+short request costs at all. So the server steps the request's coroutine itself; where that waits for an upstream's bytes, it is
+stepped again by the very callback that brings them. One rule: whatever else it waits for, a lock, a disk, a new connection, it
+does in a task of its own, made at that moment (docs/adr/0010).
+"""
+
+import asyncio
+import logging
+import types
+from collections.abc import Coroutine, Generator
+from typing import Any, Final
+
+log = logging.getLogger("gatewright")
+
+
+class _Pause:
+    """What a coroutine yields when its waker is set."""
+
+
+PAUSE: Final = _Pause()
+
+running: "Strand | None" = None
+"""The strand whose coroutine runs now; None in a task and elsewhere."""
+
+
+@types.coroutine
+def paused() -> Generator[_Pause, None, None]:
+    """Wait until the strand is resumed. Only while a strand is `running`, and with `Strand.resume` kept where it is called."""
+    yield PAUSE
+
+
+async def in_a_task() -> None:
+    """Go on in a task: to be awaited before anything that asks for the current one, as `asyncio.timeout` does."""
+    if running is not None:
+        await asyncio.sleep(0)
+
+
+class Strand:
+    """Steps one coroutine at a time. The coroutine answers for its own exceptions."""
+
+    __slots__ = ("_coro", "_loop", "_task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._coro: Coroutine[Any, Any, None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, coro: Coroutine[Any, Any, None]) -> None:
+        """Run `coro` as far as it goes at once."""
+        self._coro = coro
+        self._task = None
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on: what was waited for is there. Not to be called once it waits in a task."""
+        global running  # noqa: PLW0603 - what `asyncio.current_task` is to tasks
+        coro = self._coro
+        if coro is None:
+            return
+        around = running
+        running = self
+        try:
+            waits_for = coro.send(None)
+        except StopIteration:
+            if self._coro is coro:  # it may have begun the next one with its last breath
+                self._coro = None
+            return
+        except asyncio.CancelledError:
+            self._coro = None
+            return
+        except Exception:
+            self._coro = None
+            log.exception("a request failed on a bug of ours")
+            return
+        finally:
+            running = around
+        if waits_for is not PAUSE:
+            self._task = self._loop.create_task(_adopted(coro, waits_for))
+
+    def cancel(self) -> None:
+        """Raise CancelledError in the coroutine, where it waits; nothing when it has ended."""
+        if self._task is not None:
+            self._task.cancel()
+            return
+        coro, self._coro = self._coro, None
+        if coro is None or coro.cr_running:  # type: ignore[attr-defined] # coroutines have it
+            return
+        try:
+            coro.throw(asyncio.CancelledError())
+        except (StopIteration, asyncio.CancelledError):
+            return
+        except Exception:
+            log.exception("a request that was given up failed on a bug of ours")
+            return
+        coro.close()
+
+
+@types.coroutine
+def _adopted(coro: Coroutine[Any, Any, None], waits_for: object) -> Generator[object, None, None]:
+    """The rest of a coroutine that has already begun and waits for something only tasks can wait for."""
+    while True:
+        thrown: BaseException | None = None
+        try:
+            yield waits_for
+        except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
+            thrown = error
+        try:
+            waits_for = coro.send(None) if thrown is None else coro.throw(thrown)
+        except StopIteration:
+            return

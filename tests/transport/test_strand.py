@@ -1,0 +1,175 @@
+"""Strands: what a request runs in until it needs a task."""
+
+import asyncio
+
+import pytest
+
+from gatewright.transport import strand
+from gatewright.transport.strand import Strand, in_a_task, paused
+
+
+class Bell:
+    """Something to wait for as an answer is waited for."""
+
+    def __init__(self) -> None:
+        self.ring = lambda: None
+
+    async def heard(self) -> None:
+        assert strand.running is not None
+        self.ring = strand.running.resume
+        await paused()
+
+
+def on_a_loop(test):
+    def run():
+        asyncio.run(asyncio.wait_for(test(), 5))
+
+    run.__name__ = test.__name__
+    run.__doc__ = test.__doc__
+    return run
+
+
+@on_a_loop
+async def test_what_needs_not_wait_is_over_at_once():
+    """No turn of the loop, no task."""
+    said = []
+
+    async def talk():
+        assert asyncio.current_task() is not None  # the test's: none was made
+        said.append(len(asyncio.all_tasks()))
+
+    before = len(asyncio.all_tasks())
+    Strand(asyncio.get_running_loop()).begin(talk())
+    assert said == [before]
+    assert strand.running is None
+
+
+@on_a_loop
+async def test_it_goes_on_within_the_call_that_brings_what_it_waits_for():
+    bell, said = Bell(), []
+
+    async def talk():
+        for word in "abc":
+            await bell.heard()
+            said.append(word)
+
+    Strand(asyncio.get_running_loop()).begin(talk())
+    for count in range(4):
+        assert said == list("abc"[:count])
+        bell.ring()
+
+
+@on_a_loop
+async def test_what_waits_for_anything_else_goes_on_in_a_task():
+    """Futures, sleeps, timeouts: all that asyncio offers works from there on."""
+    said = []
+    done = asyncio.Event()
+
+    async def talk():
+        try:
+            await in_a_task()
+            assert strand.running is None
+            said.append(asyncio.current_task().get_coro().__name__)
+            async with asyncio.timeout(0.01):
+                await asyncio.sleep(5)
+        except TimeoutError:
+            said.append("timeout")
+        await asyncio.sleep(0)
+        done.set()
+
+    Strand(asyncio.get_running_loop()).begin(talk())
+    assert said == []
+    await done.wait()
+    assert said == ["_adopted", "timeout"]
+
+
+@on_a_loop
+async def test_an_error_of_what_a_task_waits_for_reaches_the_coroutine():
+    said = []
+    future = asyncio.get_running_loop().create_future()
+
+    async def talk():
+        try:
+            await future
+        except KeyError as error:
+            said.append(error.args)
+
+    Strand(asyncio.get_running_loop()).begin(talk())
+    future.set_exception(KeyError("x"))
+    await asyncio.sleep(0.01)
+    assert said == [("x",)]
+
+
+@pytest.mark.parametrize("in_task", [False, True])
+def test_cancelling_raises_where_it_waits(in_task):
+    """Once, with the coroutine's own cleaning up; and a strand that has ended does not mind."""
+
+    async def main():
+        bell, said = Bell(), []
+
+        async def talk():
+            try:
+                if in_task:
+                    await asyncio.sleep(5)
+                else:
+                    await bell.heard()
+            except asyncio.CancelledError:
+                said.append("cancelled")
+                raise
+
+        it = Strand(asyncio.get_running_loop())
+        it.begin(talk())
+        await asyncio.sleep(0)
+        it.cancel()
+        await asyncio.sleep(0.01)
+        it.cancel()
+        bell.ring()
+        assert said == ["cancelled"]
+
+    asyncio.run(main())
+
+
+@on_a_loop
+async def test_the_last_breath_of_one_may_begin_the_next():
+    """As a connection does with its next request."""
+    it, bell, said = Strand(asyncio.get_running_loop()), Bell(), []
+
+    async def second():
+        said.append("second")
+        await bell.heard()
+        said.append("heard")
+
+    async def first():
+        said.append("first")
+        it.begin(second())
+
+    it.begin(first())
+    bell.ring()
+    assert said == ["first", "second", "heard"]
+
+
+@on_a_loop
+async def test_one_strand_within_another_leaves_the_outer_running():
+    """Bytes for one request may come while another's coroutine is at work."""
+    outer, inner = Strand(asyncio.get_running_loop()), Strand(asyncio.get_running_loop())
+    seen = []
+
+    async def small():
+        seen.append(strand.running)
+
+    async def large():
+        inner.begin(small())
+        seen.append(strand.running)
+
+    outer.begin(large())
+    assert seen == [inner, outer]
+
+
+@on_a_loop
+async def test_a_bug_ends_there_and_the_strand_lives_on():
+    async def broken():
+        raise ZeroDivisionError
+
+    it = Strand(asyncio.get_running_loop())
+    it.begin(broken())
+    it.begin(in_a_task())  # it can still be used
