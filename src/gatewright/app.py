@@ -108,19 +108,25 @@ def _transport(config: ProviderConfig, origin: str, environ: Mapping[str, str]) 
     )
 
 
+def domain(url: str) -> str:
+    """The last two labels of a URL's host."""
+    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
+
+
 def lists_of(config: Config, endpoints: Mapping[str, Endpoint]) -> LiveLists:
     """What asks providers for their models; with `model_lists.live` off, only those that a ladder needs."""
     climbed = {model.ladder.provider for model in config.models.values() if model.ladder is not None}
     asked: dict[str, ListCall] = {}
     priced: dict[str, str] = {}
     for name, provider in config.providers.items():
-        call = list_call(provider.dialects)
+        host = HOSTS[provider.kind]
+        call = list_call(host, provider.dialects)
         if provider.kind == "demo" or call is None:
             continue
         if config.model_lists.live or name in climbed:
             asked[name] = call
-        if provider.base_url == HOSTS[provider.kind].base_url or not HOSTS[provider.kind].base_url:
-            priced[name] = provider.kind
+        if domain(provider.base_url) == domain(host.base_url):  # another's server has prices of its own
+            priced[name] = host.price
     known = KnownModels(asked, refresh_s=config.model_lists.refresh_s)
     return LiveLists(endpoints=endpoints, calls=asked, known=known, prices=PriceBook(), price_names=priced, now=time.monotonic)
 

@@ -13,14 +13,16 @@ import msgspec
 from gatewright.errors import Refused
 from gatewright.ir.blocks import DialectName
 from gatewright.pipeline.endpoint import Endpoint
+from gatewright.providers.catalog import Host
 from gatewright.providers.facts import Facts
 from gatewright.providers.known_models import KnownModels, Listed
 from gatewright.providers.model_lists import Page, read_page
 from gatewright.providers.prices import PriceBook
-from gatewright.transport import TransportError, header_lines
+from gatewright.transport import Timeouts, TransportError, header_lines
 
 WITHIN_S: Final = 20.0
 """For one provider's whole list."""
+_TIMEOUTS: Final = Timeouts(headers_s=15.0, first_event_s=15.0, idle_s=15.0, total_s=WITHIN_S)
 MAX_BYTES: Final = 8 << 20
 """Of one page."""
 MAX_PAGES: Final = 20
@@ -45,11 +47,12 @@ class ListCall(msgspec.Struct, frozen=True):
     path: str
 
 
-def list_call(dialects: tuple[DialectName, ...], path: str | None = None) -> ListCall | None:
-    """How to ask a provider that speaks these; None when it cannot be asked. `path`: where its own catalogue row says it is."""
+def list_call(host: Host, dialects: tuple[DialectName, ...]) -> ListCall | None:
+    """How to ask a provider of this kind that speaks these; None when it has no list."""
+    if host.models_path is not None:
+        own = host.dialects[0] if host.dialects[0] in dialects else dialects[0]
+        return ListCall(own, host.models_path) if host.models_path else None
     spoken = next((dialect for dialect in PATHS if dialect in dialects), None)
-    if path is not None:
-        return ListCall(spoken or dialects[0], path) if path else None
     return None if spoken is None else ListCall(spoken, PATHS[spoken])
 
 
@@ -142,8 +145,8 @@ class LiveLists:
 
     async def _page(self, provider: str, call: ListCall, more: tuple[str, str] | None) -> Page:
         path = call.path if more is None else f"{call.path}{'&' if '?' in call.path else '?'}{more[0]}={quote(more[1], safe='')}"
-        incoming = await self._endpoints[provider].send(
-            dialect=call.dialect, method="GET", path=path, headers=_HEADERS.get(call.dialect, b""), body=b"", content_type=b""
+        incoming = await self._endpoints[provider].get(
+            dialect=call.dialect, path=path, headers=_HEADERS.get(call.dialect, b""), timeouts=_TIMEOUTS
         )
         if incoming.status != 200:
             incoming.abort()

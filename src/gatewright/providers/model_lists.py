@@ -225,5 +225,3 @@ def _told(entry: JsonObject) -> Iterator[Capability]:
     parameters = entry.get("supported_parameters")
     if isinstance(parameters, list):
         yield from (PARAMETERS[word] for word in parameters if isinstance(word, str) and word in PARAMETERS)
-    if entry.get("thinking") is True:  # Gemini
-        yield "reasoning"

@@ -5,7 +5,6 @@ what the list does not know, nothing is told.
 https://github.com/pydantic/genai-prices
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -14,15 +13,6 @@ from gatewright.providers.facts import NOTHING, Facts
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider, TieredPrices
-
-NAMES: Final[Mapping[str, str]] = {
-    "gemini": "google",
-    "vertex": "google",
-    "bedrock": "aws",
-    "xai": "x-ai",
-    "moonshot": "moonshotai",
-}
-"""Catalogue kind → the price list's name of it, where they differ."""
 
 KEPT: Final = 10_000
 """Names whose prices are remembered."""
@@ -50,19 +40,19 @@ class PriceBook:
         self._providers = {provider.id: provider for provider in self._all}
         self.loaded = True
 
-    def facts(self, kind: str, model: str) -> Facts:
-        """What the list says of a provider's model. `kind`: the provider's row in the catalogue."""
+    def facts(self, host: str, model: str) -> Facts:
+        """What the list says of a model of `host`, which is the list's own name for it (`Host.price`)."""
         if not self.loaded:
             return NOTHING
-        found = self._found.get((kind, model))
+        found = self._found.get((host, model))
         if found is None:
             if len(self._found) >= KEPT:
                 self._found.clear()
-            found = self._found[kind, model] = self._look_up(kind, model)
+            found = self._found[host, model] = self._look_up(host, model)
         return found
 
-    def _look_up(self, kind: str, model: str) -> Facts:
-        provider = self._providers.get(NAMES.get(kind, kind))
+    def _look_up(self, host: str, model: str) -> Facts:
+        provider = self._providers.get(host)
         info = None if provider is None else provider.find_model(model, all_providers=self._all)
         return NOTHING if info is None else _facts(info)
 

@@ -1,0 +1,71 @@
+"""Lists are kept until better ones come, and asked for when they are due."""
+
+import pytest
+
+from gatewright.providers.facts import Facts
+from gatewright.providers.known_models import FIRST_RETRY_S, MOST, KnownModels, Listed
+
+
+def known(**more):
+    return KnownModels(("a", "b"), **more)
+
+
+def test_everything_is_due_at_first_and_then_when_it_is_old():
+    """Each provider by its own clock."""
+    lists = known(refresh_s=100)
+    assert lists.due(0.0) == ("a", "b")
+    lists.learn("a", [Listed("m")], 5.0)
+    assert lists.due(5.0) == ("b",)
+    assert lists.due(104.9) == ("b",)
+    assert lists.due(105.0) == ("a", "b")
+
+
+def test_a_failure_keeps_the_list_and_waits_longer_each_time():
+    """Up to the age at which it would be asked for anyway; a success begins anew."""
+    lists = known(refresh_s=100)
+    lists.learn("a", [Listed("m", Facts(context=5))], 0.0)
+    assert [lists.miss("a", "no", 0.0) for _ in range(4)] == [FIRST_RETRY_S, 60.0, 100.0, 100.0]
+    assert lists.models("a") == {"m": Facts(context=5)}
+    assert lists.problem("a") == "no"
+    lists.learn("a", [Listed("m")], 0.0)
+    assert lists.problem("a") == ""
+    assert lists.miss("a", "no", 0.0) == FIRST_RETRY_S
+    assert [lists.miss("b", "no", 0.0) for _ in range(2000)][-1] == 100.0
+
+
+def test_an_empty_list_is_not_believed_where_a_full_one_was_known():
+    """A host that has just started lists nothing for a moment."""
+    lists = known()
+    lists.learn("a", [Listed("m")], 0.0)
+    lists.learn("a", [], 1.0)
+    assert list(lists.models("a")) == ["m"]
+
+
+def test_what_a_provider_lists_is_bounded():
+    """Number and length; and a name that may not stand in a path or a log line is none."""
+    lists = known()
+    bad = ["", "x" * 257, "a\nb", "a\x1b[31m", "../up", "a/../b"]
+    lists.learn("a", [*map(Listed, bad), *(Listed(f"m{i}") for i in range(MOST + 10))], 0.0)
+    assert len(lists.models("a")) == MOST
+    assert not set(bad) & set(lists.models("a"))
+
+
+def test_listeners_hear_of_changes_and_of_nothing_else():
+    """They throw away what they have worked out, which costs."""
+    lists = known()
+    heard = []
+    lists.subscribe(lambda: heard.append(1))
+    for names in (["m"], ["m"], []):
+        lists.learn("a", map(Listed, names), 0.0)
+    assert len(heard) == 1
+    lists.learn("a", [Listed("m", Facts(context=1))], 0.0)
+    lists.changed()
+    assert len(heard) == 3
+
+
+def test_a_provider_without_a_list():
+    """Nothing is known of it, and nothing is wrong."""
+    assert known().models("c") == {}
+    assert known().problem("c") == ""
+    with pytest.raises(KeyError):
+        known().learn("c", [], 0.0)
