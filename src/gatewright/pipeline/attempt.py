@@ -124,6 +124,7 @@ class Attempt:
                 body=prepared.body,
                 model=candidate.model,
                 stream=exchange.stream,
+                client=exchange.call.headers,
             )
         except TransportError as error:
             return self.error(exchange, error.problem)

@@ -5,8 +5,12 @@ from collections.abc import Mapping
 
 from gatewright.errors import Problem, Refused
 from gatewright.exchange import Exchange, Next, Principal, Reply
+from gatewright.providers.auth.client_key import gateway_key
 
-HELP = "Send the gateway's key as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`."
+HELP = (
+    "Send the gateway's key as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`; "
+    "as `x-gatewright-key` beside a provider's key."
+)
 
 
 def digest(key: bytes) -> bytes:
@@ -26,6 +30,8 @@ class Authenticate:
         if not credential:
             raise Refused(Problem(kind="authentication", code="missing_api_key", message=f"No API key. {HELP}"))
         principal = self.principals.get(digest(credential))
+        if principal is None:  # perhaps the provider's: then ours is beside it
+            principal = self.principals.get(digest(gateway_key(exchange.call.headers).encode("latin-1")))
         if principal is None:
             raise Refused(
                 Problem(kind="authentication", code="invalid_api_key", message=f"This API key is not known here. {HELP}")

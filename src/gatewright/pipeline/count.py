@@ -137,6 +137,7 @@ class CountTokens:
                 headers=prepared.headers,
                 body=encode(asked),
                 model=candidate.model,
+                client=exchange.call.headers,
             )
             answer = decode_lenient(await incoming.read(MAX_ERROR_BYTES))
         except (Refused, TransportError, ValueError):
@@ -161,6 +162,7 @@ class CountTokens:
                 headers=header_lines(headers),
                 body=splice(call.body, edits) if edits else call.body,
                 model=candidate.model,
+                client=call.headers,
             )
             body = candidate.endpoint.scrub(await incoming.read(MAX_ERROR_BYTES))
         except (TransportError, ValueError):

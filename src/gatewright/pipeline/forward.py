@@ -67,6 +67,7 @@ class Forward:
                 body=body,
                 content_type=header_lines((("content-type", content_type),)) if body else b"",
                 model=candidate.model,
+                client=exchange.call.headers,
             )
             exchange.served = candidate.name
             return await self._answer(exchange, candidate, incoming, dialect)

@@ -70,6 +70,7 @@ class StoredResponses:
                 path=f"/responses/{exchange.params[0]}{_TAILS.get(exchange.operation, '')}{query}",
                 headers=b"",
                 body=exchange.call.body,
+                client=exchange.call.headers,
             )
             if incoming.status < 400 and b"event-stream" in (incoming.header(b"content-type") or b""):
                 dialect = self.attempt.dialects["openai_responses"]

@@ -98,7 +98,10 @@ class Inbound:
         """The exchange of a complete request. Never raises: `peek` comes later, inside the stack."""
         matched, query, pairs = self.matched(method, target)
         credential = credential_of(headers, query)
-        if "key" in query:  # it was for us
+        seen = headers
+        if "key" in query:  # it was for us; or, with ours in a header of its own, for the provider
+            if b"x-goog-api-key" not in headers:
+                seen = {**headers, b"x-goog-api-key": query["key"].encode("utf-8", "replace")}
             query = {name: value for name, value in query.items() if name != "key"}
             pairs = tuple(pair for pair in pairs if pair[0] != "key")
         dialect = matched.dialect
@@ -111,7 +114,7 @@ class Inbound:
             dialect=dialect,
             operation=matched.operation,
             method=method.decode("latin-1"),
-            call=Call(path=matched.path, body=body, query=query, pairs=pairs, headers=HeaderView(headers)),
+            call=Call(path=matched.path, body=body, query=query, pairs=pairs, headers=HeaderView(seen)),
             started=time.monotonic(),
         )
         exchange.credential = credential
