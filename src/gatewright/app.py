@@ -153,7 +153,7 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     """The gateway that `config` describes, and what is to be closed at its end."""
     principals = {digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys}
     endpoints = {
-        name: endpoint_of(provider, environ, lambda key: digest(key.encode()) in principals)
+        name: endpoint_of(provider, environ, lambda key: digest(key.encode("latin-1")) in principals)
         for name, provider in config.providers.items()
     }
     lists = lists_of(config, endpoints)
