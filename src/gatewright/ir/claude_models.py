@@ -1,4 +1,4 @@
-"""What the Claude models of each generation accept, read off the model's name: two dialects speak to them, and neither knows the other.
+"""What the Claude models of each generation accept, read off the name: two dialects speak to them, and neither knows the other.
 
 One rule: a fact stands in one table, and a name that says nothing is treated with care: a Claude without a version as the newest,
 any other name (hosts that speak this dialect for models of their own) as one of the middle generation.

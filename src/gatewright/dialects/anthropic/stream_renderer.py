@@ -9,7 +9,6 @@ from typing import assert_never
 
 import msgspec
 
-from gatewright.dialects.anthropic.arguments import ArgumentsGate
 from gatewright.dialects.anthropic.content import NAME, PREV, RAW
 from gatewright.dialects.anthropic.errors import error_document
 from gatewright.dialects.anthropic.finish import render_finish
@@ -38,6 +37,7 @@ from gatewright.ir.loss import Loss, Losses, is_void, join
 from gatewright.ir.response import Usage
 from gatewright.ir.seal import Seal, carry
 from gatewright.jsontypes import JsonObject
+from gatewright.wire.arguments import ArgumentsGate
 from gatewright.wire.json import encode
 from gatewright.wire.sse import event_name, sse
 
