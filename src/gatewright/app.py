@@ -19,6 +19,7 @@ from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Next, Operation, Principal
 from gatewright.ir.blocks import DialectName
+from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
 from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.authenticate import Authenticate, digest
@@ -30,16 +31,20 @@ from gatewright.pipeline.models import Models
 from gatewright.pipeline.peek import PeekStage
 from gatewright.pipeline.route import Route, Router, RouteStage, RouteTarget
 from gatewright.pipeline.settle import Settle
+from gatewright.pipeline.shaped import ShapedEndpoint
 from gatewright.pipeline.state import StateStage
 from gatewright.pipeline.stored import StoredResponses
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.known_models import KnownModels
+from gatewright.providers.oauth.credential import AccountsCredential
 from gatewright.providers.prices import PriceBook
+from gatewright.providers.shapes import shapes_of
 from gatewright.record.usage import UsageCounter
 from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
 from gatewright.server.lane import FastLane
 from gatewright.server.run import run
+from gatewright.stores.accounts import AccountStore
 from gatewright.stores.kept import KeptStore
 from gatewright.transport import HttpTransport, Timeouts, Transport, proxy_for
 from gatewright.transport.fetch import MediaFetcher
@@ -59,9 +64,14 @@ _STORED: Final[tuple[Operation, ...]] = ("get_response", "delete_response", "can
 
 
 def endpoint_of(
-    config: ProviderConfig, environ: Mapping[str, str], is_ours: Callable[[str], bool] = lambda _: False
+    config: ProviderConfig,
+    environ: Mapping[str, str],
+    is_ours: Callable[[str], bool] = lambda _: False,
+    book: AccountStore | None = None,
 ) -> Endpoint:
-    """One provider, ready to be sent to. One pool per scheme, host and port. `is_ours`: whether a key is one of our clients'."""
+    """One provider, ready to be sent to. One pool per scheme, host and port. `is_ours`: whether a key is one of our clients'.
+    `book`: the accounts, where it uses logins.
+    """
     pools: dict[str, Transport] = {}
     transports: dict[DialectName, Transport] = {}
     paths: dict[DialectName, str] = {}
@@ -75,13 +85,15 @@ def endpoint_of(
         origins[dialect] = origin
         paths[dialect] = url.path
     timeouts = config.timeouts
-    return Endpoint(
+    host = HOSTS[config.kind]
+    shapes = shapes_of({d: s for d, s in host.shapes.items() if d in config.dialects}, config.settings)
+    endpoint = (ShapedEndpoint if shapes else Endpoint)(
         name=config.name,
         dialects=config.dialects,
         transports=transports,
         base_paths=paths,
         auth=dict.fromkeys(config.dialects, config.auth),
-        credential=credential_of(config, environ, is_ours),
+        credential=credential_of(config, environ, is_ours, book),
         origins=origins,
         secret=config.api_key.reveal() if config.api_key else "",
         headers=tuple((name, value.reveal()) for name, value in config.headers),
@@ -94,7 +106,11 @@ def endpoint_of(
         ),
         forwards=frozenset(config.forwards),
         stores_responses=config.stores_responses,
+        speaks=host.spoken_to if host.speaks else None,
     )
+    if isinstance(endpoint, ShapedEndpoint):
+        endpoint.shapes = shapes
+    return endpoint
 
 
 def _transport(config: ProviderConfig, origin: str, environ: Mapping[str, str]) -> Transport:
@@ -152,8 +168,9 @@ def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveList
 def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, list[Closing]]:
     """The gateway that `config` describes, and what is to be closed at its end."""
     principals = {digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys}
+    book = accounts_of(config, environ)
     endpoints = {
-        name: endpoint_of(provider, environ, lambda key: digest(key.encode("latin-1")) in principals)
+        name: endpoint_of(provider, environ, lambda key: digest(key.encode("latin-1")) in principals, book)
         for name, provider in config.providers.items()
     }
     lists = lists_of(config, endpoints)
@@ -193,7 +210,13 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     )
     if any(model.ladder is not None for model in config.models.values()):
         gateway.starting.append(lists.poke)
-    return gateway, [lists.close, *(endpoint.close for endpoint in endpoints.values()), kept.close]
+    for endpoint in endpoints.values():
+        if isinstance(endpoint.credential, AccountsCredential):
+            gateway.starting.append(endpoint.credential.start)
+    closing: list[Closing] = [lists.close, *(endpoint.close for endpoint in endpoints.values()), kept.close]
+    if book is not None:
+        closing.append(book.close)
+    return gateway, closing
 
 
 def create_app(config: Config | None = None) -> AsgiApp:

@@ -9,13 +9,18 @@ from collections.abc import Callable, Mapping
 from typing import assert_never
 
 from gatewright.config import ProviderConfig
-from gatewright.config.credentials import ClientConfig, EntraConfig, GoogleConfig, PoolConfig
+from gatewright.config.credentials import AccountsConfig, AwsConfig, ClientConfig, EntraConfig, GoogleConfig, PoolConfig
 from gatewright.config.secrets import Secret
+from gatewright.logins import accounts_credential
+from gatewright.providers.auth.aws import AwsCredential
+from gatewright.providers.auth.aws_sources import AwsSettings, AwsSources
 from gatewright.providers.auth.client_key import ClientKey
 from gatewright.providers.auth.entra import Entra, entra_credential
 from gatewright.providers.auth.google import google_credential
 from gatewright.providers.auth.pool import KeyPool
 from gatewright.providers.auth.seam import Credential
+from gatewright.providers.auth.sigv4 import Keys
+from gatewright.stores.accounts import AccountStore
 from gatewright.transport.plain_fetch import PlainFetch
 
 
@@ -24,8 +29,12 @@ def fetch_for(config: ProviderConfig, environ: Mapping[str, str]) -> PlainFetch:
     return PlainFetch(environ, proxy=config.proxy, ca_file=config.ca_file, verify=config.verify_tls)
 
 
-def credential_of(config: ProviderConfig, environ: Mapping[str, str], is_ours: Callable[[str], bool]) -> Credential | None:
-    """None where one fixed key, or nothing, is all there is. `is_ours`: whether a key is a client key of this gateway."""
+def credential_of(
+    config: ProviderConfig, environ: Mapping[str, str], is_ours: Callable[[str], bool], book: AccountStore | None = None
+) -> Credential | None:
+    """None where one fixed key, or nothing, is all there is. `is_ours`: whether a key is a client key of this gateway.
+    `book`: the accounts that people logged in with, for providers that use them.
+    """
     credential = config.credential
     match credential:
         case None:
@@ -46,6 +55,10 @@ def credential_of(config: ProviderConfig, environ: Mapping[str, str], is_ours: C
                 clock=time.time,
                 chance=random.random,
             )
+        case AwsConfig():
+            settings = aws_settings(credential)
+            sources = AwsSources(settings, environ, fetch_for(config, environ), time.time)
+            return AwsCredential(config.name, settings, sources, now=time.time, chance=random.random)
         case EntraConfig():
             entra = Entra(
                 tenant=credential.tenant,
@@ -61,8 +74,24 @@ def credential_of(config: ProviderConfig, environ: Mapping[str, str], is_ours: C
             )
             fetch = fetch_for(config, environ)
             return entra_credential(config.name, entra, fetch=fetch, clock=time.time, chance=random.random)
+        case AccountsConfig():
+            assert book is not None, "whoever reads the configuration opens the accounts"
+            return accounts_credential(config, credential, book, fetch_for(config, environ))
         case _:
             assert_never(credential)
+
+
+def aws_settings(config: AwsConfig) -> AwsSettings:
+    """As the configuration has them, the secrets revealed."""
+    key, secret = _revealed(config.access_key_id), _revealed(config.secret_access_key)
+    return AwsSettings(
+        region=config.region,
+        keys=Keys(key, secret, _revealed(config.session_token)) if key else None,
+        profile=config.profile,
+        role_arn=config.role_arn,
+        external_id=config.external_id,
+        session_name=config.role_session_name,
+    )
 
 
 def _revealed(secret: Secret | None) -> str:

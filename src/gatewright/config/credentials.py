@@ -8,6 +8,8 @@ from typing import TypeAlias
 import msgspec
 
 from gatewright.config.secrets import Secret
+from gatewright.providers.oauth.descriptions import Description
+from gatewright.providers.oauth.rotation import Rotation
 
 
 class PoolConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,4 +51,25 @@ class EntraConfig(msgspec.Struct, frozen=True, kw_only=True):
     metadata_host: str = "http://169.254.169.254"
 
 
-CredentialConfig: TypeAlias = PoolConfig | ClientConfig | GoogleConfig | EntraConfig
+class AccountsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Accounts that people log in with, kept in the state folder."""
+
+    description: Description
+    rotation: Rotation = "sticky"
+
+
+class AwsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """An AWS account that signs each call. With neither keys nor a profile: AWS's own chain of sources."""
+
+    region: str
+    access_key_id: Secret | None = None
+    secret_access_key: Secret | None = None
+    session_token: Secret | None = None
+    profile: str = ""
+    role_arn: str = ""
+    """Assumed with whatever keys there are."""
+    external_id: str = ""
+    role_session_name: str = ""
+
+
+CredentialConfig: TypeAlias = PoolConfig | ClientConfig | GoogleConfig | EntraConfig | AwsConfig | AccountsConfig

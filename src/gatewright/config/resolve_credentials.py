@@ -3,12 +3,15 @@
 One rule: a section that names a credential gets that one or a problem, never another that happened to lie about.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from gatewright.config.credentials import ClientConfig, CredentialConfig, EntraConfig, GoogleConfig, PoolConfig
 from gatewright.config.references import Desk
+from gatewright.config.resolve_aws import AWS_KEYS, resolve_aws
 from gatewright.config.schema import ProviderSection
 from gatewright.config.secrets import Secret
 from gatewright.config.tree import KeyPath
@@ -22,18 +25,26 @@ GOOGLE_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 ENTRA_SCOPE = "https://cognitiveservices.azure.com/.default"
 GCLOUD_FILE = "application_default_credentials.json"
 
-TOKEN_AUTHS: frozenset[Auth] = frozenset(("google", "entra"))
-"""Ways of travelling whose tokens are obtained by what stands here."""
+TOKEN_AUTHS: frozenset[Auth] = frozenset(("google", "entra", "aws"))
+"""Ways of travelling whose tokens are obtained, or whose calls are signed, by what stands here."""
 
 AT_HOME: dict[Auth, tuple[str, ...]] = {
     "google": (".googleapis.com",),
     "entra": (".azure.com", ".azure.us", ".azure.cn", ".microsoft.com"),
+    "aws": (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"),
 }
 """Whose hosts may be shown an identity's tokens without being asked."""
 
 _ENTRA_KEYS = ("tenant_id", "client_id", "client_secret", "certificate_file", "federated_token_file", "authority")
-_KEYS: dict[str, tuple[str, ...]] = {"google": ("credentials_file",), "entra": _ENTRA_KEYS}
+_KEYS: dict[str, tuple[str, ...]] = {"google": ("credentials_file",), "entra": _ENTRA_KEYS, "aws": AWS_KEYS}
 """Settings → the one way of travelling that reads them."""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where calls will go."""
+
+    bases: tuple[str, ...]
+    settings: Mapping[str, str]
 
 
 def auth_of(section: ProviderSection, host: Host, environ: Mapping[str, str]) -> Auth:
@@ -48,6 +59,8 @@ def auth_of(section: ProviderSection, host: Host, environ: Mapping[str, str]) ->
         return "google"
     if any(getattr(section, key) is not None for key in _ENTRA_KEYS):
         return "entra"
+    if any(getattr(section, key) is not None for key in AWS_KEYS):
+        return "aws"
     elsewhere = section.base_url is not None or bool(section.base_urls)
     if host.identity is None or (not elsewhere and first_set(host.env_keys, environ) is not None):
         return host.auth
@@ -55,14 +68,14 @@ def auth_of(section: ProviderSection, host: Host, environ: Mapping[str, str]) ->
 
 
 def is_more_than_a_key(section: ProviderSection, auth: Auth) -> bool:
-    """Whether `resolve_credential` makes this section's credential; else it is one key or none."""
-    return section.credentials is not None or bool(section.api_keys) or auth in TOKEN_AUTHS
+    """Whether a credential of its own is made for this section; else it is one key or none."""
+    return section.credentials is not None or bool(section.api_keys) or auth in TOKEN_AUTHS or auth == "account"
 
 
 def resolve_credential(
-    section: ProviderSection, auth: Auth, bases: Iterable[str], path: KeyPath, desk: Desk
+    section: ProviderSection, auth: Auth, places: Places, path: KeyPath, desk: Desk
 ) -> CredentialConfig | None:
-    """`bases`: where calls will go. None: there is none of these, or a problem is at the desk."""
+    """None: there is none of these, or a problem is at the desk."""
     for kind, keys in _KEYS.items():
         for key in keys:
             if auth != kind and getattr(section, key) is not None:
@@ -76,9 +89,14 @@ def resolve_credential(
     if section.api_key is not None:
         desk.wrong((*path, "api_key"), f'a fixed key beside "auth: {auth}", which obtains tokens; one of them', key=True)
         return None
-    if section.auth is None and (stranger := next((base for base in bases if not _is_at_home(base, auth)), None)) is not None:
+    if (
+        section.auth is None
+        and (stranger := next((base for base in places.bases if not _is_at_home(base, auth)), None)) is not None
+    ):
         desk.wrong(path, f'say "auth: {auth}" too: this identity is shown to no other host ({stranger}) unasked')
         return None
+    if auth == "aws":
+        return resolve_aws(section, places.settings, places.bases, path, desk)
     return _google(section, path, desk) if auth == "google" else _entra(section, path, desk)
 
 

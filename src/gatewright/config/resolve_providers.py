@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from gatewright.config.model import ProviderConfig, TimeoutsConfig
 from gatewright.config.references import Desk
-from gatewright.config.resolve_credentials import auth_of, is_more_than_a_key, resolve_credential
+from gatewright.config.resolve_accounts import refuse_strays, resolve_accounts
+from gatewright.config.resolve_credentials import Places, auth_of, is_more_than_a_key, resolve_credential
 from gatewright.config.resolve_settings import resolve_settings
 from gatewright.config.schema import ProviderSection, TimeoutsOverride
 from gatewright.config.secrets import Secret
@@ -61,9 +62,15 @@ def resolve_provider(name: str, section: ProviderSection, timeouts: TimeoutsConf
     settings = resolve_settings(section, host, path, desk)
     bases = _bases(section, host, settings, path, desk)
     auth = auth_of(section, host, desk.environ)
-    credential = resolve_credential(section, auth, bases.values(), path, desk)
+    credential = (
+        resolve_accounts(name, section, host, path, desk)
+        if auth == "account"
+        else resolve_credential(section, auth, Places(tuple(bases.values()), settings), path, desk)
+    )
+    if auth != "account":
+        refuse_strays(section, path, desk)
     api_key = None if is_more_than_a_key(section, auth) else _api_key(section, host, path, desk)
-    headers = _headers(section, path, desk)
+    headers = _headers(section, host, path, desk)
     ca_file = None if section.ca_file is None else desk.existing_file(section.ca_file, (*path, "ca_file"))
     proxy = section.proxy
     if proxy is not None and proxy != "direct":
@@ -210,7 +217,7 @@ def _api_key(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) ->
     return None
 
 
-def _headers(section: ProviderSection, path: KeyPath, desk: Desk) -> tuple[tuple[str, Secret], ...]:
+def _headers(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> tuple[tuple[str, Secret], ...]:
     headers: list[tuple[str, Secret]] = []
     for name, written in section.headers.items():
         at: KeyPath = (*path, "headers", name)
@@ -225,4 +232,5 @@ def _headers(section: ProviderSection, path: KeyPath, desk: Desk) -> tuple[tuple
             desk.wrong(at, "a header's value may hold printable ASCII only")
         elif value is not None:
             headers.append((name.lower(), Secret(value)))
-    return tuple(headers)
+    said = {name for name, _ in headers}
+    return (*((name, Secret(value)) for name, value in host.headers if name not in said), *headers)

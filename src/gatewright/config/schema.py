@@ -13,6 +13,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Effort
 from gatewright.providers.catalog import Auth, Forward
 from gatewright.providers.facts import Capability
+from gatewright.providers.oauth.rotation import Rotation
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
@@ -67,6 +68,33 @@ class TimeoutsOverride(Section):
     total_s: Seconds | None = None
 
 
+class OAuthSection(Section):
+    """How people log in to a provider with `auth: account`. What is left out stays as the kind has it."""
+
+    device_url: Name | None = None
+    """Where a login by device code begins (RFC 8628)."""
+    authorize_url: Name | None = None
+    """Where a login by browser begins (RFC 7636)."""
+    token_url: Name | None = None
+    """Where tokens are granted and refreshed."""
+    client_id: Name | None = None
+    """The program's name there. These four may be `env:NAME`."""
+    client_secret: Secret | None = None
+    """For a client of the operator's own that has one."""
+    scopes: list[Name] | None = None
+    """What the login is to be good for; often `offline_access` is needed for a refresh token."""
+    parameters: dict[Name, str] | None = None
+    """More to say when a login begins, such as `audience`."""
+    redirect_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Port of this machine that the browser comes back to. 0: any free one."""
+    identity: dict[Name, Name] | None = None
+    """Parts of the identity → where the token answer says them, such as `org_id: user.org`."""
+    bearer: Name | None = None
+    """What calls carry, such as `{access_token}:{org_id}`."""
+    refresh_ahead_s: Seconds | None = None
+    """How long before its end a token is refreshed; of a short life, the last quarter."""
+
+
 class ProviderSection(Section):
     """Who hosts models, and how to reach it."""
 
@@ -105,6 +133,21 @@ class ProviderSection(Section):
     """File with a token of another identity provider (workload identity), in place of a secret."""
     authority: Name | None = None
     """Where tokens are asked for, in sovereign clouds. Default: AZURE_AUTHORITY_HOST, https://login.microsoftonline.com."""
+    access_key_id: Secret | None = None
+    """Of AWS; this and the next six are for `auth: aws`. Default: AWS's own chain: AWS_ACCESS_KEY_ID, web identity, the profile,
+    the container's or the instance's role."""
+    secret_access_key: Secret | None = None
+    """Of the access key."""
+    session_token: Secret | None = None
+    """Of a temporary access key."""
+    profile: Name | None = None
+    """Of AWS's own files. Default: AWS_PROFILE, `default`."""
+    role_arn: Name | None = None
+    """Role to assume with whatever keys there are."""
+    external_id: Name | None = None
+    """That the role's owner asks for."""
+    role_session_name: Name | None = None
+    """Under which the account's trail shows the gateway. Default: `gatewright`."""
     scope: Name | None = None
     """What tokens are for. Default: `cloud-platform` at Google, `https://cognitiveservices.azure.com/.default` at Entra ID."""
     resource: Name | None = None
@@ -119,6 +162,11 @@ class ProviderSection(Section):
     """Of AWS."""
     api_version: Name | None = None
     """Of Azure: a dated version, for deployments in the path. Default: the surface without versions."""
+    rotation: Rotation | None = None
+    """Which of several accounts a call uses, with `auth: account`: one as long as it serves, each in turn, or any.
+    Default: `sticky`."""
+    oauth: OAuthSection | None = None
+    """How to log in, where it differs from what the kind knows, or where the kind knows nothing."""
     headers: dict[Name, Secret] = {}
     """Headers to send with every call; values may be references."""
     ca_file: Name | None = None

@@ -3,7 +3,7 @@
 One rule: the environment is an argument, and only names that the catalogue lists are looked at.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -27,11 +27,12 @@ def first_set(names: Iterable[str], environ: Mapping[str, str]) -> str | None:
     return next((name for name in names if environ.get(name, "").strip()), None)
 
 
-def discover(environ: Mapping[str, str]) -> tuple[Found, ...]:
+def discover(environ: Mapping[str, str], logins: Collection[str] = ()) -> tuple[Found, ...]:
     """The hosts that can be used as the environment stands, in catalogue order.
 
     A host with a key is used when its key is set, and so is a cloud whose identity is meant; a local one when its base URL is.
     What a host must be told to be reached at all must be set too. The demo model is always there.
+    `logins`: the hosts that somebody has logged in to.
     """
     found: list[Found] = []
     for host in CATALOG:
@@ -44,6 +45,8 @@ def discover(environ: Mapping[str, str]) -> tuple[Found, ...]:
                 usable = base_url_name is not None
             case "none":
                 usable = True
+            case "login":
+                usable = host.name in logins
         if usable and (base_url_name is not None or _is_placed(host, environ, keyed=key_name is not None)):
             base_url = environ[base_url_name].strip() if base_url_name else None
             found.append(Found(host=host, key_name=key_name, base_url=base_url, base_url_name=base_url_name))

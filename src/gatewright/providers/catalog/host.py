@@ -22,7 +22,8 @@ see `providers/auth`."""
 Identity = Literal["google", "entra", "aws"]
 """Who vouches for calls where there is no key: an account of Google's, of Microsoft's Entra ID, of AWS."""
 
-Need = Literal["required", "optional", "none"]
+Need = Literal["required", "optional", "none", "login"]
+"""What a host wants to see: a key, a key if it has one, nothing, an account that somebody logged in with."""
 
 Forward = Literal[
     "embeddings",
@@ -78,6 +79,10 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     """`optional`: local servers, which check a key only when they were given one."""
     identity: Identity | None = None
     """Who signs calls where no key is given."""
+    login: str = ""
+    """How one logs in: a row of `providers/oauth/descriptions`."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What it wants with every call, names in lower case."""
     env_keys: tuple[str, ...] = ()
     """Environment variables that hold the credential; the first that is set wins."""
     env_base_urls: tuple[str, ...] = ()

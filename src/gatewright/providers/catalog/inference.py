@@ -4,6 +4,17 @@ from gatewright.providers.catalog.host import Host
 
 INFERENCE: tuple[Host, ...] = (
     Host(
+        name="ob1",
+        title="OB-1",
+        base_url="https://dashboard.openblocklabs.com/api/v1",
+        dialects=("openai_chat",),
+        auth="account",
+        key="login",
+        login="ob1",
+        headers=(("http-referer", "https://github.com/delta-hq/ob1"), ("x-title", "OB1 CLI")),
+        docs="https://openblocklabs.com",
+    ),
+    Host(
         name="openrouter",
         title="OpenRouter",
         base_url="https://openrouter.ai/api/v1",
