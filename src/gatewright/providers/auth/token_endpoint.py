@@ -43,7 +43,7 @@ async def ask(
     headers: Mapping[str, str] | None = None,
     secrets: Sequence[str] = (),
     clock: Callable[[], float],
-    timeout_s: float = TIMEOUT_S,
+    timeout_s: float | None = None,
 ) -> JsonObject:
     """The JSON of a 200. Raises UpstreamFailed: `secrets` out of whatever the issuer said, its status as the problem's `type`."""
     sent = dict(headers or {})
@@ -54,7 +54,7 @@ async def ask(
     elif document is not None:
         body = encode(document)
         sent["content-type"] = "application/json"
-    status, seen, answer = await fetch(method, url, sent, body, timeout_s)
+    status, seen, answer = await fetch(method, url, sent, body, timeout_s or TIMEOUT_S)
     where = urlsplit(url).netloc.rpartition("@")[2]
     try:
         told = decode_object(answer)
