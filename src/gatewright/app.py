@@ -19,6 +19,7 @@ from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Next, Operation, Principal
 from gatewright.ir.blocks import DialectName
+from gatewright.listing import lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
 from gatewright.pipeline.attempt import Attempt
@@ -26,8 +27,8 @@ from gatewright.pipeline.authenticate import Authenticate, digest
 from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.forward import Forward
-from gatewright.pipeline.live_lists import ListCall, LiveLists, list_call
-from gatewright.pipeline.models import Models
+from gatewright.pipeline.live_lists import LiveLists
+from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.peek import PeekStage
 from gatewright.pipeline.route import Route, Router, RouteStage, RouteTarget
 from gatewright.pipeline.settle import Settle
@@ -35,9 +36,7 @@ from gatewright.pipeline.shaped import ShapedEndpoint
 from gatewright.pipeline.state import StateStage
 from gatewright.pipeline.stored import StoredResponses
 from gatewright.providers.catalog import HOSTS
-from gatewright.providers.known_models import KnownModels
 from gatewright.providers.oauth.credential import AccountsCredential
-from gatewright.providers.prices import PriceBook
 from gatewright.providers.shapes import shapes_of
 from gatewright.record.usage import UsageCounter
 from gatewright.server.asgi import AsgiApp
@@ -124,29 +123,6 @@ def _transport(config: ProviderConfig, origin: str, environ: Mapping[str, str]) 
     )
 
 
-def domain(url: str) -> str:
-    """The last two labels of a URL's host."""
-    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
-
-
-def lists_of(config: Config, endpoints: Mapping[str, Endpoint]) -> LiveLists:
-    """What asks providers for their models; with `model_lists.live` off, only those that a ladder needs."""
-    climbed = {model.ladder.provider for model in config.models.values() if model.ladder is not None}
-    asked: dict[str, ListCall] = {}
-    priced: dict[str, str] = {}
-    for name, provider in config.providers.items():
-        host = HOSTS[provider.kind]
-        call = list_call(host, provider.dialects)
-        if provider.kind == "demo" or call is None:
-            continue
-        if config.model_lists.live or name in climbed:
-            asked[name] = call
-        if domain(provider.base_url) == domain(host.base_url):  # another's server has prices of its own
-            priced[name] = host.price
-    known = KnownModels(asked, refresh_s=config.model_lists.refresh_s)
-    return LiveLists(endpoints=endpoints, calls=asked, known=known, prices=PriceBook(), price_names=priced, now=time.monotonic)
-
-
 def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveLists) -> Router:
     routes = {
         name: Route(
@@ -165,14 +141,22 @@ def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveList
     return Router(endpoints=endpoints, routes=routes, aliases=config.aliases, listed=listed, models_of=lists.models_of)
 
 
+def endpoints_of(
+    config: Config, environ: Mapping[str, str], is_ours: Callable[[str], bool] = lambda _: False
+) -> tuple[dict[str, Endpoint], list[Closing]]:
+    """Every provider, and what is to be closed at the end."""
+    book = accounts_of(config, environ)
+    endpoints = {name: endpoint_of(provider, environ, is_ours, book) for name, provider in config.providers.items()}
+    closing: list[Closing] = [endpoint.close for endpoint in endpoints.values()]
+    if book is not None:
+        closing.append(book.close)
+    return endpoints, closing
+
+
 def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, list[Closing]]:
     """The gateway that `config` describes, and what is to be closed at its end."""
     principals = {digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys}
-    book = accounts_of(config, environ)
-    endpoints = {
-        name: endpoint_of(provider, environ, lambda key: digest(key.encode("latin-1")) in principals, book)
-        for name, provider in config.providers.items()
-    }
+    endpoints, closing = endpoints_of(config, environ, lambda key: digest(key.encode("latin-1")) in principals)
     lists = lists_of(config, endpoints)
     router = router_of(config, endpoints, lists)
     settle = Settle(BY_NAME, UsageCounter())
@@ -184,10 +168,8 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
     attempt = Attempt(BY_NAME, kept, fetcher)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store)
-    shelf = Models(router, lists.known, lists.price_of, lists.poke)
-    lists.known.subscribe(shelf.forget)
     lists.known.subscribe(route.forget)
-    models = compose([settle, authenticate, shelf])
+    models = compose([settle, authenticate, stage_of(router, lists)])
     stacks: dict[Operation, Next] = {
         "generate": compose([settle, authenticate, peek, route, attempt]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
@@ -213,10 +195,18 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     for endpoint in endpoints.values():
         if isinstance(endpoint.credential, AccountsCredential):
             gateway.starting.append(endpoint.credential.start)
-    closing: list[Closing] = [lists.close, *(endpoint.close for endpoint in endpoints.values()), kept.close]
-    if book is not None:
-        closing.append(book.close)
-    return gateway, closing
+    return gateway, [lists.close, *closing, kept.close]
+
+
+async def list_models(config: Config, environ: Mapping[str, str]) -> tuple[tuple[Shown, ...], Mapping[str, str]]:
+    """What can be asked for, every provider asked anew; and which of them could not be, and why."""
+    endpoints, closing = endpoints_of(config, environ)
+    lists = lists_of(config, endpoints, live=True)
+    try:
+        return await models_now(router_of(config, endpoints, lists), lists)
+    finally:
+        for close in (lists.close, *closing):
+            await close()
 
 
 def create_app(config: Config | None = None) -> AsgiApp:

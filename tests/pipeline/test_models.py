@@ -25,7 +25,10 @@ def models(**lists):
     for provider, names in lists.items():
         known.learn(provider, [Listed(n) if isinstance(n, str) else n for n in names], 0.0)
     router = Router(
-        endpoints={name: endpoint(name) for name in ("up", "ant", "ob1")}, routes=ROUTES, aliases={"quick": "fast"}, models_of=known.models
+        endpoints={name: endpoint(name) for name in ("up", "ant", "ob1")},
+        routes=ROUTES,
+        aliases={"quick": "fast"},
+        models_of=known.models,
     )
     prices = {("up", "gpt-5"): Facts(context=1, input_usd=Decimal(2))}
     return Models(router, known, lambda provider, model: prices.get((provider, model), NOTHING))

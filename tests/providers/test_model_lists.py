@@ -18,7 +18,11 @@ ANTHROPIC = {
             "created_at": "2026-02-05T00:00:00Z",
             "max_input_tokens": 200000,
             "max_tokens": 128000,
-            "capabilities": {"image_input": {"supported": True}, "pdf_input": {"supported": False}, "thinking": {"supported": True}},
+            "capabilities": {
+                "image_input": {"supported": True},
+                "pdf_input": {"supported": False},
+                "thinking": {"supported": True},
+            },
         }
     ],
     "has_more": True,
@@ -54,7 +58,11 @@ BEDROCK = {
 }
 PROFILES = {
     "inferenceProfileSummaries": [
-        {"inferenceProfileId": "us.anthropic.claude-opus-4-1-20250805-v1:0", "inferenceProfileName": "US Opus 4.1", "type": "SYSTEM_DEFINED"}
+        {
+            "inferenceProfileId": "us.anthropic.claude-opus-4-1-20250805-v1:0",
+            "inferenceProfileName": "US Opus 4.1",
+            "type": "SYSTEM_DEFINED",
+        }
     ],
     "nextToken": "tok",
 }
@@ -78,7 +86,12 @@ TOGETHER = [
     {"id": "BAAI/bge", "type": "embedding"},
 ]
 MISTRAL = {"data": [{"id": "m-large", "max_context_length": 131072, "capabilities": {"vision": True, "function_calling": True}}]}
-COHERE = {"models": [{"name": "command-a", "endpoints": ["chat"], "context_length": 256000}, {"name": "rr", "endpoints": ["rerank"], "context_length": 4096}]}
+COHERE = {
+    "models": [
+        {"name": "command-a", "endpoints": ["chat"], "context_length": 256000},
+        {"name": "rr", "endpoints": ["rerank"], "context_length": 4096},
+    ]
+}
 VERTEX = {"publisherModels": [{"name": "publishers/google/models/gemini-3-pro", "versionId": "default"}]}
 
 
@@ -113,7 +126,13 @@ def test_names_and_the_way_to_the_next_page(document, names, more):
         (OPENAI, Facts(created=1754425777)),
         (
             ANTHROPIC,
-            Facts(title="Claude Opus 4.6", created=1770249600, context=200000, max_output=128000, capabilities=("vision", "reasoning")),
+            Facts(
+                title="Claude Opus 4.6",
+                created=1770249600,
+                context=200000,
+                max_output=128000,
+                capabilities=("vision", "reasoning"),
+            ),
         ),
         (GEMINI, Facts(title="Gemini 3 Pro", context=1048576, max_output=65536)),
         (BEDROCK, Facts(title="Claude Sonnet 4.5", capabilities=("vision",))),
@@ -146,7 +165,9 @@ def test_a_price_that_is_none_is_none():
         assert read_page(json.dumps({"data": [entry]}).encode()).models[0].facts == Facts()
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"5", b"null", b"{}", b'{"data": {}}', b'{"error": {"message": "no"}}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"5", b"null", b"{}", b'{"data": {}}', b'{"error": {"message": "no"}}', b"[" * 100_000]
+)
 def test_what_is_no_list_is_told(body):
     """A login page answered with 200 must not empty a list."""
     with pytest.raises(ValueError, match="expected a list of models"):

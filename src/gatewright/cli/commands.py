@@ -3,6 +3,7 @@
 One rule: what is for machines goes to stdout, what is for people who wait goes to stderr.
 """
 
+import asyncio
 import json
 import os
 from datetime import datetime
@@ -11,14 +12,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from gatewright import __version__
 from gatewright.cli.banner import banner, base_url, example_model
 from gatewright.cli.clients import BY_NAME, CLIENTS, Address, Client, snippet
 from gatewright.cli.files import apply
 from gatewright.cli.merge import CannotMerge
+from gatewright.cli.models import configured_table, live_document, live_table, matching, model_rows
 from gatewright.cli.source import find_file, give_up, read_config
 from gatewright.config import Config, json_schema, with_client_key
 from gatewright.config.suggest import hint
@@ -90,18 +90,37 @@ def check(config: ConfigOption = None) -> None:
 
 @app.command()
 def models(
+    words: Annotated[list[str] | None, typer.Argument(help="With --live: show those whose name holds these words.")] = None,
     config: ConfigOption = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the providers what they have: sizes, abilities, prices.")] = False,  # noqa: FBT002 - a flag
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """List what clients can ask for, and where it goes."""
-    rows = model_rows(read_config(config))
+    settings = read_config(config)
+    if live:
+        _live(settings, words or [], as_json=as_json)
+        return
+    rows = model_rows(settings)
     if as_json:
         typer.echo(json.dumps([{"model": name, "targets": targets, "fallback": rest} for name, targets, rest in rows], indent=2))
         return
-    table = Table("model", "goes to", "then", box=None, pad_edge=False)
-    for name, targets, rest in rows:
-        table.add_row(*(Text(text) for text in (name, ", ".join(targets), ", ".join(rest))))
-    Console(soft_wrap=True).print(table)
+    Console(soft_wrap=True).print(configured_table(rows))
+
+
+def _live(settings: Config, words: list[str], *, as_json: bool) -> None:
+    """Every provider that cannot be asked is told on stderr; when none can, the exit code is 1."""
+    from gatewright.app import list_models  # noqa: PLC0415 - the server is needed by this command only
+
+    shown, problems = asyncio.run(list_models(settings, os.environ))
+    for provider, problem in problems.items():
+        typer.echo(f"{provider}: {problem}", err=True)
+    found = matching(shown, words)
+    if as_json:
+        typer.echo(json.dumps(live_document(found), indent=2, ensure_ascii=False))
+    else:
+        Console(soft_wrap=True).print(live_table(found))
+    if problems and len(problems) == sum(provider.kind != "demo" for provider in settings.providers.values()):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -147,19 +166,6 @@ def version() -> None:
 def schema() -> None:
     """Print the JSON Schema of gatewright.yaml, for editors."""
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
-
-
-def model_rows(config: Config) -> list[tuple[str, list[str], list[str]]]:
-    """(name, targets, fallback) of everything that clients can ask for."""
-    rows = [
-        (name, [f"{t.provider}/{t.model}" for t in model.targets], [f"{t.provider}/{t.model}" for t in model.fallback])
-        for name, model in config.models.items()
-    ]
-    rows += [(alias, [goal], []) for alias, goal in config.aliases.items()]
-    for name, provider in config.providers.items():
-        demo = provider.kind == "demo"
-        rows.append((f"{name}/{'demo' if demo else '…'}", ["built in" if demo else provider.base_url], []))
-    return rows
 
 
 def _keyed(config: Config) -> tuple[Config, str | None]:

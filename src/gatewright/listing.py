@@ -1,0 +1,53 @@
+"""Model lists, put together: who is asked and how, whose prices hold, what all of it comes to. Part of the composition root."""
+
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from gatewright.config import Config
+from gatewright.exchange import Principal
+from gatewright.pipeline.endpoint import Endpoint
+from gatewright.pipeline.live_lists import ListCall, LiveLists, list_call
+from gatewright.pipeline.model_shapes import Shown
+from gatewright.pipeline.models import Models
+from gatewright.pipeline.route import Router
+from gatewright.providers.catalog import HOSTS
+from gatewright.providers.known_models import KnownModels
+from gatewright.providers.prices import PriceBook
+
+
+def lists_of(config: Config, endpoints: Mapping[str, Endpoint], *, live: bool | None = None) -> LiveLists:
+    """What asks providers for their models. `live`: all of them, or those alone that a ladder needs; None: as configured."""
+    climbed = {model.ladder.provider for model in config.models.values() if model.ladder is not None}
+    everybody = config.model_lists.live if live is None else live
+    asked: dict[str, ListCall] = {}
+    priced: dict[str, str] = {}
+    for name, provider in config.providers.items():
+        host = HOSTS[provider.kind]
+        call = list_call(host, provider.dialects)
+        if call is not None and provider.kind != "demo" and (everybody or name in climbed):
+            asked[name] = call
+        if domain(provider.base_url) == domain(host.base_url):  # another's server has prices of its own
+            priced[name] = host.price
+    known = KnownModels(asked, refresh_s=config.model_lists.refresh_s)
+    return LiveLists(endpoints=endpoints, calls=asked, known=known, prices=PriceBook(), price_names=priced, now=time.monotonic)
+
+
+def domain(url: str) -> str:
+    """The last two labels of a URL's host."""
+    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
+
+
+def stage_of(router: Router, lists: LiveLists) -> Models:
+    """The stage that answers list requests, told of every change."""
+    stage = Models(router, lists.known, lists.price_of, lists.poke)
+    lists.known.subscribe(stage.forget)
+    return stage
+
+
+async def models_now(router: Router, lists: LiveLists) -> tuple[tuple[Shown, ...], Mapping[str, str]]:
+    """What can be asked for, every provider asked anew; and which of them could not be, and why."""
+    await lists.refresh(lists.known.providers())
+    shown = tuple(Models(router, lists.known, lists.price_of).shown(Principal("operator")))
+    problems = {provider: lists.known.problem(provider) for provider in lists.known.providers()}
+    return shown, {provider: problem for provider, problem in problems.items() if problem}
