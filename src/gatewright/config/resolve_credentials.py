@@ -89,10 +89,8 @@ def resolve_credential(
     if section.api_key is not None:
         desk.wrong((*path, "api_key"), f'a fixed key beside "auth: {auth}", which obtains tokens; one of them', key=True)
         return None
-    if (
-        section.auth is None
-        and (stranger := next((base for base in places.bases if not _is_at_home(base, auth)), None)) is not None
-    ):
+    stranger = next((base for base in places.bases if not _is_at_home(base, auth)), None)
+    if section.auth is None and stranger is not None:
         desk.wrong(path, f'say "auth: {auth}" too: this identity is shown to no other host ({stranger}) unasked')
         return None
     if auth == "aws":

@@ -6,6 +6,7 @@ One rule: a setting becomes part of a URL, so it is one name and nothing that co
 import re
 
 from gatewright.config.references import Desk
+from gatewright.config.resolve_aws import aws_region
 from gatewright.config.schema import ProviderSection
 from gatewright.config.tree import KeyPath
 from gatewright.providers.catalog import Host, SettingName
@@ -34,6 +35,8 @@ def resolve_settings(section: ProviderSection, host: Host, path: KeyPath, desk: 
         else:
             variable = first_set(setting.env, desk.environ)
             value = desk.environ[variable].strip() if variable else setting.default
+            if not value and name == "region":
+                value = aws_region(section, desk)
         value = value.removeprefix("https://").rstrip("/") if name == "account" else value
         if value and _VALUE.fullmatch(value) is None:
             desk.wrong((*path, name), f'"{value[:80]}" cannot stand in a URL; expected {setting.what}')
