@@ -5,7 +5,7 @@ new dialect. Implementations live in one folder each and know only `ir`, `wire` 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -16,6 +16,9 @@ from gatewright.ir.loss import Loss
 from gatewright.ir.request import Asked, Rendered, Request, Target
 from gatewright.ir.response import Response, Usage
 from gatewright.wire.http import Call, HttpAnswer
+
+Framing = Literal["sse", "eventstream"]
+"""How a stream's events are told apart: server-sent events, or AWS's binary frames, which are to pass whole and untouched."""
 
 
 class Peek(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +49,7 @@ class StreamRenderer(Protocol):
         ...
 
     def keepalive(self) -> bytes:
-        """What to send while the upstream thinks: the dialect's own ping, or an SSE comment; empty if the framing has none."""
+        """What to send while the upstream thinks: the dialect's own ping, or what its framing has; empty if it has nothing."""
         ...
 
 
@@ -72,6 +75,7 @@ class Watch(Protocol):
 
 class Dialect(Protocol):
     name: DialectName
+    framing: Framing
 
     def peek(self, call: Call) -> Peek:
         """Raises Malformed when the body is not JSON of the least shape (an object with a model)."""

@@ -11,7 +11,7 @@ import msgspec
 from gatewright.ir.seal import Seal
 from gatewright.jsontypes import JsonObject, JsonValue
 
-DialectName = Literal["openai_chat", "openai_responses", "anthropic", "gemini"]
+DialectName = Literal["openai_chat", "openai_responses", "anthropic", "gemini", "bedrock_converse"]
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -42,6 +42,19 @@ _SPELLING: dict[DialectName, dict[str, str]] = {
         "system": "systemInstruction",
         "tool_choice": "toolConfig",
     },
+    "bedrock_converse": {
+        "max_tokens": "inferenceConfig.maxTokens",
+        "temperature": "inferenceConfig.temperature",
+        "top_p": "inferenceConfig.topP",
+        "top_k": "additionalModelRequestFields.top_k",
+        "stop": "inferenceConfig.stopSequences",
+        "thinking": "additionalModelRequestFields.thinking",
+        "output": "outputConfig.textFormat",
+        "tools": "toolConfig.tools",
+        "tool_choice": "toolConfig.toolChoice",
+        "service_tier": "serviceTier",
+        "metadata": "requestMetadata",
+    },
 }
 """Origin → neutral field → its path there. A field that is not listed is spelt the same."""
 
@@ -49,3 +62,17 @@ _SPELLING: dict[DialectName, dict[str, str]] = {
 def path_of(request: Request, field: str) -> str:
     """Path of the neutral field `field` in the client's own document."""
     return _SPELLING[request.origin].get(field, field)
+
+
+def client_path(request: Request, dialect: DialectName, field: str) -> str:
+    """Path in the client's own document of what an upstream of `dialect` knows as the top-level `field`."""
+    if dialect == request.origin:
+        return field
+    neutral = _NEUTRAL.get(dialect, {}).get(field, field)
+    return path_of(request, neutral)
+
+
+_NEUTRAL: dict[DialectName, dict[str, str]] = {
+    dialect: {path: field for field, path in spelt.items()} for dialect, spelt in _SPELLING.items()
+}
+"""`_SPELLING`, the other way round."""

@@ -19,6 +19,7 @@ from gatewright.ir.request import Request
 from gatewright.ir.response import Response
 from gatewright.pipeline.begun import Begun, looks_like_a_stream, tells_an_answer
 from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.framed import FRAMES, FrameSource, are_frames
 from gatewright.pipeline.media import inline_media
 from gatewright.pipeline.names import client_names
 from gatewright.pipeline.replayed import Marker, mark
@@ -195,7 +196,7 @@ class Attempt:
     ) -> Reply:
         client = self.dialects[exchange.dialect]
         content_type = incoming.header(b"content-type") or b""
-        streamed = b"event-stream" in content_type
+        streamed = b"event-stream" in content_type or are_frames(content_type)
         if exchange.stream and not streamed:
             incoming = Begun(incoming, await incoming.next() or b"")
             streamed = looks_like_a_stream(incoming.first, array=prepared.passing and wants_array(client, exchange))
@@ -219,12 +220,9 @@ class Attempt:
         # Where bytes would have passed, the upstream streamed unasked or did not when asked: it is told anew, as it was asked.
         request = answered(exchange.request or client.parse_request(exchange.call), exchange)
         if exchange.stream:
-            renderer = client.stream_renderer(request)
-            return Reply(
-                200,
-                stream_type(client, request.client.get("alt")) + head,
-                without_line_separators(renderer.render(unfold(response))),
-            )
+            wire = client.stream_renderer(request).render(unfold(response))
+            head = stream_type(client, request.client.get("alt")) + head
+            return Reply(200, head, without_line_separators(wire) if client.framing == "sse" else wire)
         rendered = client.render_response(response, request)
         exchange.losses = prepared.losses + rendered.losses
         head = carried(incoming) + candidate.served_line + loss_lines(exchange.losses)
@@ -250,8 +248,13 @@ class Attempt:
         source: BaseSource
         if prepared.passing:
             sse = b"event-stream" in content_type
-            source = PassSource(incoming, client, client.watch(exchange.call), exchange.request_id, sse=sse)
-            head = (SSE if sse else b"content-type: %b\r\n" % content_type) + head
+            watch = client.watch(exchange.call)
+            if are_frames(content_type):
+                source = FrameSource(incoming, client, watch, exchange.request_id)
+                head = FRAMES + head
+            else:
+                source = PassSource(incoming, client, watch, exchange.request_id, sse=sse)
+                head = (SSE if sse else b"content-type: %b\r\n" % content_type) + head
         else:
             assert exchange.request is not None
             request = answered(exchange.request, exchange)
@@ -259,7 +262,13 @@ class Attempt:
             marker = None if prepared.dialect == client.name else Marker(client.name, prepared.dialect, prepared.asked.issuer)
             renderer = client.stream_renderer(request)
             source = translated = TranslatedSource(
-                incoming, parser, renderer, exchange.request_id, marker=marker, names=prepared.names
+                incoming,
+                parser,
+                renderer,
+                exchange.request_id,
+                marker=marker,
+                names=prepared.names,
+                sse=client.framing == "sse",
             )
             source.when_ended(lambda: self._keep_seals(exchange, translated.seals.rows()))
             head = stream_type(client, request.client.get("alt")) + head
@@ -290,6 +299,8 @@ def wants_array(client: Dialect, exchange: Exchange) -> bool:
 
 def stream_type(client: Dialect, alt: object) -> bytes:
     """The head of a stream we frame ourselves. Gemini without `alt=sse` is one JSON array."""
+    if client.framing == "eventstream":
+        return FRAMES
     return JSON if client.name == "gemini" and alt != "sse" else SSE
 
 

@@ -43,7 +43,13 @@ COUNTED = {
 }
 """The fields of a request that the counting endpoints take: what else is asked costs no input."""
 TOLD: dict[DialectName, str] = {"anthropic": "input_tokens", "openai_responses": "input_tokens", "gemini": "totalTokens"}
-COUNTED_BY: dict[DialectName, bool] = {"openai_chat": False, "openai_responses": True, "anthropic": True, "gemini": True}
+COUNTED_BY: dict[DialectName, bool] = {
+    "openai_chat": False,
+    "openai_responses": True,
+    "anthropic": True,
+    "gemini": True,
+    "bedrock_converse": False,
+}
 """Whether an upstream of the dialect can be expected to count tokens itself."""
 
 
@@ -91,6 +97,7 @@ _ANSWER: dict[DialectName, Callable[[int], JsonObject]] = {
     "openai_responses": lambda n: {"object": "response.input_tokens", "input_tokens": n},
     "anthropic": lambda n: {"input_tokens": n},
     "gemini": lambda n: {"totalTokens": n},
+    "bedrock_converse": lambda n: {"inputTokens": n},
 }
 
 

@@ -11,6 +11,7 @@ from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.signed import send_signed
 from gatewright.providers.auth.seam import Credential
 from gatewright.providers.catalog.host import Auth
+from gatewright.providers.quirks import Quirk, mendings
 from gatewright.transport import Incoming, Outgoing, Timeouts, Transport, header_lines
 
 FORWARDED_REQUEST_HEADERS: dict[DialectName, tuple[str, ...]] = {
@@ -18,6 +19,7 @@ FORWARDED_REQUEST_HEADERS: dict[DialectName, tuple[str, ...]] = {
     "openai_responses": ("openai-beta", "idempotency-key"),
     "anthropic": ("anthropic-version", "anthropic-beta", "idempotency-key"),
     "gemini": (),
+    "bedrock_converse": ("x-amzn-bedrock-trace", "x-amzn-bedrock-guardrailidentifier", "x-amzn-bedrock-guardrailversion"),
 }
 """What a client's header may reach an upstream of its own dialect. All others stay here."""
 
@@ -38,6 +40,8 @@ class Endpoint:
         "forwards",
         "name",
         "secret",
+        "betas",
+        "quirks",
         "speaks",
         "stores_responses",
         "timeouts",
@@ -61,6 +65,8 @@ class Endpoint:
         credential: Credential | None = None,
         origins: Mapping[DialectName, str] | None = None,
         speaks: Callable[[str, tuple[DialectName, ...]], tuple[DialectName, ...]] | None = None,
+        quirks: tuple[Quirk, ...] = (),
+        betas: Mapping[str, str] | None = None,
     ) -> None:
         """With a `credential`, `secret` is empty; it signs each call, for which it needs the dialects' `origins`."""
         self.name = name
@@ -75,6 +81,8 @@ class Endpoint:
         self.forwards = forwards
         self.stores_responses = stores_responses
         self.speaks = speaks
+        self.quirks = quirks
+        self.betas = betas
         self._heads = {d: header_lines(_auth_headers(auth[d], secret) + _PLAIN + headers) for d in dialects}
 
     def dialect_for(self, client: DialectName) -> DialectName:
@@ -192,6 +200,7 @@ class Candidate:
         "endpoint",
         "losses",
         "max_tokens",
+        "mendings",
         "model",
         "name",
         "overrides",
@@ -211,6 +220,7 @@ class Candidate:
         self.endpoint = endpoint
         self.model = model
         self.dialects = endpoint.spoken_to(model)
+        self.mendings = mendings(endpoint.quirks, self.dialects, model) if endpoint.quirks else {}
         self.losses = losses
         self.overrides = overrides or {}
         self.defaults = defaults or {}

@@ -14,11 +14,13 @@ TAKES_NO_URL: dict[DialectName, frozenset[str]] = {
     "openai_responses": frozenset(("audio", "video")),
     "anthropic": frozenset(),
     "gemini": frozenset(("image", "audio", "video", "document")),
+    "bedrock_converse": frozenset(("image", "audio", "video", "document")),
 }
 """Kinds of media that an upstream of the dialect wants as bytes."""
 
 OWN_URLS: dict[DialectName, tuple[str, ...]] = {
-    "gemini": ("https://generativelanguage.googleapis.com/", "gs://", "https://www.youtube.com/", "https://youtu.be/")
+    "gemini": ("https://generativelanguage.googleapis.com/", "gs://", "https://www.youtube.com/", "https://youtu.be/"),
+    "bedrock_converse": ("s3://",),
 }
 """URLs that the provider itself can read all the same."""
 

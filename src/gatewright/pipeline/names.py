@@ -24,6 +24,7 @@ ALLOWED: Final[dict[DialectName, re.Pattern[str]]] = {
     "openai_responses": _PLAIN,
     "anthropic": _PLAIN,
     "gemini": _GEMINI,
+    "bedrock_converse": _PLAIN,
 }
 """https://platform.openai.com/docs/guides/function-calling, https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview,
 https://ai.google.dev/api/caching#FunctionDeclaration"""

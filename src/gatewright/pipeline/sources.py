@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from gatewright.dialects.bedrock_converse.frames import KEEP_ALIVE
 from gatewright.dialects.protocol import Dialect, StreamParser, StreamRenderer, Watch
 from gatewright.errors import Problem
 from gatewright.exchange import Segment
@@ -43,7 +44,9 @@ def _bug(request_id: str) -> Problem:
 
 
 def first_ping(dialect: DialectName) -> bytes:
-    """What may be said before anything else of a stream of server-sent events."""
+    """What may be said before anything else of a stream."""
+    if dialect == "bedrock_converse":
+        return KEEP_ALIVE
     return _BLANK if dialect == "gemini" else _COMMENT
 
 
@@ -219,7 +222,7 @@ class PassSource(BaseSource):
 class TranslatedSource(BaseSource):
     """The upstream's events, rendered in the client's dialect."""
 
-    __slots__ = ("_feed", "_marker", "_names", "_parser", "_renderer", "_request_id", "_told", "seals")
+    __slots__ = ("_feed", "_marker", "_names", "_parser", "_renderer", "_request_id", "_sse", "_told", "seals")
 
     def __init__(
         self,
@@ -230,8 +233,11 @@ class TranslatedSource(BaseSource):
         *,
         marker: Marker | None = None,
         names: Names | None = None,
+        sse: bool = True,
     ) -> None:
+        """`sse`: the client's framing is text, in which a line separator may end a line; binary frames are not to be touched."""
         super().__init__(incoming)
+        self._sse = sse
         self._names = names or {}
         self._request_id = request_id
         self._marker = marker
@@ -266,7 +272,8 @@ class TranslatedSource(BaseSource):
         return Segment(wire, events) if wire else None
 
     def _render(self, events: list[StreamEvent]) -> bytes:
-        return without_line_separators(self._renderer.render(events))
+        wire = self._renderer.render(events)
+        return without_line_separators(wire) if self._sse else wire
 
     def _last_words(self, events: list[StreamEvent]) -> bytes:
         """The wire that ends the stream in an error. Where even that fails, the server breaks the body off."""

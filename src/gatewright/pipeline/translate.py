@@ -6,6 +6,7 @@ Everything else is parsed, rendered and accounted for: what cannot be said is a 
 
 import base64
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
@@ -14,18 +15,20 @@ from gatewright.errors import Malformed, Problem, Refused
 from gatewright.exchange import Exchange
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.loss import Loss, loss_header
-from gatewright.ir.paths import path_of
+from gatewright.ir.paths import client_path, path_of
 from gatewright.ir.request import Asked, Request, Sampling, Target, Thinking
 from gatewright.ir.seal import PREFIX
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
 from gatewright.pipeline.names import Names, fit_names
 from gatewright.pipeline.replayed import settle, unmark
+from gatewright.providers.quirks import let_through
 from gatewright.transport import header_lines
 from gatewright.wire.json import BadJson, encode
 from gatewright.wire.splice import splice
 
 _SEAL_MARK = PREFIX.encode("ascii")
+_SEALS_AS_BYTES: frozenset[DialectName] = frozenset(("gemini", "bedrock_converse"))
 _SEAL_MARK_64 = b'"' + base64.b64encode(PREFIX[:3].encode("ascii"))
 """How a foreign seal shows in a body: as it is, or in base64 where the dialect's field holds bytes (Gemini)."""
 _SAMPLING = frozenset(Sampling.__struct_fields__)
@@ -55,7 +58,7 @@ def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectNam
         and not candidate.changes
         # From the end, because CPython searches a word there twice as fast; these bodies are large.
         and exchange.call.body.rfind(_SEAL_MARK) < 0
-        and (dialect != "gemini" or exchange.call.body.rfind(_SEAL_MARK_64) < 0)
+        and (dialect not in _SEALS_AS_BYTES or exchange.call.body.rfind(_SEAL_MARK_64) < 0)
     )
 
 
@@ -65,24 +68,34 @@ def prepare(exchange: Exchange, candidate: Candidate, dialects: Dialects) -> Pre
     target = Target(model=candidate.model, issuer=candidate.endpoint.name, max_tokens=candidate.max_tokens)
     try:
         if bytes_may_pass(exchange, candidate, dialect):
-            return _pass(exchange, target, dialects[dialect])
+            return _pass(exchange, candidate, target, dialects[dialect])
         return _cross(exchange, candidate, target, dialects)
     except BadJson as error:
         raise Refused(Problem(kind="invalid_request", message=f"The request body is {error}.")) from None
 
 
-def _pass(exchange: Exchange, target: Target, dialect: Dialect) -> Prepared:
+def _pass(exchange: Exchange, candidate: Candidate, target: Target, dialect: Dialect) -> Prepared:
     call = exchange.call
     edits = dialect.pass_edits(call, target)
     forwarded = forwarded_headers(dialect.name, call.headers)
     if dialect.name == "anthropic" and call.headers.get("anthropic-version") is None:
         forwarded += (("anthropic-version", "2023-06-01"),)
+    body = splice(call.body, edits) if edits else call.body
+    losses: tuple[Loss, ...] = ()
+    if candidate.mendings and (mending := candidate.mendings.get(dialect.name)) is not None:
+        body, losses = mending.raw(body)
+        if candidate.losses == "refuse":
+            refuse_losses(losses, candidate)
+    if candidate.endpoint.betas is not None:
+        forwarded, unknown = let_through(candidate.endpoint.betas, forwarded)
+        losses += unknown
     return Prepared(
         dialect=dialect.name,
         path=dialect.pass_path(call, target),
         headers=header_lines(forwarded) if forwarded else b"",
-        body=splice(call.body, edits) if edits else call.body,
+        body=body,
         passing=True,
+        losses=losses,
         asked=Asked(issuer=target.issuer, model=target.model),
     )
 
@@ -111,16 +124,22 @@ def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: D
     if foreign:
         request, names, renamed = fit_names(request, dialect.name)
     rendered = dialect.render_request(request, target)
+    losses = rendered.losses + renamed
+    if candidate.mendings and (mending := candidate.mendings.get(dialect.name)) is not None:
+        losses += mending.document(rendered.body, partial(client_path, request, dialect.name))
     if candidate.losses == "refuse":
-        refuse_losses(rendered.losses, candidate)
+        refuse_losses(losses, candidate)
     headers = rendered.headers if foreign else _merge(rendered.headers, forwarded_headers(dialect.name, exchange.call.headers))
+    if candidate.endpoint.betas is not None:
+        headers, unknown = let_through(candidate.endpoint.betas, headers)
+        losses += unknown
     return Prepared(
         dialect=dialect.name,
         path=rendered.path,
         headers=header_lines(headers) if headers else b"",
         body=encode(rendered.body),
         passing=False,
-        losses=rendered.losses + renamed,
+        losses=losses,
         names=names,
         asked=msgspec.structs.replace(rendered.asked, issuer=target.issuer, model=target.model),
     )

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
+from gatewright.dialects.invoked import HEADERS
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Reply
 from gatewright.ir.blocks import DialectName
 from gatewright.pipeline import Stacks
-from gatewright.pipeline.attempt import SSE, error_reply
+from gatewright.pipeline.attempt import error_reply, stream_type
 from gatewright.pipeline.sources import first_ping
 from gatewright.server.inbound import Inbound, dialect_by_headers
 
@@ -102,10 +103,12 @@ class Gateway:
 
     def early_head(self, exchange: Exchange) -> bytes | None:
         """The head of a stream that is committed before the upstream answered; None where no error could follow."""
+        if exchange.stream and exchange.operation == "invoke":
+            return HEADERS
         if not exchange.stream or (exchange.dialect == "gemini" and exchange.call.query.get("alt") != "sse"):
             return None
-        return SSE
+        return stream_type(self.dialects[exchange.dialect], exchange.call.query.get("alt"))
 
     def early_ping(self, exchange: Exchange) -> bytes:
         """What breaks the silence after `early_head`."""
-        return first_ping(exchange.dialect)
+        return first_ping("bedrock_converse" if exchange.operation == "invoke" else exchange.dialect)

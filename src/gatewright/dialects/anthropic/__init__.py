@@ -19,7 +19,7 @@ from gatewright.dialects.anthropic.stream_parser import MessagesParser
 from gatewright.dialects.anthropic.stream_renderer import MessagesRenderer
 from gatewright.dialects.anthropic.usage import parse_usage
 from gatewright.dialects.anthropic.watch import MessagesWatch
-from gatewright.dialects.protocol import Peek
+from gatewright.dialects.protocol import Framing, Peek
 from gatewright.errors import Malformed, Problem
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Asked, Rendered, Request, Target
@@ -46,6 +46,7 @@ class Anthropic:
     """The dialect; stateless."""
 
     name: DialectName = NAME
+    framing: Framing = "sse"
 
     def peek(self, call: Call) -> Peek:
         try:

@@ -16,7 +16,7 @@ from gatewright.dialects.gemini.stream_parser import GeminiStreamParser
 from gatewright.dialects.gemini.stream_renderer import GeminiStreamRenderer
 from gatewright.dialects.gemini.usage import parse_usage
 from gatewright.dialects.gemini.watch import GeminiWatch
-from gatewright.dialects.protocol import Peek
+from gatewright.dialects.protocol import Framing, Peek
 from gatewright.errors import Problem
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Asked, Rendered, Request, Target
@@ -27,6 +27,7 @@ from gatewright.wire.json import BadJson, decode_lenient, decode_object, encode
 
 class Gemini:
     name: DialectName = "gemini"
+    framing: Framing = "sse"
 
     def peek(self, call: Call) -> Peek:
         model, stream = read_path(call.path)

@@ -17,7 +17,7 @@ from gatewright.dialects.openai_chat.stream_renderer import ChatStreamRenderer
 from gatewright.dialects.openai_chat.usage import Figures, usage_in, usage_of
 from gatewright.dialects.openai_chat.watch import ChatWatch
 from gatewright.dialects.openai_chat.words import NAME
-from gatewright.dialects.protocol import Peek
+from gatewright.dialects.protocol import Framing, Peek
 from gatewright.errors import Malformed, Problem
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Asked, Rendered, Request, Target
@@ -56,6 +56,7 @@ class OpenAIChat:
     """Implements `Dialect`."""
 
     name: DialectName = NAME
+    framing: Framing = "sse"
 
     def peek(self, call: Call) -> Peek:
         try:

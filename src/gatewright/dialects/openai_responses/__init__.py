@@ -14,7 +14,7 @@ from gatewright.dialects.openai_responses.stream_parser import ResponsesStreamPa
 from gatewright.dialects.openai_responses.stream_renderer import ResponsesStreamRenderer
 from gatewright.dialects.openai_responses.usage import parse_usage
 from gatewright.dialects.openai_responses.watch import ResponsesWatch
-from gatewright.dialects.protocol import Peek
+from gatewright.dialects.protocol import Framing, Peek
 from gatewright.errors import Malformed, Problem
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Asked, Rendered, Request, Target
@@ -37,6 +37,7 @@ class OpenAIResponses:
     """Implements `dialects.protocol.Dialect`."""
 
     name: DialectName = NAME
+    framing: Framing = "sse"
 
     def peek(self, call: Call) -> Peek:
         try:

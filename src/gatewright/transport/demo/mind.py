@@ -39,12 +39,14 @@ ID_PREFIX: dict[DialectName, str] = {
     "openai_responses": "resp_demo",
     "anthropic": "msg_demo",
     "gemini": "demo",
+    "bedrock_converse": "demo",
 }
 FOREIGN: dict[DialectName, DialectName] = {
     "openai_chat": "anthropic",
     "openai_responses": "anthropic",
     "anthropic": "openai_chat",
     "gemini": "openai_chat",
+    "bedrock_converse": "openai_chat",
 }
 """Whose words the answer is said to be in: a renderer writes at home only what was once read there, and abroad whatever its own
 document must have."""
@@ -53,6 +55,7 @@ CALL_PREFIX: dict[DialectName, str] = {
     "openai_responses": "call_demo",
     "anthropic": "toolu_demo",
     "gemini": "demo",
+    "bedrock_converse": "tooluse_demo",
 }
 
 DIRECTIVE = re.compile(r"demo:(error|wait|cut|refuse|filter)\b(?:[ =]?(\d{1,3}))?")

@@ -1,0 +1,49 @@
+"""Paths: the model and the method are in the URL, not in the body.
+
+One rule: the model is all that stands between `/model/` and the last segment; it may hold colons and slashes (an inference
+profile's ARN), which are percent-encoded on the way out.
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+"""
+
+import re
+from urllib.parse import quote
+
+import msgspec
+
+from gatewright.errors import Malformed, refuse
+from gatewright.wire.http import Call
+
+_PATH = re.compile(r"^/model/(?P<model>.+)/converse(?P<stream>-stream)?$")
+
+
+class _AnyObject(msgspec.Struct):
+    """Checks that a body is one JSON object, without building it."""
+
+
+_checker = msgspec.json.Decoder(_AnyObject)
+
+
+def read_path(path: str) -> tuple[str, bool]:
+    """Model and whether the method streams. Raises Refused for another path."""
+    found = _PATH.match(path)
+    if found is None:
+        raise refuse("not_found", f"no such operation: {path} (converse and converse-stream are served)")
+    return found["model"], found["stream"] is not None
+
+
+def check_body(body: bytes) -> None:
+    """Raises Malformed when the body is not one JSON object."""
+    try:
+        _checker.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed("", "a JSON object", str(error)) from None
+
+
+def upstream_path(model: str, *, stream: bool) -> str:
+    """Under the provider's base URL."""
+    return f"/model/{quote(model, safe='-_.~')}/{'converse-stream' if stream else 'converse'}"
+
+
+def passing_path(call: Call, model: str) -> str:
+    """For bytes that pass: the client's own method, the target's model."""
+    return upstream_path(model, stream=read_path(call.path)[1])
