@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-import datetime
+import datetime as dt
 import functools
 import hashlib
 import json
@@ -31,7 +31,7 @@ def certificate_pem():
     """A self-signed certificate and its key."""
     key = rsa_key(1)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gatewright test")])
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
     certificate = built.not_valid_before(start).not_valid_after(start.replace(year=2046)).sign(key, hashes.SHA256())
     return certificate.public_bytes(serialization.Encoding.PEM).decode() + pem_of(key)
@@ -91,7 +91,7 @@ async def serving(answer):
                 lines = "".join(f"{n}: {v}\r\n" for n, v in {"content-type": kind, **(more[0] if more else {})}.items())
                 writer.write(f"HTTP/1.1 {status} X\r\n{lines}content-length: {len(data)}\r\n\r\n".encode() + data)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()

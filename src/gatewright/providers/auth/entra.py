@@ -71,8 +71,20 @@ def entra_credential(
 class EntraIssuer:
     """Asks for tokens."""
 
-    def __init__(self, entra: Entra, fetch: Fetch, clock: Callable[[], float], chance: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        entra: Entra,
+        fetch: Fetch,
+        clock: Callable[[], float],
+        chance: Callable[[], float],
+        *,
+        imds_s: float = IMDS_S,
+        imds_waits_s: tuple[float, ...] = IMDS_WAITS_S,
+    ) -> None:
+        """`imds_s`, `imds_waits_s`: seconds that a machine's metadata service has for one try, and between tries."""
         self._entra = entra
+        self._imds_s = imds_s
+        self._imds_waits_s = imds_waits_s
         self._fetch = fetch
         self._clock = clock
         self._chance = chance
@@ -137,10 +149,10 @@ class EntraIssuer:
             query["client_id"] = entra.client
         url = f"{entra.metadata_host}/metadata/identity/oauth2/token?{urlencode(query)}"
         where = urlsplit(url).netloc
-        waits = iter(IMDS_WAITS_S)
+        waits = iter(self._imds_waits_s)
         while True:
             try:
-                told = await ask(self._fetch, "GET", url, headers={"metadata": "true"}, clock=self._clock, timeout_s=IMDS_S)
+                told = await ask(self._fetch, "GET", url, headers={"metadata": "true"}, clock=self._clock, timeout_s=self._imds_s)
                 return lease_of(told, where, self._clock())
             except UpstreamFailed as error:
                 wait_s = next(waits, None) if _passes(error.problem) else None

@@ -80,7 +80,11 @@ def account_of(file: GoogleFile) -> str:
 class GoogleIssuer:
     """Asks for tokens. Every method raises UpstreamFailed."""
 
-    def __init__(self, scope: str, fetch: Fetch, clock: Callable[[], float], metadata_host: str) -> None:
+    def __init__(
+        self, scope: str, fetch: Fetch, clock: Callable[[], float], metadata_host: str, *, metadata_s: float = METADATA_S
+    ) -> None:
+        """`metadata_s`: seconds that the metadata server has for one try."""
+        self._metadata_s = metadata_s
         self._scope = scope
         self._fetch = fetch
         self._clock = clock
@@ -111,7 +115,7 @@ class GoogleIssuer:
                     f"{url}?scopes={self._scope.replace(' ', ',')}",
                     headers={"metadata-flavor": "Google"},
                     clock=self._clock,
-                    timeout_s=METADATA_S,
+                    timeout_s=self._metadata_s,
                 )
             except UpstreamFailed as error:
                 if not left or error.problem.kind != "timeout":
