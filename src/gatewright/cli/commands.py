@@ -14,9 +14,11 @@ import typer
 from rich.console import Console
 
 from gatewright import __version__
+from gatewright.cli.accounts import app as accounts_app
 from gatewright.cli.banner import banner, base_url, example_model
 from gatewright.cli.clients import BY_NAME, CLIENTS, Address, Client, snippet
 from gatewright.cli.files import apply
+from gatewright.cli.login import login
 from gatewright.cli.merge import CannotMerge
 from gatewright.cli.models import configured_table, live_document, live_table, matching, model_rows
 from gatewright.cli.source import find_file, give_up, read_config
@@ -160,6 +162,10 @@ def connect(  # noqa: PLR0917 - typer passes them by name
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
+
+
+app.command()(login)
+app.add_typer(accounts_app, name="accounts")
 
 
 @config_app.command()

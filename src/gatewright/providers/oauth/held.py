@@ -112,7 +112,7 @@ class Held:
     def _spent(self, account: Account) -> bool:
         assert account.tokens is not None
         ends = account.tokens.expires_at
-        return ends is not None and ends - self._clock() < min(SPENT_S, (ends - account.tokens.obtained_at) / 10)
+        return ends is not None and ends - self._clock() <= min(SPENT_S, (ends - account.tokens.obtained_at) / 10)
 
     def _remembered(self, line: bytes) -> bytes:
         if line not in self.lines:
