@@ -36,7 +36,13 @@ INFERENCE: tuple[Host, ...] = (
         env_base_urls=("GROQ_BASE_URL",),
         forwards=("audio", "files", "batches", "any"),
         price="groq",
-        quirks=("groq-parameters", "groq-usage"),
+        quirks=(
+            "groq-parameters",
+            "groq-effort",
+            "groq-effort-of-qwen",
+            "groq-no-effort",
+            "groq-usage",
+        ),
         docs="https://console.groq.com/docs/api-reference",
     ),
     Host(
@@ -49,6 +55,7 @@ INFERENCE: tuple[Host, ...] = (
         env_base_urls=("TOGETHER_BASE_URL",),
         forwards=("embeddings", "images", "audio", "rerank", "completions", "files", "batches", "any"),
         price="together",
+        quirks=("max-tokens",),
         docs="https://docs.together.ai/reference",
     ),
     Host(
@@ -74,7 +81,10 @@ INFERENCE: tuple[Host, ...] = (
         env_base_urls=("CEREBRAS_BASE_URL",),
         forwards=("completions", "any"),
         price="cerebras",
-        quirks=("cerebras-parameters",),
+        quirks=(
+            "cerebras-parameters",
+            "no-done",
+        ),
         docs="https://inference-docs.cerebras.ai/api-reference",
     ),
     Host(
@@ -86,6 +96,7 @@ INFERENCE: tuple[Host, ...] = (
         env_keys=("NVIDIA_API_KEY",),
         env_base_urls=("NVIDIA_BASE_URL",),
         forwards=("embeddings", "completions", "any"),
+        quirks=("max-tokens",),
         docs="https://docs.api.nvidia.com/nim/reference/llm-apis",
     ),
     Host(
@@ -96,6 +107,7 @@ INFERENCE: tuple[Host, ...] = (
         env_keys=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
         env_base_urls=("HF_BASE_URL", "HUGGINGFACE_BASE_URL"),
         forwards=("any",),
+        quirks=("no-done",),
         docs="https://huggingface.co/docs/inference-providers",
     ),
     Host(
@@ -107,6 +119,7 @@ INFERENCE: tuple[Host, ...] = (
         env_keys=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
         env_base_urls=("DEEPINFRA_BASE_URL",),
         forwards=("embeddings", "images", "audio", "completions", "any"),
+        quirks=("max-tokens",),
         docs="https://deepinfra.com/docs/openai_api",
     ),
     Host(
@@ -130,6 +143,7 @@ INFERENCE: tuple[Host, ...] = (
         env_base_urls=("NOVITA_BASE_URL",),
         forwards=("embeddings", "rerank", "completions", "any"),
         price="novita",
+        quirks=("max-tokens",),
         docs="https://novita.ai/docs/guides/llm-api",
     ),
     Host(

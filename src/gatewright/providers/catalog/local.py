@@ -13,6 +13,7 @@ LOCAL: tuple[Host, ...] = (
         env_keys=("OLLAMA_API_KEY",),
         env_base_urls=("OLLAMA_BASE_URL",),
         forwards=("embeddings", "completions", "any"),
+        quirks=("max-tokens",),
         docs="https://docs.ollama.com/api/openai-compatibility",
     ),
     Host(
@@ -50,6 +51,7 @@ LOCAL: tuple[Host, ...] = (
         env_base_urls=("LMSTUDIO_BASE_URL",),
         forwards=("embeddings", "completions", "any"),
         stores_responses=True,
+        quirks=("max-tokens",),
         docs="https://lmstudio.ai/docs/developer",
     ),
     Host(
@@ -73,6 +75,7 @@ LOCAL: tuple[Host, ...] = (
         env_keys=("GPUSTACK_API_KEY",),
         env_base_urls=("GPUSTACK_BASE_URL",),
         forwards=("embeddings", "images", "audio", "rerank", "completions", "any"),
+        quirks=("no-done",),
         docs="https://docs.gpustack.ai/latest/user-guide/openai-compatible-apis/",
     ),
     Host(

@@ -52,7 +52,12 @@ MAKERS: tuple[Host, ...] = (
         env_base_urls=("MISTRAL_BASE_URL",),
         forwards=("embeddings", "moderations", "audio", "files", "batches", "any"),
         price="mistral",
-        quirks=("mistral-parameters", "mistral-call-ids", "mistral-reasoning"),
+        quirks=(
+            "mistral-parameters",
+            "mistral-messages",
+            "mistral-call-ids",
+            "mistral-list-content",
+        ),
         docs="https://docs.mistral.ai/api",
     ),
     Host(
@@ -65,7 +70,12 @@ MAKERS: tuple[Host, ...] = (
         env_base_urls=("DEEPSEEK_BASE_URL",),
         forwards=("any",),
         price="deepseek",
-        quirks=("max-tokens", "reasoning-content"),
+        quirks=(
+            "max-tokens",
+            "developer-role",
+            "developer-role-in-responses",
+            "reasoning-content",
+        ),
         docs="https://api-docs.deepseek.com",
     ),
     Host(
@@ -79,7 +89,11 @@ MAKERS: tuple[Host, ...] = (
         forwards=("embeddings", "images", "files", "batches", "any"),
         stores_responses=True,
         price="x-ai",
-        quirks=("xai-parameters",),
+        quirks=(
+            "xai-sampling",
+            "xai-effort",
+            "xai-effort-in-responses",
+        ),
         docs="https://docs.x.ai/docs/api-reference",
     ),
     Host(
@@ -91,7 +105,10 @@ MAKERS: tuple[Host, ...] = (
         env_base_urls=("COHERE_BASE_URL",),
         forwards=("embeddings", "any"),
         price="cohere",
-        quirks=("cohere-parameters",),
+        quirks=(
+            "max-tokens",
+            "cohere-parameters",
+        ),
         docs="https://docs.cohere.com/docs/compatibility-api",
     ),
     Host(
@@ -104,6 +121,12 @@ MAKERS: tuple[Host, ...] = (
         forwards=("any",),
         price="perplexity",
         models_path="/v1/models",
+        quirks=(
+            "max-tokens",
+            "developer-role",
+            "usage-in-every-chunk",
+            "no-done",
+        ),
         docs="https://docs.perplexity.ai/api-reference",
     ),
     Host(
@@ -117,7 +140,11 @@ MAKERS: tuple[Host, ...] = (
         env_base_urls=("MOONSHOT_BASE_URL",),
         forwards=("files", "any"),
         price="moonshotai",
-        quirks=("max-tokens", "reasoning-content"),
+        quirks=(
+            "max-tokens",
+            "developer-role",
+            "reasoning-content",
+        ),
         docs="https://platform.moonshot.ai/docs",
     ),
     Host(
@@ -130,7 +157,11 @@ MAKERS: tuple[Host, ...] = (
         env_base_urls=("ZAI_BASE_URL",),
         forwards=("embeddings", "images", "any"),
         price="zai",
-        quirks=("max-tokens", "reasoning-content"),
+        quirks=(
+            "max-tokens",
+            "developer-role",
+            "reasoning-content",
+        ),
         docs="https://docs.z.ai/api-reference",
     ),
     Host(
@@ -143,7 +174,11 @@ MAKERS: tuple[Host, ...] = (
         env_base_urls=("ZAI_CODING_BASE_URL",),
         forwards=("any",),
         price="zai",
-        quirks=("max-tokens", "reasoning-content"),
+        quirks=(
+            "max-tokens",
+            "developer-role",
+            "reasoning-content",
+        ),
         docs="https://docs.z.ai/devpack/overview",
     ),
     Host(
@@ -156,6 +191,10 @@ MAKERS: tuple[Host, ...] = (
         env_base_urls=("MINIMAX_BASE_URL",),
         forwards=("any",),
         price="minimax",
+        quirks=(
+            "max-tokens",
+            "developer-role",
+        ),
         docs="https://platform.minimax.io/docs/api-reference",
     ),
     Host(
@@ -168,7 +207,11 @@ MAKERS: tuple[Host, ...] = (
         env_keys=("DASHSCOPE_API_KEY",),
         env_base_urls=("DASHSCOPE_BASE_URL",),
         forwards=("embeddings", "files", "batches", "any"),
-        quirks=("max-tokens", "reasoning-content"),
+        quirks=(
+            "max-tokens",
+            "developer-role",
+            "reasoning-content",
+        ),
         docs="https://www.alibabacloud.com/help/en/model-studio",
     ),
 )

@@ -1,0 +1,60 @@
+"""Mending: what is not concerned costs nothing and keeps its bytes."""
+
+import json
+
+import pytest
+
+from gatewright.providers.quirks import BY_NAME, mendings
+from gatewright.providers.quirks.seam import Mending
+from gatewright.wire.json import BadJson
+
+GROQ = BY_NAME["groq-parameters"]
+
+
+def test_models_and_dialects_that_are_not_meant_have_no_mending():
+    """So that a request for them is never even looked at."""
+    effort = BY_NAME["xai-effort"]
+    assert mendings([effort], ["openai_chat", "openai_responses"], "x-ai/grok-4-fast").keys() == {"openai_chat"}
+    assert mendings([effort], ["openai_chat"], "grok-4.3") == {}
+    assert mendings([BY_NAME["groq-usage"]], ["openai_chat"], "m") == {}
+
+
+def test_what_is_not_touched_keeps_its_bytes():
+    """Number spelling, escapes and the order of keys are the client's."""
+    mending = Mending("openai_chat", [GROQ])
+    raw = b'{"temperature": 1.0, "logprobs": true, "messages": [{"content": "\\u00e9"}], "x": 1e3}'
+    mended, losses = mending.raw(raw)
+    assert mended == b'{"temperature":1.0,"messages":[{"content": "\\u00e9"}],"x":1e3}'
+    assert [loss.path for loss in losses] == ["logprobs"]
+
+
+def test_a_body_without_a_mark_is_the_same_object():
+    """Even one that is not JSON: the upstream will say so."""
+    mending = Mending("openai_chat", [GROQ])
+    raw = b'{"temperature": 1.0'
+    assert mending.raw(raw) == (raw, ())
+
+
+@pytest.mark.parametrize("raw", [b'["n"]', b'{"n": 1', b'{"n": 1, "messages": \xff}'])
+def test_what_is_no_object_is_bad(raw):
+    """Told to the client, not sent on."""
+    with pytest.raises(BadJson):
+        Mending("openai_chat", [GROQ]).raw(raw)
+
+
+def test_odd_shapes_are_the_upstreams_to_refuse():
+    """A mend touches what it knows and nothing else."""
+    for name in ("mistral-call-ids", "mistral-messages", "groq-parameters", "developer-role", "no-cache-scope"):
+        quirk = BY_NAME[name]
+        for messages in (
+            None,
+            "x",
+            1,
+            [1, "x", None, {}],
+            [{"role": 5, "tool_calls": 7, "tool_call_id": 8}],
+            [{"tool_calls": [1]}],
+        ):
+            document = {"messages": messages, "system": 1, "tools": "x"}
+            before = json.dumps(document)
+            Mending(quirk.dialect, [quirk]).document(document, str)
+            assert json.dumps(document) == before
