@@ -67,7 +67,7 @@ async def test_refused_keys_are_left_alone(tmp_path):
     """A revoked key and one without money are each tried once; the third serves."""
     async with scene(tmp_path) as (host, ask):
         host.answers["sk-one"] = error(401, "Incorrect API key provided: sk-one")
-        host.answers["sk-two"] = error(429, "You exceeded your current quota: insufficient_quota")
+        host.answers["sk-two"] = error(429, "You exceeded your current quota, please check your plan and billing details.")
         for _ in range(5):
             assert (await ask()).status == 200
         assert host.keys == ["sk-one", "sk-two", "sk-three", "sk-three", "sk-three", "sk-three", "sk-three"]

@@ -13,7 +13,7 @@ from typing import Final
 from gatewright.errors import Refused, refuse
 from gatewright.providers.auth.keys import key_lines
 from gatewright.providers.auth.seam import ClientHeaders, Refusal, Unsigned
-from gatewright.providers.catalog import Auth
+from gatewright.providers.catalog.host import Auth
 
 KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 """Where SDKs put the key they were given."""

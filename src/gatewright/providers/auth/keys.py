@@ -1,6 +1,6 @@
 """A fixed key as header lines: which header each way of travelling uses."""
 
-from gatewright.providers.catalog import Auth
+from gatewright.providers.catalog.host import Auth
 
 
 def key_lines(auth: Auth, key: str) -> bytes:

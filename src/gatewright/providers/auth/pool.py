@@ -10,7 +10,8 @@ from typing import Final
 from gatewright.errors import ProblemKind
 from gatewright.providers.auth.keys import key_lines
 from gatewright.providers.auth.seam import CredentialFailed, Refusal, Unsigned, failed
-from gatewright.providers.catalog import Auth
+from gatewright.providers.catalog.host import Auth
+from gatewright.wire.json import BadJson, decode_lenient
 
 REFUSED_S: Final = 300.0
 """A key that is unknown, revoked or out of money rests so long; somebody has to see to it."""
@@ -19,20 +20,27 @@ LIMITED_S: Final = 20.0
 AT_MOST_S: Final = 3600.0
 """Of what a provider may ask for."""
 
-DEAD_WORDS: Final = (
-    b"api_key_invalid",
-    b"api key not valid",
-    b"api key expired",
-    b"invalid api key",
-    b"invalid_api_key",
-    b"key has been disabled",
-    b"account_deactivated",
-    b"organization has been disabled",
-    b"account has been suspended",
-    b"deactivated",
+DEAD_CODES: Final = frozenset(
+    {"api_key_invalid", "invalid_api_key", "account_deactivated", "api_key_expired", "api_key_disabled"}
 )
-"""What an error says, in lower case, when the key itself is what is wrong: Gemini answers 400 for it, others 403."""
-MONEY_WORDS: Final = (b"insufficient_quota", b"insufficient balance", b"insufficient credits", b"credit balance is too low")
+"""An error's code, type, status or reason, in lower case, when the key itself is what is wrong."""
+DEAD_STARTS: Final = (
+    "api key not valid",  # Gemini, with a 400
+    "api key expired",
+    "incorrect api key",
+    "invalid api key",
+    "this organization has been disabled",  # Anthropic, with a 400 or 403
+    "this api key has been disabled",
+    "your account has been suspended",
+)
+"""How a message begins then, in lower case. Its beginning only: what follows may be the client's own words."""
+MONEY_CODES: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"})
+MONEY_STARTS: Final = (
+    "your credit balance is too low",  # Anthropic, with a 400
+    "insufficient balance",  # DeepSeek
+    "insufficient credits",  # OpenRouter
+    "you exceeded your current quota, please check your plan and billing",  # OpenAI
+)
 """A limit that does not pass by itself."""
 
 
@@ -101,15 +109,29 @@ class KeyPool:
 
 def rest_of(refusal: Refusal) -> tuple[float, str]:
     """How long a key rests after a refusal, and why. (0, why): not at all, though another key may do; (0, ""): not its fault."""
-    said = refusal.body[:4096].lower()
-    dead = any(word in said for word in DEAD_WORDS)
-    if refusal.status == 400:
-        return (REFUSED_S, "was refused") if dead else (0.0, "")
-    if refusal.status == 402 or (refusal.status in (403, 429) and any(word in said for word in MONEY_WORDS)):
+    codes, message = words_of(refusal.body)
+    if bool(codes & MONEY_CODES) or message.startswith(MONEY_STARTS) or refusal.status == 402:
         return REFUSED_S, "is out of money"
-    if refusal.status == 401 or (refusal.status == 403 and dead):
+    if bool(codes & DEAD_CODES) or message.startswith(DEAD_STARTS) or refusal.status == 401:
         return REFUSED_S, "was refused"
     if refusal.status == 429:
         asked = refusal.retry_after_s
         return min(max(asked, 1.0), AT_MOST_S) if asked is not None else LIMITED_S, "is over its limit"
-    return 0.0, "may not do this"
+    return (0.0, "may not do this") if refusal.status == 403 else (0.0, "")
+
+
+def words_of(body: bytes) -> tuple[frozenset[str], str]:
+    """(codes, message) of an error's document, in lower case; nothing where it is none."""
+    try:
+        document = decode_lenient(body)
+    except BadJson:
+        return frozenset(), ""
+    outer = document[0] if isinstance(document, list) and document else document
+    error = outer.get("error", outer) if isinstance(outer, dict) else None
+    if not isinstance(error, dict):
+        return frozenset(), error.lower() if isinstance(error, str) else ""
+    details = error.get("details")
+    reasons = [item.get("reason") for item in details if isinstance(item, dict)] if isinstance(details, list) else []
+    codes = (error.get("code"), error.get("type"), error.get("status"), *reasons)
+    message = error.get("message")
+    return frozenset(c.lower() for c in codes if isinstance(c, str)), message.lower() if isinstance(message, str) else ""
