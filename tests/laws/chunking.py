@@ -7,12 +7,14 @@ SLOW_BYTES = 1 << 18
 """Beyond this a stream is not fed byte by byte but in threes: one huge event held back is copied with every byte."""
 
 
-def feeds(wire: bytes, read_sizes: tuple[int, ...]) -> Iterator[tuple[str, list[bytes]]]:
+def feeds(wire: bytes, read_sizes: tuple[int, ...], *, binary: bool = False) -> Iterator[tuple[str, list[bytes]]]:
     """(what it is, chunks) of every way that must give the same events as feeding `wire` at once."""
     yield "byte by byte", in_sizes(wire, 1 if len(wire) < SLOW_BYTES else 3)
     yield "seven at a time", in_sizes(wire, 7)
     if read_sizes:
         yield "as recorded", _recorded(wire, read_sizes)
+    if binary:
+        return  # frames have no lines
     if wire.lstrip().startswith((b"[", b"{")):
         return  # a JSON array, not server-sent events: its white space is JSON's
     lines = wire.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")

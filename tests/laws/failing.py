@@ -74,7 +74,7 @@ def _judge_error(law: Finder, problem: Problem, name: DialectName, status: int) 
     headers = {key.lower(): value for key, value in answered.headers}
     if problem.retry_after_s is not None and "retry-after" not in headers:
         law.add("error: retry-after is lost", name)
-    if not ({"x-request-id", "request-id"} & headers.keys()) and name != "gemini":
+    if not ({"x-request-id", "request-id", "x-amzn-requestid"} & headers.keys()) and name != "gemini":
         law.add("error: no request id header", name)
     read = oracles.read_error(name, answered.status, answered.headers, answered.body)
     if read is None:

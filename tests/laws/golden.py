@@ -15,6 +15,7 @@ from gatewright.jsontypes import JsonValue
 from gatewright.wire import json as wire_json
 from tests.laws import cases, laws
 from tests.laws.dialects import DIALECTS
+from tests.laws.framing import lines_of
 from tests.laws.seen import Seen, client_request, see
 
 ROOT = Path(__file__).parent / "golden"
@@ -44,7 +45,7 @@ def rendering(seen: Seen, name: DialectName) -> str:
             document["answer"] = {"body": told.body, "losses": _losses(told.losses)}
         renderer = DIALECTS[name].stream_renderer(client_request(seen, name, stream=True))
         wire = renderer.render(seen.events or tuple(unfold(seen.answer)))
-        lines: list[JsonValue] = [line for line in wire.decode().split("\n") if line]
+        lines: list[JsonValue] = [*lines_of(name, wire)]
         document["stream"] = {"lines": lines, "losses": _losses(tuple(renderer.losses))}
     if seen.problem is not None:
         failed = DIALECTS[name].render_error(seen.problem, "req_golden")

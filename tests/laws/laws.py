@@ -119,7 +119,7 @@ def law_3(seen: Seen) -> list[Violation]:
     law, case = Finder("3", seen), seen.case
     if case.text is None or case.failed or not seen.events:
         return law.found
-    for way, chunks in chunking.feeds(case.body, case.read_sizes):
+    for way, chunks in chunking.feeds(case.body, case.read_sizes, binary=case.binary):
         parser = seen.dialect.stream_parser(Asked(issuer=ISSUER))
         events: list[StreamEvent] = []
         for chunk in chunks:

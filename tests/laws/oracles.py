@@ -29,6 +29,8 @@ from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire import json as wire_json
 from gatewright.wire.sse import SseParser
+from tests.laws import bedrock_oracle
+from tests.laws.framing import events_of
 
 CARRIERS: dict[DialectName, re.Pattern[str]] = {
     "openai_chat": re.compile(
@@ -102,6 +104,8 @@ def unknown_fields(value: object, allowed: re.Pattern[str], at: str = "") -> Ite
 
 def answer(dialect: DialectName, body: JsonValue) -> list[str]:
     """A whole answer against the SDK's own type, unknown fields included."""
+    if dialect == "bedrock_converse":
+        return bedrock_oracle.answer(body)
     return _model(ANSWER[dialect], body, CARRIERS[dialect], dialect)
 
 
@@ -147,6 +151,8 @@ def request(dialect: DialectName, body: JsonObject) -> list[str]:
     """A request body against the SDK's request types, unknown fields included."""
     if dialect == "gemini":
         return _gemini_request(body)
+    if dialect == "bedrock_converse":
+        return bedrock_oracle.request(body)
     if dialect == "anthropic":
         body = {"stream": False, **body}
     if dialect == "openai_chat":
@@ -216,6 +222,8 @@ def stream_events(wire: bytes) -> list[tuple[bytes, bytes]]:
 
 def stream_shapes(dialect: DialectName, wire: bytes) -> list[str]:
     """Each event of a rendered stream against the SDK's event type. The error events that end a failed stream are not types."""
+    if dialect == "bedrock_converse":
+        return bedrock_oracle.stream_shapes(events_of(dialect, wire))
     findings: list[str] = []
     for number, (name, data) in enumerate(stream_events(wire)):
         if data == b"[DONE]" or name == b"error":
@@ -331,11 +339,27 @@ def _read_gemini(told: Told) -> None:
         told.ended = told.ended or bool(chunk.prompt_feedback and chunk.prompt_feedback.block_reason)
 
 
+def _read_converse(told: Told) -> None:
+    calls: dict[int, int] = {}
+    for event in bedrock_oracle.read_stream(_wire.body):
+        start = event.get("contentBlockStart", {}).get("start", {}).get("toolUse")
+        piece = event.get("contentBlockDelta", {})
+        if start is not None:
+            calls[event["contentBlockStart"]["contentBlockIndex"]] = len(told.calls)
+            told.calls.append((start["name"], ""))
+        if "toolUse" in piece.get("delta", {}):
+            at = calls[piece["contentBlockIndex"]]
+            told.calls[at] = (told.calls[at][0], told.calls[at][1] + piece["delta"]["toolUse"]["input"])
+        told.text += piece.get("delta", {}).get("text", "")
+        told.ended = told.ended or "messageStop" in event
+
+
 _READ: dict[DialectName, Callable[[Told], None]] = {
     "openai_chat": _read_chat,
     "openai_responses": _read_responses,
     "anthropic": _read_anthropic,
     "gemini": _read_gemini,
+    "bedrock_converse": _read_converse,
 }
 
 
@@ -373,6 +397,9 @@ def _words(body: object) -> str:
 
 def read_error(dialect: DialectName, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> SdkError | None:
     """The exception that the SDK raises for this answer; None when it raises none of its own."""
+    if dialect == "bedrock_converse":
+        code, seen, message = bedrock_oracle.read_error(status, headers, body)
+        return SdkError(code, seen, message, dict(headers)) if code else None
     _wire.status, _wire.body = status, body
     _wire.headers = [("content-type", "application/json"), *headers]
     try:

@@ -11,6 +11,7 @@ from gatewright.wire import json as wire_json
 from gatewright.wire.http import Call
 from gatewright.wire.splice import splice
 from tests.laws import chunking
+from tests.laws.cases import IN_PATH
 from tests.laws.finder import Finder, Violation
 from tests.laws.seen import ISSUER, Seen, client_call, differences, node_differences, target
 
@@ -93,9 +94,9 @@ def _judge_edits(law: Finder, seen: Seen, call: Call) -> None:
     for key in ("stream_options",):
         if key in edited:
             expected[key] = edited[key]
-    if seen.case.dialect != "gemini":
+    if seen.case.dialect not in IN_PATH:
         expected["model"] = "another-model"
     law.all(differences(expected, edited), about="pass_edits ")
     path = seen.dialect.pass_path(call, there)
-    if not path.startswith("/") or (seen.case.dialect == "gemini" and "another-model" not in path):
+    if not path.startswith("/") or (seen.case.dialect in IN_PATH and "another-model" not in path):
         law.add(f"pass_path: {path!r}")

@@ -20,12 +20,12 @@ def seals_after_replay(seen: Seen, name: DialectName, *, streamed: bool) -> list
     """
     shown, told = _shown(seen, name, streamed=streamed)
     body, model = client_body(seen, name)
-    body = next_turn(name, {**body, "stream": False} if name != "gemini" else body, shown)
-    path = cases.gemini_path(model, stream=False) if name == "gemini" else ""
+    body = next_turn(name, {**body, "stream": False} if name not in cases.IN_PATH else body, shown)
+    path = cases.path_for(name, model, stream=False)
     request = DIALECTS[name].parse_request(cases.call_of(name, body, path=path))
     origin = seen.case.dialect
     rendered = DIALECTS[origin].render_request(request, target(origin))
-    upstream_path = cases.gemini_path(cases.MODEL[origin], stream=False) if origin == "gemini" else ""
+    upstream_path = cases.path_for(origin, cases.MODEL[origin], stream=False)
     arrived = DIALECTS[origin].parse_request(cases.call_of(origin, rendered.body, path=upstream_path))
     blocks: tuple[Block, ...] = tuple(block for message in arrived.messages for block in message.blocks)
     return [*seals_of(blocks), *told]
@@ -95,3 +95,11 @@ def next_turn(name: DialectName, body: JsonObject, shown: JsonObject) -> JsonObj
                     responses.append({"functionResponse": {**ident, "name": call["name"], "response": {"result": "done"}}})
             before_parts = _list(body["contents"])
             return {**body, "contents": [*before_parts, content, {"role": "user", "parts": [*responses, {"text": "Go on."}]}]}
+        case "bedrock_converse":
+            message = cast("JsonObject", cast("JsonObject", shown["output"])["message"])
+            given: list[JsonValue] = []
+            for block in _list(message.get("content")):
+                if "toolUse" in block and "type" not in (use := cast("JsonObject", block["toolUse"])):
+                    given.append({"toolResult": {"toolUseId": use["toolUseId"], "content": [{"text": "done"}]}})
+            history_before = _list(body["messages"])
+            return {**body, "messages": [*history_before, message, {"role": "user", "content": [*given, {"text": "Go on."}]}]}

@@ -11,10 +11,10 @@ from gatewright.ir.events import Grammar
 from gatewright.ir.request import Asked
 from gatewright.jsontypes import JsonValue
 from gatewright.wire import json as wire_json
-from gatewright.wire.sse import sse
 from tests.laws import silence
 from tests.laws.dialects import DIALECTS
 from tests.laws.finder import Finder, Violation, crash
+from tests.laws.framing import wire_of
 from tests.laws.seen import ISSUER, Seen, client_request, target
 from tests.laws.void import Path, pattern, spell
 
@@ -130,7 +130,10 @@ def _streams(seen: Seen) -> Iterator[tuple[str, bytes]]:
             start = zlib.crc32(f"{seen.case.id} {kind} {pattern(path)}".encode())
             new = STRANGE[start % len(STRANGE)]
             changed = [*documents[:number], (name, replaced(document, path, new)), *documents[number + 1 :]]
-            yield f"event {number} {spell(path)} = {new!r}", b"".join(sse(wire_json.encode(d), n) for n, d in changed)
+            yield (
+                f"event {number} {spell(path)} = {new!r}",
+                wire_of(seen.case.dialect, [(n, wire_json.encode(d)) for n, d in changed]),
+            )
 
 
 def _stream(seen: Seen, wire: bytes, askers: dict) -> None:

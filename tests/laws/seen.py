@@ -6,6 +6,7 @@ One rule: nothing in here judges. What cannot be parsed is None beside the excep
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 
@@ -89,11 +90,13 @@ def see(place: str, path: Path) -> Seen:
 
 def path_of(rendered: Rendered) -> str:
     """The client path that the rendered provider path stands for."""
+    if rendered.path.startswith("/model/"):
+        return unquote(rendered.path)
     return rendered.path if rendered.path.startswith("/v1") else f"/v1beta{rendered.path}"
 
 
 def call_for(name: DialectName, rendered: Rendered) -> Call:
-    return cases.call_of(name, rendered.body, path=path_of(rendered) if name == "gemini" else "")
+    return cases.call_of(name, rendered.body, path=path_of(rendered) if name in cases.IN_PATH else "")
 
 
 def client_body(seen: Seen, name: DialectName) -> tuple[JsonObject, str]:
@@ -112,8 +115,8 @@ def client_body(seen: Seen, name: DialectName) -> tuple[JsonObject, str]:
 def client_call(seen: Seen, name: DialectName, *, stream: bool) -> Call:
     """That request as a call; a stream asks for all there is to tell."""
     body, model = client_body(seen, name)
-    if name == "gemini":
-        return cases.call_of(name, body, path=cases.gemini_path(model, stream=stream))
+    if name in cases.IN_PATH:
+        return cases.call_of(name, body, path=cases.path_for(name, model, stream=stream))
     return cases.call_of(name, cases.streaming(name, body) if stream else {**body, "stream": False})
 
 

@@ -14,10 +14,11 @@ from gatewright.ir.loss import is_void
 from gatewright.ir.request import Asked, Request
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire import json as wire_json
-from gatewright.wire.sse import SseParser, sse
+from gatewright.wire.sse import sse
 from tests.laws import cases
 from tests.laws.dialects import DIALECTS
 from tests.laws.finder import Violation
+from tests.laws.framing import events_of, wire_of
 from tests.laws.seen import ISSUER, Seen, client_request, encoded, target
 from tests.laws.void import Path, is_implied, pattern, says_nothing, spell
 
@@ -173,7 +174,7 @@ def stream_documents(seen: Seen) -> list[tuple[bytes, JsonValue]] | None:
     if seen.case.text is None or seen.problem is not None or seen.answer is None:
         return None
     documents: list[tuple[bytes, JsonValue]] = []
-    for name, data in SseParser().feed(seen.case.body + b"\n\n"):
+    for name, data in events_of(seen.case.dialect, seen.case.body):
         if not data.startswith(b"{"):
             continue
         try:
@@ -192,7 +193,7 @@ def _stream_traces(
     seen: Seen, documents: list[tuple[bytes, JsonValue]], askers: dict[DialectName, Request]
 ) -> dict[DialectName, bytes]:
     parser = seen.dialect.stream_parser(Asked(issuer=ISSUER))
-    wire = b"".join(sse(wire_json.encode(document), name) for name, document in documents)
+    wire = wire_of(seen.case.dialect, ((name, wire_json.encode(document)) for name, document in documents))
     if seen.case.dialect == "openai_chat":
         wire += sse(b"[DONE]")
     events = [*parser.feed(wire), *parser.close()]

@@ -69,6 +69,12 @@ VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
         rf"tools\[\]\.(functionDeclarations|function_declarations)\[\]\.{_SCHEMA}\.type": ("object", "OBJECT"),
         _RESULT_ID: _ANY,  # pairs a result with its call; without it the order does
     },
+    ("bedrock_converse", "request"): {r"toolConfig\.tools\[\]\.toolSpec\.inputSchema\.json\.type": ("object",)},
+    ("bedrock_converse", "answer"): {r"output\.message\.role": ("assistant",)},
+    ("bedrock_converse", "stream"): {
+        r".*:p": _ANY,  # padding against traffic analysis
+        r"messageStart:role": ("assistant",),
+    },
     ("gemini", "answer"): {r"candidates\[\]\.content\.role": ("model",), r"candidates\[\]\.index": (0,)},
     ("gemini", "stream"): {
         r".*\.partialArgs\[\]\.willContinue": _ANY,  # whether more of it follows: framing

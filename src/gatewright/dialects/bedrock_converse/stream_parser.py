@@ -210,7 +210,7 @@ class ConverseParser:
         start = fields.fields("start")
         at = f"output.message.content[{index}]"
         call = start.peek("toolUse") if start is not None else None
-        if start is not None and isinstance(call, dict) and call.get("type") is None:
+        if start is not None and isinstance(call, dict) and call and call.get("type") is None:
             inner = start.fields("toolUse")
             assert inner is not None
             inner.take("type")

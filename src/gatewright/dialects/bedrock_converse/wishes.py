@@ -140,7 +140,7 @@ def parse_format(config: Fields | None) -> OutputFormat | None:
     told = config.peek("textFormat") if config is not None else None
     structure = told.get("structure") if isinstance(told, dict) and set(told) == {"type", "structure"} else None
     inner = structure.get("jsonSchema") if isinstance(structure, dict) and set(structure) == {"jsonSchema"} else None
-    if not isinstance(told, dict) or told["type"] != "json_schema" or not isinstance(inner, dict):
+    if not isinstance(told, dict) or told.get("type") != "json_schema" or not isinstance(inner, dict):
         return None
     labels = {key: value for key, value in inner.items() if isinstance(value, str) and key in {"schema", "name", "description"}}
     text = labels.get("schema")
