@@ -27,6 +27,7 @@ from gatewright.pipeline.authenticate import Authenticate, digest
 from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.forward import Forward
+from gatewright.pipeline.invoke import Framing, Invoke
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.peek import PeekStage
@@ -37,6 +38,8 @@ from gatewright.pipeline.state import StateStage
 from gatewright.pipeline.stored import StoredResponses
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.oauth.credential import AccountsCredential
+from gatewright.providers.quirks import BETAS
+from gatewright.providers.quirks import BY_NAME as QUIRKS
 from gatewright.providers.shapes import shapes_of
 from gatewright.record.usage import UsageCounter
 from gatewright.server.asgi import AsgiApp
@@ -106,6 +109,8 @@ def endpoint_of(
         forwards=frozenset(config.forwards),
         stores_responses=config.stores_responses,
         speaks=host.spoken_to if host.speaks else None,
+        quirks=tuple(QUIRKS[name] for name in host.quirks),
+        betas=BETAS.get(host.name),
     )
     if isinstance(endpoint, ShapedEndpoint):
         endpoint.shapes = shapes
@@ -172,6 +177,7 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     models = compose([settle, authenticate, stage_of(router, lists)])
     stacks: dict[Operation, Next] = {
         "generate": compose([settle, authenticate, peek, route, attempt]),
+        "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, attempt]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
         "forward": compose([settle, authenticate, Forward(attempt, router)]),
         "list_models": models,

@@ -22,6 +22,7 @@ from gatewright.wire.http import Call
 
 Operation = Literal[
     "generate",  # a model call in one of the dialects
+    "invoke",  # Bedrock's InvokeModel: Anthropic's Messages in another wrapping
     "count_tokens",
     "list_models",
     "get_model",

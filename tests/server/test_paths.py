@@ -37,6 +37,15 @@ PROVIDERS = {"openai", "claude"}
         ("POST", "/embeddings", "forward", "openai_chat"),
         ("POST", "/v1/something/new", "forward", "openai_chat"),
         ("POST", "/v1/messages/batches", "forward", "anthropic"),
+        ("POST", "/model/us.anthropic.claude-x-v1:0/converse", "generate", "bedrock_converse"),
+        ("POST", "/model/smart/converse-stream", "generate", "bedrock_converse"),
+        ("POST", "/model/arn:aws:bedrock:us-west-2:1:inference-profile/x/invoke", "invoke", "bedrock_converse"),
+        ("POST", "/bedrock/model/a/b/invoke-with-response-stream", "invoke", "bedrock_converse"),
+        ("GET", "/model/x/converse", "unknown", "bedrock_converse"),
+        ("POST", "/model/x/apply-guardrail", "unknown", "bedrock_converse"),
+        ("POST", "/model/converse", "unknown", "bedrock_converse"),
+        ("POST", "/model/../x/converse", "unknown", "bedrock_converse"),
+        ("POST", "/v1/model/x/converse", "forward", "openai_chat"),
         ("HEAD", "/", "health", "openai_chat"),
         ("GET", "/health", "health", "openai_chat"),
         ("GET", "/ready", "ready", "openai_chat"),
@@ -55,6 +64,21 @@ def test_first_segment_pins_a_provider(path):
     """`/{provider}/…` is the same path, served by that provider alone."""
     found = match("POST", path, PROVIDERS)
     assert (found.operation, found.pin) == ("generate", "openai")
+
+
+@pytest.mark.parametrize(
+    ("providers", "path", "pin", "model"),
+    [
+        ({"aws"}, "/aws/model/a:0/converse", "aws", "a:0"),
+        ({"aws"}, "/bedrock/model/a/b/invoke", "", "a/b"),
+        ({"bedrock"}, "/bedrock/model/a/b/invoke", "bedrock", "a/b"),
+        ({"aws"}, "/aws/bedrock/model/a/invoke", "aws", "a"),
+    ],
+)
+def test_bedrocks_paths_may_stand_under_its_name_or_a_providers(providers, path, pin, model):
+    """An id is all between `/model/` and the last segment."""
+    found = match("POST", path, providers)
+    assert (found.pin, found.params[0]) == (pin, model)
 
 
 def test_unknown_first_segment_is_not_a_pin():

@@ -12,6 +12,11 @@ HELP = (
     "as `x-gatewright-key` beside a provider's key."
 )
 
+SIGNED = (
+    "This request is signed for AWS, which says nothing here. Send the gateway's key as a bearer token: "
+    "set AWS_BEARER_TOKEN_BEDROCK to it, which the AWS SDKs prefer to a signature."
+)
+
 
 def digest(key: bytes) -> bytes:
     """What is stored and compared instead of a key."""
@@ -28,7 +33,9 @@ class Authenticate:
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         credential = exchange.credential
         if not credential:
-            raise Refused(Problem(kind="authentication", code="missing_api_key", message=f"No API key. {HELP}"))
+            signed = (exchange.call.headers.get("authorization") or "").startswith("AWS4-HMAC-SHA256")
+            message = f"No API key. {SIGNED if signed else HELP}"
+            raise Refused(Problem(kind="authentication", code="missing_api_key", message=message))
         principal = self.principals.get(digest(credential))
         if principal is None:  # perhaps the provider's: then ours is beside it
             principal = self.principals.get(digest(gateway_key(exchange.call.headers).encode("latin-1")))

@@ -39,6 +39,16 @@ _GEMINI_ACTIONS: dict[str, Operation] = {
     "countTokens": "count_tokens",
 }
 
+_BEDROCK_ACTIONS: dict[str, Operation] = {
+    "converse": "generate",
+    "converse-stream": "generate",
+    "invoke": "invoke",
+    "invoke-with-response-stream": "invoke",
+}
+"""After `/model/{id}/`. An id may be an ARN, with slashes in it."""
+_BEDROCK_PREFIX = "/bedrock/model/"
+"""Where clients of several APIs put Bedrock's; a provider of that name comes first."""
+
 _PLAIN: dict[str, Operation] = {"/": "health", "/health": "health", "/ready": "ready"}
 _VERSIONS = ("v1beta", "v1alpha", "v1")
 _FORWARDED_METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
@@ -63,6 +73,11 @@ def match(method: str, path: str, providers: Container[str]) -> Match:
     if head not in _VERSIONS and head in providers and rest:
         pin, path = head, "/" + rest
         head, _, rest = path[1:].partition("/")
+    if path.startswith(_BEDROCK_PREFIX):
+        path = path.removeprefix("/bedrock")
+        head, _, rest = path[1:].partition("/")
+    if head == "model" and rest:
+        return _bedrock(method, path, rest, pin)
     version = head if head in _VERSIONS else ""
     tail = "/" + rest if version else path
     gemini = version in ("v1beta", "v1alpha") or (tail.startswith("/models/") and ":" in tail)
@@ -124,6 +139,14 @@ def _gemini(method: str, path: str, tail: str, pin: str) -> Match:
             return Match(_GEMINI_ACTIONS.get(action, "forward"), "gemini", path, pin, (model, action))
         return Match("unknown", "gemini", path, pin)
     return Match("forward" if method in _FORWARDED_METHODS else "unknown", "gemini", path, pin)
+
+
+def _bedrock(method: str, path: str, rest: str, pin: str) -> Match:
+    model, _, action = rest.rpartition("/")
+    operation = _BEDROCK_ACTIONS.get(action)
+    if _climbs(path) or not model or operation is None or method != "POST":
+        return Match("unknown", "bedrock_converse", path, pin)
+    return Match(operation, "bedrock_converse", path, pin, (model, action))
 
 
 def _responses(method: str, path: str, tail: str, pin: str) -> Match:

@@ -8,14 +8,26 @@ from typing import Literal
 
 from gatewright.ir.blocks import DialectName
 from gatewright.providers.shapes.azure import AzureInference, AzureOpenAI
+from gatewright.providers.shapes.bedrock import BedrockClaude
+from gatewright.providers.shapes.mantle import BedrockMantle
 from gatewright.providers.shapes.seam import Said, Settings, Shape, Unwrapper
 from gatewright.providers.shapes.vertex import VertexAnthropic, VertexGemini, VertexOpenAI
 
-ShapeName = Literal["azure-openai", "azure-inference", "vertex-gemini", "vertex-anthropic", "vertex-openai"]
+ShapeName = Literal[
+    "azure-openai",
+    "azure-inference",
+    "bedrock-claude",
+    "bedrock-mantle",
+    "vertex-gemini",
+    "vertex-anthropic",
+    "vertex-openai",
+]
 
 SHAPES: Mapping[ShapeName, Callable[[Settings], Shape | None]] = {
     "azure-openai": AzureOpenAI.of,
     "azure-inference": AzureInference.of,
+    "bedrock-claude": lambda _: BedrockClaude(),
+    "bedrock-mantle": lambda _: BedrockMantle(),
     "vertex-gemini": VertexGemini.of,
     "vertex-anthropic": VertexAnthropic.of,
     "vertex-openai": VertexOpenAI.of,

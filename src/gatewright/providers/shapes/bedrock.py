@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from gatewright.providers.quirks.betas import BETAS
 from gatewright.providers.shapes.seam import Said, Unwrapper
 from gatewright.wire.eventstream import CONTENT_TYPE, Decoder, Message
 from gatewright.wire.json import BadJson, decode_lenient, decode_object, encode
@@ -19,30 +20,6 @@ from gatewright.wire.splice import splice
 from gatewright.wire.sse import sse
 
 VERSION: Final = b'"bedrock-2023-05-31"'
-
-BETAS: Final = frozenset(
-    {
-        "compact-2026-01-12",
-        "computer-use-2024-10-22",
-        "computer-use-2025-01-24",
-        "computer-use-2025-11-24",
-        "context-1m-2025-08-07",
-        "context-management-2025-06-27",
-        "dev-full-thinking-2025-05-14",
-        "effort-2025-11-24",
-        "interleaved-thinking-2025-05-14",
-        "output-128k-2025-02-19",
-        "token-efficient-tools-2025-02-19",
-        "tool-examples-2025-10-29",
-        "tool-search-tool-2025-10-19",
-    }
-)
-"""Flags that Bedrock knows; with any other it refuses the whole call: "invalid beta flag".
-https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-request-response.html
-https://github.com/anthropics/claude-code/issues/49370"""
-
-RENAMED: Final = {"advanced-tool-use-2025-11-20": ("tool-search-tool-2025-10-19", "tool-examples-2025-10-29")}
-"""Anthropic's own flag → what the same goes by on Bedrock."""
 
 GEOGRAPHY: Final = re.compile(r"^(?:us|us-gov|eu|apac|jp|au|ca|global)\.(?=anthropic\.)")
 """Beginnings of inference profiles: tokens are counted for the bare model."""
@@ -114,10 +91,13 @@ def _headers(said: Said) -> tuple[tuple[str, str], ...]:
 
 
 def betas(header: str) -> list[str]:
-    """The flags of an `anthropic-beta` header that Bedrock knows, by its names for them."""
+    """The flags of an `anthropic-beta` header that Bedrock knows, by its names for them.
+
+    The quirk has left out the others and said so; where quirks have no part (counting tokens) they must not kill the call either.
+    """
+    known = BETAS["bedrock"]
     asked = (flag.strip() for flag in header.split(","))
-    known = (name for flag in asked for name in RENAMED.get(flag, (flag,)) if name in BETAS)
-    return list(dict.fromkeys(known))
+    return list(dict.fromkeys(known[flag] for flag in asked if flag in known))
 
 
 class StreamUnwrapper:
