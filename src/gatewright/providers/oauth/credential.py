@@ -27,8 +27,8 @@ ITS_OWN: Final = frozenset({402, 429})
 """Answers that are about the account, so that another may do better at once."""
 LOOK_EVERY_S: Final = 5.0
 """Between two looks at the store: for logins, removals, and refreshes that a dead process left behind."""
-PATIENCE_S: Final = 30.0
-"""How long one call waits for a token."""
+PATIENCE_S: Final = 15.0
+"""After so long in vain a call tries no further account."""
 LAST_S: Final = 20.0
 """How long a running renewal may go on when the gateway stops."""
 
@@ -72,25 +72,19 @@ class AccountsCredential:
         self.start()
         if self._read_at is None or not self._usable():
             await self._told(self._read())
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + PATIENCE_S  # each account's own waiting has its bound
         troubles: dict[str, str] = {}
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                for held in self._in_turn():
-                    try:
-                        line = await held.line()
-                    except (GatewrightError, RefreshTookTooLong) as error:
-                        troubles[held.account.name] = _message(error)
-                        continue
-                    self._last = held.account.id
-                    return line
-        except TimeoutError:
-            raise failed(
-                self.provider,
-                "",
-                f"no account's token could be refreshed within {PATIENCE_S:g} s",
-                kind="timeout",
-                retry_after_s=1,
-            ) from None
+        for held in self._in_turn():
+            try:
+                line = await held.line()
+            except (GatewrightError, RefreshTookTooLong) as error:
+                troubles[held.account.name] = _message(error)
+                if loop.time() > ends:
+                    break
+                continue
+            self._last = held.account.id
+            return line
         raise self._none(troubles)
 
     async def refused(self, call: Unsigned, refusal: Refusal) -> bool:

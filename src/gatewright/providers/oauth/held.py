@@ -14,7 +14,7 @@ SPENT_S = 10.0
 """A kept token with less life than this is renewed before it is used."""
 KEPT_LINES = 4
 """Lines that calls under way may still be refused with."""
-PACE = Pace(obtain_s=25.0, wait_s=27.0)
+PACE = Pace(obtain_s=20.0, wait_s=22.0)
 
 
 class Held:
