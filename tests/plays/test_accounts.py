@@ -2,78 +2,26 @@
 
 import asyncio
 import json
-import os
 import signal
 import sqlite3
-import sys
 import time
-from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.plays.workos import Ob1, WorkOS, listening, told
+from tests.plays.accounts_desk import ask, command, config, kept, log_in, process, stage
+from tests.plays.workos import told
 from tests.server.test_process import served
-from tests.serving import KEY, call, gateway
-
-MESSAGE = json.dumps(
-    {"model": "ob1/anthropic/claude-sonnet-4.5", "max_tokens": 50, "messages": [{"role": "user", "content": "ping"}]}
-).encode()
-AS_ANTHROPIC = f"x-api-key: {KEY}\r\nanthropic-version: 2023-06-01\r\n"
-
-
-def config(workos: WorkOS, ob1: Ob1, more: str = "") -> str:
-    return (
-        f"providers: {{ob1: {{base_url: '{ob1.url}/api/v1', {more} "
-        f"oauth: {{device_url: '{workos.url}/device', token_url: '{workos.url}/token'}}}}}}"
-    )
-
-
-async def command(tmp_path, *words: str, given: bytes = b"", environ: dict[str, str] | None = None) -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of a `gatewright` command."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gatewright", *words,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "GATEWRIGHT_HOME": str(tmp_path), "HOME": str(tmp_path), "NO_COLOR": "1", "CI": "1", **(environ or {})},
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(given), 60)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
-async def log_in(tmp_path, workos: WorkOS, ob1: Ob1, user: str = "ann", more: str = "") -> None:
-    """By the command line, as a person does."""
-    file = tmp_path / "login.yaml"
-    file.write_text(config(workos, ob1, more))
-    workos.user = user
-    code, out, err = await command(tmp_path, "login", "ob1", "--config", str(file))
-    assert (code, out.strip().removesuffix(" again")) == (0, f"ob1: logged in as {user}@example.com (Seven)"), err
-    assert f"{workos.url}/activate?code=ABCD-EFGH" in err
-    assert "dc-" not in out + err
-    assert "at-" not in out + err
-
-
-async def ask(port: int):
-    return await call(port, "/v1/messages", MESSAGE, headers=AS_ANTHROPIC)
-
-
-def kept(tmp_path) -> list[tuple]:
-    with sqlite3.connect(tmp_path / "accounts.db") as db:
-        return db.execute("select name, generation, state, pending_since is null from accounts order by made, rowid").fetchall()
-
-
-@asynccontextmanager
-async def stage():
-    workos = WorkOS()
-    ob1 = Ob1(workos)
-    async with listening(workos, ob1):
-        yield workos, ob1
+from tests.serving import gateway
 
 
 async def test_from_login_to_the_call_of_an_anthropic_client(tmp_path):
     """Device login, organisation look-up, `token:org`, another dialect, and the answer."""
     async with stage() as (workos, ob1):
         workos.polls = ["authorization_pending"]
-        await log_in(tmp_path, workos, ob1)
+        file = tmp_path / "login.yaml"
+        file.write_text(config(workos, ob1))
+        out, err = await (await process(tmp_path, "login", "ob1", "--config", str(file))).communicate()
+        assert out == b"ob1: logged in as ann@example.com (Seven)\n", err
         async with gateway(config(workos, ob1), tmp_path) as gw:
             answer = await ask(gw.port)
         assert answer.status == 200, answer.body
