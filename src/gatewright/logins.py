@@ -12,7 +12,8 @@ from gatewright.config import Config, ProviderConfig
 from gatewright.config.credentials import AccountsConfig
 from gatewright.providers.auth.seam import Fetch
 from gatewright.providers.oauth.credential import AccountsCredential
-from gatewright.stores.accounts import FILE_NAME, PURPOSE, AccountStore
+from gatewright.stores.accounts import PURPOSE, AccountStore
+from gatewright.stores.logins import FILE_NAME
 from gatewright.stores.sealed import Sealer, secret_key
 
 

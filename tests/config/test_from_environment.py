@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.account import Tokens
 from gatewright.config import ConfigError, from_environment, load_config, with_client_key
+from gatewright.stores.accounts import PURPOSE, AccountStore
+from gatewright.stores.sealed import Sealer
 
 
 @pytest.fixture
@@ -104,3 +107,13 @@ def test_the_demo_model_takes_every_name_only_while_it_is_alone(tmp_path):
     """Any client can be tried before a key is there; with one, a wrong name is an error again."""
     config = from_environment({"HOME": str(tmp_path)})
     assert config.models["*"].targets[0].model == "demo"
+
+
+async def test_a_host_that_somebody_logged_in_to_needs_no_configuration(tmp_path):
+    """`gatewright login ob1 && gatewright serve`."""
+    environ = {"GATEWRIGHT_HOME": str(tmp_path), "GATEWRIGHT_KEY": "gw-0123456789abcdef"}
+    assert "ob1" not in from_environment(environ).providers
+    store = AccountStore(tmp_path / "accounts.db", Sealer(b"k" * 43, PURPOSE))
+    await store.add("ob1", "ann", Tokens(access="a", obtained_at=0), {})
+    await store.close()
+    assert from_environment(environ).providers["ob1"].auth == "account"

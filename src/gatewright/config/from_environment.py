@@ -17,6 +17,7 @@ from gatewright.config.tree import TOP, Tree
 from gatewright.jsontypes import JsonObject
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.environment import Found, discover
+from gatewright.stores.logins import logged_in
 
 SOURCE = "environment"
 DEFAULT_PORT = 4000
@@ -26,11 +27,13 @@ def from_environment(environ: Mapping[str, str], *, port: int | None = None) -> 
     """The configuration that the environment makes. `port` is where the gateway will listen; None:
     $GATEWRIGHT_PORT, else 4000.
 
-    The demo provider is always there. Raises ConfigError for a base URL that is none, OSError when the generated key cannot be
+    The demo provider is always there, and so is a host of the catalogue that somebody has logged in to.
+
+    Raises ConfigError for a base URL that is none, OSError when the generated key cannot be
     kept.
     """
     port = port or _port(environ)
-    found = discover(environ)
+    found = discover(environ, logged_in(state_dir(environ)))
     looping = [item for item in found if _is_self(item, port)]
     providers: JsonObject = {item.host.name: _section(item) for item in found if item not in looping}
     models = _bare_names(tuple(providers))

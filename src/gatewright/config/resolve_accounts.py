@@ -3,17 +3,20 @@
 One rule: a login is whole or a problem: one way to begin it, one to end it, and a client to do so.
 """
 
+from urllib.parse import urlsplit
+
 import msgspec
 
 from gatewright.config.credentials import AccountsConfig
 from gatewright.config.references import Desk
 from gatewright.config.schema import OAuthSection, ProviderSection
 from gatewright.config.tree import KeyPath
-from gatewright.jsontypes import JsonObject
+from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.providers.catalog import Host
 from gatewright.providers.oauth.descriptions import BY_NAME, Description
 
 _URLS = ("device_url", "authorize_url", "token_url")
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 _KEPT_SECRETS = ("api_key", "api_keys", "credentials")
 
 
@@ -45,6 +48,11 @@ def refuse_strays(section: ProviderSection, path: KeyPath, desk: Desk) -> None:
             desk.wrong((*path, key), 'read only with "auth: account"', key=True)
 
 
+def _in_the_clear(url: JsonValue) -> bool:
+    parts = urlsplit(str(url))
+    return parts.scheme == "http" and parts.hostname not in _THIS_MACHINE
+
+
 def _overlaid(known: Description, section: OAuthSection, path: KeyPath, desk: Desk) -> Description | None:
     changes: JsonObject = {}
     whole = True
@@ -52,6 +60,8 @@ def _overlaid(known: Description, section: OAuthSection, path: KeyPath, desk: De
         if (written := getattr(section, key)) is not None:
             changes[key] = desk.url(written, (*path, key))
             whole = whole and changes[key] is not None
+            if key != "authorize_url" and _in_the_clear(changes[key]):
+                desk.warn((*path, key), "not https: codes and tokens travel in the clear")
     if section.client_id is not None:
         changes["client_id"] = desk.text(section.client_id, (*path, "client_id"))
         whole = whole and changes["client_id"] is not None

@@ -22,7 +22,6 @@ from gatewright.stores.sealed import CannotUnseal, Sealer
 
 Result = TypeVar("Result")
 
-FILE_NAME: Final = "accounts.db"
 PURPOSE: Final = "accounts"
 LEASE_S: Final = 25.0
 """Longer than the longest wait for an identity provider; shorter than the 30 s in which most accept a used token once more."""
