@@ -21,6 +21,15 @@ ALWAYS_DIRECT = frozenset({"metadata.google.internal", "metadata", "localhost"})
 """Names that mean something on this machine only."""
 
 
+class NoAnswer(UpstreamFailed):
+    """Nothing came that could be read."""
+
+    def __init__(self, problem: Problem, *, sent: bool) -> None:
+        super().__init__(problem)
+        self.sent = sent
+        """Whether the request may have been heard."""
+
+
 class PlainFetch:
     """Callable: `(method, url, headers, body, timeout_s) -> (status, headers, body)`."""
 
@@ -43,7 +52,7 @@ class PlainFetch:
     async def __call__(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"", timeout_s: float = 10.0
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """(status, headers in lower case, body). Raises UpstreamFailed, which names host and port, never path or body."""
+        """(status, headers in lower case, body). Raises NoAnswer, which names host and port, never path or body."""
         parts = urlsplit(url)
         where = parts.netloc.rpartition("@")[2]
         try:
@@ -55,7 +64,7 @@ class PlainFetch:
                 max_connections=1,
             )
         except (ValueError, OSError) as error:
-            raise UpstreamFailed(Problem(kind="upstream", message=f"{where or 'a URL without a host'}: {error}")) from None
+            raise NoAnswer(Problem(kind="upstream", message=f"{where or 'a URL without a host'}: {error}"), sent=False) from None
         try:
             asked = Outgoing(
                 method=method.encode("ascii"),
@@ -68,11 +77,11 @@ class PlainFetch:
                 incoming = await transport.send(asked)
                 answer = await incoming.read(self._max_bytes)
         except TransportError as error:
-            raise UpstreamFailed(error.problem) from None
+            raise NoAnswer(error.problem, sent=error.sent) from None
         except TimeoutError:
-            raise UpstreamFailed(Problem(kind="timeout", message=f"{where}: no answer within {timeout_s:g} s")) from None
+            raise NoAnswer(Problem(kind="timeout", message=f"{where}: no answer within {timeout_s:g} s"), sent=True) from None
         except ValueError as error:  # a path or a header's value that cannot be sent
-            raise UpstreamFailed(Problem(kind="upstream", message=f"{where}: {error}")) from None
+            raise NoAnswer(Problem(kind="upstream", message=f"{where}: {error}"), sent=False) from None
         finally:
             await transport.close()
         seen = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(incoming.headers)}

@@ -55,3 +55,19 @@ async def test_a_server_that_is_not_there_was_asked_nothing(tmp_path):
         await refresh(msgspec.structs.replace(BY_NAME["ob1"], token_url=f"{workos.url}/token"), PlainFetch({}), "rt-secret")
     assert f"127.0.0.1:{workos.port}" in str(caught.value)
     assert "rt-secret" not in str(caught.value)
+    assert not caught.value.heard
+
+
+async def test_a_server_that_went_silent_may_have_heard():
+    """The refresh token may be used up."""
+    workos = WorkOS()
+    async with listening(workos):
+        description = msgspec.structs.replace(BY_NAME["ob1"], token_url=f"{workos.url}/token")
+
+        async def cut():
+            return b""
+
+        workos.broken = cut
+        with pytest.raises(NoGrant) as caught:
+            await refresh(description, PlainFetch({}), "rt-secret")
+    assert caught.value.heard
