@@ -139,3 +139,12 @@ def test_a_browser_is_opened_only_where_somebody_sees_it():
     assert not can_open({"DISPLAY": ":0", "SSH_CONNECTION": "x"}, "linux")
     with contextlib.suppress(KeyError):
         assert not can_open({"CI": "true"}, "darwin")
+
+
+async def test_serve_says_what_is_wrong_with_the_key_of_the_accounts(tmp_path):
+    """In one line, with the exit code of a configuration that cannot be used."""
+    (tmp_path / "gatewright.yaml").write_text("providers: {ob1: }\n")
+    words = ("serve", "--quiet", "--config", str(tmp_path / "gatewright.yaml"))
+    code, _, err = await command(tmp_path, *words, environ={"GATEWRIGHT_SECRET_KEY": "short"})
+    assert code == 2
+    assert err.startswith("GATEWRIGHT_SECRET_KEY is too short")

@@ -24,6 +24,7 @@ from gatewright.cli.models import configured_table, live_document, live_table, m
 from gatewright.cli.source import find_file, give_up, read_config
 from gatewright.config import Config, json_schema, with_client_key
 from gatewright.config.suggest import hint
+from gatewright.errors import GatewrightError
 
 app = typer.Typer(
     name="gatewright",
@@ -74,7 +75,10 @@ def serve(
         typer.echo(banner(settings, version=__version__, host=at[0], port=at[1], generated_key=generated), err=True)
     if port:
         os.environ["GATEWRIGHT_PORT"] = str(port)  # worker processes must know it too
-    run(settings, host=host, port=port, workers=workers)
+    try:
+        run(settings, host=host, port=port, workers=workers)
+    except GatewrightError as error:  # what the configuration needs is not there, such as the key of the accounts
+        give_up(error.problem.message)
 
 
 @app.command()
