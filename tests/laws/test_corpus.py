@@ -28,7 +28,7 @@ def test_a_case_is_of_the_recordings_form(path):
     assert case["note"].strip().endswith((".", ")")), "the note is a sentence"
     assert set(case["request"]) <= {"method", "path", "headers", "json", "host"}
     assert set(case["response"]) <= {"status", "headers", "body_encoding", "body", "read_sizes"}
-    assert case["response"]["body_encoding"] in ("text", "json")
+    assert case["response"]["body_encoding"] in ("text", "json", "eventstream")
     assert isinstance(case["response"]["body"], str) == (case["response"]["body_encoding"] == "text")
     if sizes := case["response"].get("read_sizes"):
         assert sum(sizes) == len(case["response"]["body"].encode())

@@ -135,7 +135,7 @@ def _parse_media(fields: Fields, what: MediaKind) -> Media | None:
     source = inner.fields("source")
     if source is None:
         raise Malformed(inner.path("source"), "an object", kind(inner.peek("source")) if "source" in inner else "nothing")
-    word = inner.text("format") or ""
+    word = (inner.text("format") if what == "document" else inner.need_text("format")) or ""
     read, form = _parse_source(source, media_type_of(what, word))
     if read is None:
         return None

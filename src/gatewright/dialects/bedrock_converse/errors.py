@@ -57,8 +57,8 @@ TYPE_OF_KIND: dict[ProblemKind, str] = {
     "upstream": "ModelErrorException",
     "overloaded": "ServiceUnavailableException",
 }
-STATUS_OF_KIND: dict[ProblemKind, int] = {"timeout": 408, "upstream": 424, "authentication": 403}
-"""Statuses of this API that differ from a kind's own."""
+STATUS_OF_KIND: dict[ProblemKind, int] = {"authentication": 403}
+"""Statuses of this API that differ from a kind's own. SDKs read the exception's name, but try again by the status: 5xx stay."""
 IN_STREAM: dict[ProblemKind, str] = {
     "invalid_request": "validationException",
     "too_large": "validationException",

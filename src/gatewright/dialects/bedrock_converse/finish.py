@@ -52,9 +52,12 @@ def stopped_for_json(finish: Finish | None) -> Finish | None:
 
 
 def render_finish(finish: Finish | None, origin: str, losses: Losses, *, called: bool, refused: bool) -> str | None:
-    """The reason. `called`, `refused`: such blocks were in the answer. None: the origin did not say."""
+    """The reason. `called`, `refused`: such blocks were in the answer. None: the origin did not say, and is home."""
     if finish is None:
-        return None
+        if origin == NAME:
+            return None
+        losses.hint("finish_reason", "the provider gave no reason; told as end_turn, because one is required")
+        return "end_turn"
     if origin == NAME and finish.raw is not None:
         return finish.raw
     word = WORD_OF[finish.reason]

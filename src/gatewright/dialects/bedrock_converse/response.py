@@ -121,7 +121,7 @@ def render_response(response: Response) -> Rendered:
         del message["content"]
     body: JsonObject = {"output": {"message": message}}
     if reason is not None or not home:
-        body["stopReason"] = reason or "end_turn"
+        body["stopReason"] = reason
     if response.usage is not None or not home:
         body["usage"] = render_usage(response.usage, origin)
     tier = render_tier(response.usage, origin)
@@ -144,7 +144,7 @@ def _within(extras: JsonObject, *keys: str) -> JsonObject:
 def report_message(message_id: str, model: str, created: int | None, others: tuple[JsonObject, ...], losses: Losses) -> None:
     """What an answer here has no place for."""
     for path, value in (("id", message_id), ("model", model), ("created", created)):
-        if value:
+        if value is not None and value != "":
             losses.hint(path, "converse answers do not say it", value)
     for index, other in enumerate(others, 1):
         losses.dropped(f"choices[{index}]", "an answer is one message", other)

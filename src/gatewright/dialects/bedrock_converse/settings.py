@@ -57,6 +57,9 @@ def _limit(request: Request, otherwise: int, more: JsonObject, most: int, losses
     """Tokens to ask for, room for thinking included; 0: leave it to the model. `most`: the model's own limit, if known."""
     asked = request.max_tokens
     limit = asked if asked is not None else otherwise
+    if asked is not None and asked < 1:
+        losses.dropped(path_of(request, "max_tokens"), "the least limit is 1 token", asked)
+        limit = otherwise
     if asked is not None and most and asked > most:
         losses.approximated(path_of(request, "max_tokens"), f"this model gives at most {most} tokens", asked)
         limit = most

@@ -224,7 +224,7 @@ class ConverseParser:
                 self._start(ToolCall(id=call_id, name=name, arguments="", at=at, extras=left), found)
         elif start is not None:
             self._held = {key: dict(value) if isinstance(value, dict) else value for key, value in start.rest().items()}
-        self._beside(fields, "contentBlockStart", found)
+        self._beside(fields, "contentBlockStart", index, found)
 
     def _end(self, fields: Fields, found: list[StreamEvent]) -> None:
         before = self._wire_index
@@ -232,7 +232,7 @@ class ConverseParser:
         if self._open is None and self._held is None and index > before:
             self._start(Text(text="", at=f"output.message.content[{index}]"), found)
         self._close_open(found)
-        self._beside(fields, "contentBlockStop", found)
+        self._beside(fields, "contentBlockStop", index, found)
 
     def _delta(self, fields: Fields, found: list[StreamEvent]) -> None:
         index = self._place(fields, found)
@@ -245,12 +245,12 @@ class ConverseParser:
                 self._piece(delta, at, found)
             if delta.rest():
                 fields.put_back("delta", delta.rest())
-        self._beside(fields, "contentBlockDelta", found)
+        self._beside(fields, "contentBlockDelta", index, found)
 
-    def _beside(self, fields: Fields, name: str, found: list[StreamEvent]) -> None:
+    def _beside(self, fields: Fields, name: str, index: int, found: list[StreamEvent]) -> None:
         """What an event says that nobody here knows."""
         if fields.rest():
-            found.append(NativeEvent(origin=NAME, data=fields.rest(), name=name))
+            found.append(NativeEvent(origin=NAME, data={"contentBlockIndex": index, **fields.rest()}, name=name))
 
     def _piece(self, delta: Fields, at: str, found: list[StreamEvent]) -> None:
         if (text := delta.text("text")) is not None:

@@ -285,10 +285,14 @@ class ConverseRenderer:
             self._end(out)
         if isinstance(block, Text) and self._seal is not None:
             self._behind = (block.at, self._seal)
+        elif isinstance(block, ToolCall) and self._seal is not None:
+            self._whole(carrier(self._seal, PREV), out)
 
     def _native(self, told: NativeEvent, out: list[bytes]) -> None:
         if told.origin == NAME:
-            out.append(event(told.name, told.data))
+            # an unknown delta belongs to the open block, whatever number that had upstream
+            data = {**told.data, "contentBlockIndex": self._next} if "contentBlockIndex" in told.data else told.data
+            out.append(event(told.name, data))
         elif told.name not in self._native_seen:
             self._native_seen.add(told.name)
             self._losses.hint(told.name or "event", f"only {told.origin} knows this event", told.data)

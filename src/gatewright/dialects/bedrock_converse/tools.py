@@ -152,6 +152,8 @@ def foreign_config(
     if choice is not None and choice.mode == "none" and tools:
         if history is None:
             losses.approximated(path, "no tool may be called: none is declared", plain(choice))
+            for tool in request.tools:
+                losses.approximated(tool.at, "left out, because no tool may be called", plain(tool))
             return None
         losses.dropped(path, "converse cannot forbid calls where the history has some", plain(choice))
     known = [inner_of(tool, "toolSpec").get("name") for tool in tools]
