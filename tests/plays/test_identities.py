@@ -215,6 +215,40 @@ async def test_an_issuer_that_hangs_does_not_hold_calls_for_ever(tmp_path, monke
         assert not host.seen
 
 
+GEMINI = json.dumps({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}).encode()
+SPOKEN = {"candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP"}]}
+
+
+@pytest.mark.parametrize("kind", ["vertex", "azure"])
+async def test_the_clouds_themselves(kind, tmp_path):
+    """By their own kinds: the path that the vendor documents, and a token for it."""
+    async with issuer() as issuing:
+        seen = []
+
+        def answer(asked):
+            seen.append(asked)
+            if not issuing.holds(asked.headers.get("authorization", "")):
+                return 401, {"error": {"message": "no"}}
+            return 200, SPOKEN if kind == "vertex" else ANSWER
+
+        async with serving(answer) as port:
+            if kind == "vertex":
+                (tmp_path / "sa.json").write_text(service_account(f"{issuing.url}/token"))
+                told = "auth: google, credentials_file: sa.json, project: proj, location: europe-west4"
+                path, body = "/v1beta/models/cloud%2Fgemini-2.5-pro:generateContent", GEMINI
+                place = "/v1beta1/projects/proj/locations/europe-west4/publishers/google/models/gemini-2.5-pro:generateContent"
+            else:
+                told = f"auth: entra, authority: '{issuing.url}', tenant_id: tenant-1, client_id: app-1, client_secret: shh-entra"
+                path, body, place = "/v1/chat/completions", CHAT, "/openai/v1/chat/completions"
+            yaml = f"providers: {{cloud: {{kind: {kind}, base_url: 'http://127.0.0.1:{port}', {told}}}}}"
+            async with gateway(yaml, tmp_path) as gw:
+                assert (await call(gw.port, path, body)).status == 200
+                issuing.revoke()
+                assert (await call(gw.port, path, body)).status == 200
+        assert [asked.path for asked in seen] == [place] * 3
+        assert not {"api-key", "x-goog-api-key"} & set(seen[0].headers)
+
+
 async def test_another_target_serves_when_an_identity_cannot(tmp_path):
     """A credential that fails is a failure of its target, not of the call."""
     async with issuer() as issuing, serving(lambda _: (200, ANSWER)) as port:

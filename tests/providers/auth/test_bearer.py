@@ -72,6 +72,19 @@ async def test_waiting_is_bounded_and_named():
     assert raised.value.problem.headers == (("retry-after", "1"),)
 
 
+async def test_a_failure_ahead_of_time_is_in_the_log(caplog):
+    """Nobody's call fails yet; an operator has a quarter of the token's life to see to it."""
+    source = Source()
+    credential = source.credential()
+    await credential.sign(CALL)
+    source.now += 3500
+    source.failure = UpstreamFailed(Problem(kind="upstream", message="issuer answered 400: invalid_grant"))
+    assert await credential.sign(CALL)
+    await asyncio.sleep(0.01)
+    assert "no new token of bot@x for provider 'cloud': issuer answered 400" in caplog.text
+    assert "t1" not in caplog.text
+
+
 async def test_the_token_is_scrubbed():
     """Wherever it turns up."""
     credential = Source().credential()

@@ -68,4 +68,4 @@ def test_what_cannot_work_is_said(text, said):
 def test_a_service_accounts_key_is_one():
     """It signs."""
     file = read_google(service_account("https://x/token"))
-    assert file.key == pem_of(rsa_key())
+    assert pem_of(file.key) == pem_of(rsa_key())

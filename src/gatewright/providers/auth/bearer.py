@@ -1,10 +1,13 @@
 """A credential that is one bearer token, obtained and refreshed: service accounts, Entra ID, whatever else issues tokens."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 from gatewright.errors import GatewrightError
 from gatewright.providers.auth.refreshed import Lease, Pace, Refreshed, RefreshTookTooLong
 from gatewright.providers.auth.seam import CredentialFailed, Refusal, Unsigned, failed
+
+log = logging.getLogger("gatewright")
 
 
 class BearerToken:
@@ -27,7 +30,8 @@ class BearerToken:
         """`account`: who it is, for messages; never secret. `extra`: header lines that go with the token."""
         self.provider = provider
         self.account = account
-        self.token = Refreshed(obtain, clock=clock, chance=chance, pace=pace)
+        self.token = Refreshed(self._obtain, clock=clock, chance=chance, pace=pace)
+        self._ask = obtain
         self._extra = extra
 
     async def sign(self, call: Unsigned) -> bytes:
@@ -46,6 +50,14 @@ class BearerToken:
     async def close(self) -> None:
         await self.token.close()
 
+    async def _obtain(self) -> Lease[str]:
+        """A failure ahead of time is nobody's error yet: the log is where an operator can learn of it."""
+        try:
+            return await self._ask()
+        except GatewrightError as error:
+            log.warning("no new token of %s for provider '%s': %s", self.account, self.provider, error.problem.message)
+            raise
+
     def _lines(self, token: str) -> bytes:
         return b"authorization: Bearer %b\r\n%b" % (token.encode("latin-1"), self._extra)
 
@@ -59,4 +71,7 @@ class BearerToken:
             why = f"{error}; is its issuer reachable from here?"
             raise failed(self.provider, self.account, why, kind="timeout", retry_after_s=self.token.again_in_s or 1) from None
         except GatewrightError as error:
-            raise failed(self.provider, self.account, error.problem.message, kind=error.problem.kind) from None
+            again_s = self.token.again_in_s or None
+            raise failed(
+                self.provider, self.account, error.problem.message, kind=error.problem.kind, retry_after_s=again_s
+            ) from None

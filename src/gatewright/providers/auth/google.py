@@ -21,7 +21,7 @@ from gatewright.providers.auth.google_files import (
     SubjectFrom,
     read_google,
 )
-from gatewright.providers.auth.jwt import read_private_key, signed_jwt
+from gatewright.providers.auth.jwt import signed_jwt
 from gatewright.providers.auth.refreshed import Lease, Pace
 from gatewright.providers.auth.seam import Fetch
 from gatewright.providers.auth.token_endpoint import ask, lease_of, seconds_of
@@ -135,7 +135,7 @@ class GoogleIssuer:
             "exp": now + ASSERTION_S,
         }
         header = {"kid": file.key_id} if file.key_id else None
-        assertion = signed_jwt(claims, read_private_key(file.key), header=header)
+        assertion = signed_jwt(claims, file.key, header=header)
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
         return await self._token(file.token_uri, form, assertion)
 

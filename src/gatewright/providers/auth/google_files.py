@@ -8,6 +8,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gatewright.jsontypes import JsonObject
 from gatewright.providers.auth.jwt import read_private_key
@@ -20,8 +21,8 @@ class ServiceAccount(msgspec.Struct, frozen=True):
     """A key of its own: it signs an assertion and gets a token for it."""
 
     email: str
-    key: str
-    """PEM."""
+    key: rsa.RSAPrivateKey
+    """Read once: checking its primes takes 40 ms."""
     key_id: str
     token_uri: str
     quota_project: str = ""
@@ -95,11 +96,9 @@ def _read(document: JsonObject, within: str) -> GoogleFile:
     quota = str(document.get("quota_project_id") or "")
     match kind:
         case "service_account":
-            pem = _text(document, "private_key", within)
-            read_private_key(pem)
             return ServiceAccount(
                 _text(document, "client_email", within),
-                pem,
+                read_private_key(_text(document, "private_key", within)),
                 str(document.get("private_key_id") or ""),
                 _url(document.get("token_uri") or TOKEN_URI, f"{within}token_uri"),
                 quota,
