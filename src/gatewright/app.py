@@ -265,5 +265,7 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, w
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=DRAIN_S,
+        ssl_certfile=config.server.tls_cert_file,
+        ssl_keyfile=config.server.tls_key_file,
     )
     run(settings)

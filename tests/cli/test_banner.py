@@ -59,3 +59,12 @@ def test_the_example_is_a_name_that_leads_somewhere(configured):
 def test_the_url_is_one_that_this_machine_can_call(host, url):
     """`0.0.0.0` is an address to listen on, not to call."""
     assert base_url(host, 1) == url
+
+
+def test_a_gateway_with_a_certificate_is_shown_by_https(tmp_path):
+    """What is pasted must work."""
+    (tmp_path / "gw.pem").write_text("a certificate")
+    (tmp_path / "g.yaml").write_text("server: {tls_cert_file: gw.pem}\nproviders: {demo: }\n")
+    text = banner(load_config(tmp_path / "g.yaml", ENVIRON), version="1", host="127.0.0.1", port=4000)
+    assert "https://127.0.0.1:4000" in text
+    assert "http://127.0.0.1:4000" not in text

@@ -280,7 +280,7 @@ def limited(cell: Cell) -> None:
     """A 429 is the SDK's own rate-limit exception and tells when to come back."""
     failure = fails(cell, "[[error:429]]")
     assert failure.status == 429
-    assert failure.kind in {"RateLimitError", "ClientError", "ApiError"}
+    assert failure.kind in {"RateLimitError", "ClientError", "ApiError", "ThrottlingException"}
     assert failure.retry_after == "20"
 
 

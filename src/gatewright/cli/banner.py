@@ -24,7 +24,7 @@ MAX_NAMES = 12
 
 def banner(config: Config, *, version: str, host: str, port: int, generated_key: str | None = None) -> str:
     """The text. `generated_key`: the client key, if it was generated; declared ones stay hidden."""
-    url = base_url(host, port)
+    url = base_url(host, port, scheme(config))
     address = Address(url=url, key=generated_key or PLACEHOLDER, model=example_model(config) or "provider/model")
     lines = [f"Gatewright {version} on {url}", ""]
     lines += [f"  providers  {_named(list(config.providers)) or 'none'}"]
@@ -37,11 +37,16 @@ def banner(config: Config, *, version: str, host: str, port: int, generated_key:
     return "\n".join(lines) + "\n"
 
 
-def base_url(host: str, port: int) -> str:
+def base_url(host: str, port: int, scheme: str = "http") -> str:
     """Where clients on this machine reach a gateway that listens on `host`."""
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared with, not bound
         host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def scheme(config: Config) -> str:
+    """How it is reached: by TLS where there is a certificate."""
+    return "https" if config.server.tls_cert_file else "http"
 
 
 def example_model(config: Config) -> str | None:

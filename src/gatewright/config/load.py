@@ -49,7 +49,7 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
     timeouts = _timeouts(sections.timeouts)
     config = Config(
         source=file,
-        server=server_config(sections.server, base, environ),
+        server=server_config(sections.server, base, environ, desk),
         providers=resolve_providers(sections.providers, timeouts, desk),
         models=resolve_models(sections.models, names, desk),
         aliases=resolve_aliases(sections.aliases, names, desk),
@@ -88,7 +88,15 @@ def json_schema() -> JsonObject:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "gatewright.yaml"}
 
 
-def server_config(section: ServerSection, base: Path, environ: Mapping[str, str]) -> ServerConfig:
+def server_config(section: ServerSection, base: Path, environ: Mapping[str, str], desk: Desk) -> ServerConfig:
+    files = [
+        None if written is None else desk.existing_file(written, ("server", name))
+        for name, written in (("tls_cert_file", section.tls_cert_file), ("tls_key_file", section.tls_key_file))
+    ]
+    if section.tls_key_file is not None and section.tls_cert_file is None:
+        desk.wrong(
+            ("server", "tls_key_file"), 'missing key "tls_cert_file": a private key serves nothing without its certificate'
+        )
     directory = state_dir(environ) if section.state_dir is None else base / Path(section.state_dir).expanduser()
     return ServerConfig(
         host=section.host,
@@ -97,6 +105,8 @@ def server_config(section: ServerSection, base: Path, environ: Mapping[str, str]
         max_body_bytes=section.max_body_bytes,
         max_concurrent=section.max_concurrent,
         state_dir=str(directory.absolute()),
+        tls_cert_file=files[0],
+        tls_key_file=files[1],
     )
 
 

@@ -26,6 +26,10 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Per worker. 0: no limit."""
     state_dir: str = ""
     """Absolute. May not exist yet."""
+    tls_cert_file: str | None = None
+    """Absolute. None: plain HTTP."""
+    tls_key_file: str | None = None
+    """Absolute. None: it is in `tls_cert_file`."""
 
 
 class TimeoutsConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -124,8 +124,10 @@ class FastLane(asyncio.Protocol):
     def shutdown(self) -> None:
         """Told by uvicorn to drain: finish what runs, take nothing new."""
         self._keep = False
-        if self.idle:
+        if self.idle and self.transport.get_extra_info("sslcontext") is None:
             self.transport.close()
+        elif self.idle:
+            self.transport.abort()  # a goodbye by TLS would wait for the client's, who keeps the connection for later
 
     def pause_writing(self) -> None:
         self._paused_writing = True
