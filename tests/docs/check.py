@@ -35,6 +35,10 @@ def stale_pages() -> list[str]:
         f"docs/{name} is stale: run `python -m tests.docs.generate`"
         for name, page in PAGES.items()
         if not (ROOT / "docs" / name).is_file() or (ROOT / "docs" / name).read_text(encoding="utf-8") != page()
+    ] + [
+        f"docs/providers/{page.name} is of no host"
+        for page in (ROOT / "docs" / "providers").glob("*.md")
+        if f"providers/{page.name}" not in PAGES
     ]
 
 

@@ -1,11 +1,12 @@
 """Pages made from the code: settings from the schema, hosts from the catalogue. `python -m tests.docs.generate` writes them."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gatewright.config import json_schema
-from gatewright.providers.catalog import CATALOG
+from tests.docs.hosts import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,31 +54,17 @@ def configuration() -> str:
     return "\n".join(parts) + "\n"
 
 
-def providers() -> str:
-    """docs/providers.md: one row a host of the catalogue."""
-    rows = [
-        "# Providers",
-        "",
-        "What `kind` may name, and what each host is taken to speak and to have. Made from `src/gatewright/providers/catalog.py`.",
-        "",
-        "| kind | | base URL | dialects | environment | forwarded |",
-        "|---|---|---|---|---|---|",
-    ]
-    for host in CATALOG:
-        title = f"[{host.title}]({host.docs})" if host.docs else host.title
-        rows.append(
-            f"| `{host.name}` | {title} | {host.base_url and f'`{host.base_url}`'} | {', '.join(host.dialects)} "
-            f"| {', '.join(f'`{name}`' for name in host.env_keys)} | {', '.join(host.forwards)} |"
-        )
-    return "\n".join(rows) + "\n"
-
-
-PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration, "providers.md": providers}
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration,
+    **{name: partial(str, text) for name, text in pages().items()},
+}
 
 
 def main() -> None:
     for name, page in PAGES.items():
-        (ROOT / "docs" / name).write_text(page(), encoding="utf-8")
+        place = ROOT / "docs" / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

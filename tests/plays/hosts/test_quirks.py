@@ -1,0 +1,115 @@
+"""Quirks at work: what reaches the host, what the client is told, and what a policy refuses."""
+
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.plays.hosts.answers import http, written
+from tests.plays.hosts.stand_in import world
+from tests.serving import KEY, call, gateway
+from tests.transport.certificates import Authority
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@asynccontextmanager
+async def before(kind, authority, tmp_path, *, dialect="openai_chat", settings=None, losses="warn"):
+    """A gateway before one host; the model `m` leads to it with a policy of its own."""
+    async with world(authority) as host:
+        section = {"kind": kind, "api_key": "sk-1", "proxy": f"http://127.0.0.1:{host.port}", "ca_file": authority.ca_file}
+        models = {"m": {"targets": [f"it/{'claude-x' if dialect == 'anthropic' else 'some-model'}"], "losses": losses}}
+        config = f"providers: {json.dumps({'it': section | (settings or {})})}\nmodels: {json.dumps(models)}\n"
+        host.answer = http(*written(kind, dialect, stream=False))
+        async with gateway(config, tmp_path) as gw:
+            yield gw, host
+
+
+async def chat(gw, **more):
+    document = {"model": "m", "messages": [{"role": "user", "content": "hi"}], **more}
+    return await call(gw.port, "/v1/chat/completions", json.dumps(document).encode())
+
+
+async def test_a_client_of_the_hosts_own_dialect_is_told_what_was_left_out(authority, tmp_path):
+    """Its bytes pass, but for what would have killed the call."""
+    async with before("groq", authority, tmp_path) as (gw, host):
+        got = await chat(gw, logprobs=True, seed=1)
+        assert got.status == 200
+        assert host.seen[-1].json == {"model": "some-model", "messages": [{"role": "user", "content": "hi"}], "seed": 1}
+        assert '"logprobs";w=dropped' in got.headers["x-gatewright-loss"]
+
+
+async def test_under_refuse_it_is_refused_by_name(authority, tmp_path):
+    """And the host is not asked; a hint is no reason to refuse."""
+    async with before("groq", authority, tmp_path, losses="refuse") as (gw, host):
+        got = await chat(gw, logprobs=True)
+        assert got.status == 400
+        assert json.loads(got.body)["error"]["param"] == "logprobs"
+        assert host.seen == []
+        got = await chat(gw, logprobs=False)
+        assert got.status == 200
+        assert "logprobs" not in host.seen[-1].json
+
+
+async def test_what_nothing_is_wrong_with_passes_as_it_came(authority, tmp_path):
+    """Byte for byte but for the model's name."""
+    async with before("groq", authority, tmp_path) as (gw, host):
+        body = b'{"model":"m","messages":[{"role":"user","content":"\\u00e9"}],"temperature":1.0}'
+        got = await call(gw.port, "/v1/chat/completions", body)
+        assert host.seen[-1].body == body.replace(b'"m"', b'"some-model"')
+        assert "x-gatewright-loss" not in got.headers
+
+
+async def test_a_tool_round_of_another_api_fits_mistral(authority, tmp_path):
+    """Ids of nine characters, its own name for the limit, and no field that it refuses: all of it from an Anthropic client."""
+    async with before("mistral", authority, tmp_path) as (gw, host):
+        document = {
+            "model": "m",
+            "max_tokens": 50,
+            "stream": True,
+            "metadata": {"user_id": "u1"},
+            "tools": [{"name": "f", "input_schema": {"type": "object", "properties": {}}}],
+            "messages": [
+                {"role": "user", "content": "hi"},
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_01A", "name": "f", "input": {}}]},
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_01A", "content": "4"}]},
+            ],
+        }
+        host.answer = http(*written("mistral", "openai_chat", stream=True))
+        got = await call(gw.port, "/v1/messages", json.dumps(document).encode())
+        assert got.status == 200
+        sent = host.seen[-1].json
+        assert set(sent) == {"model", "messages", "max_tokens", "stream", "tools"}
+        assert sent["max_tokens"] == 50
+        (ref,) = (call["id"] for call in sent["messages"][1]["tool_calls"])
+        assert len(ref) == 9
+        assert sent["messages"][2]["tool_call_id"] == ref
+        assert '"metadata.user_id";w=hint' in got.headers["x-gatewright-loss"]
+
+
+async def test_an_unknown_beta_flag_kills_no_call(authority, tmp_path):
+    """Vertex AI is shown what it knows; the rest is a hint, and so is a cache scope."""
+    settings = {"project": "p1", "auth": "bearer"}
+    async with before("vertex", authority, tmp_path, dialect="anthropic", settings=settings) as (gw, host):
+        text = {"type": "text", "text": "hi", "cache_control": {"type": "ephemeral", "scope": "global"}}
+        document = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [text]}]}
+        headers = f"x-api-key: {KEY}\r\nanthropic-beta: odd-2099-01-01, interleaved-thinking-2025-05-14\r\n"
+        got = await call(gw.port, "/v1/messages", json.dumps(document).encode(), headers=headers)
+        assert got.status == 200
+        assert host.seen[-1].headers["anthropic-beta"] == "interleaved-thinking-2025-05-14"
+        assert host.seen[-1].json["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
+        told = got.headers["x-gatewright-loss"]
+        assert '"anthropic-beta";w=hint' in told
+        assert '"cache_control.scope";w=hint' in told
+
+
+async def test_anthropic_itself_is_shown_every_flag(authority, tmp_path):
+    """Whatever it does not know yet, it may know tomorrow."""
+    async with before("anthropic", authority, tmp_path, dialect="anthropic") as (gw, host):
+        document = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]}
+        headers = f"x-api-key: {KEY}\r\nanthropic-beta: odd-2099-01-01\r\n"
+        await call(gw.port, "/v1/messages", json.dumps(document).encode(), headers=headers)
+        assert host.seen[-1].headers["anthropic-beta"] == "odd-2099-01-01"
