@@ -3,7 +3,7 @@
     client ─▶ server ─▶ settle ─▶ authenticate ─▶ state ─▶ route ─▶ attempt ─▶ translate ─▶ transport ─▶ upstream
     client ◀─ server ◀──────────────── the same stages, in reverse, over Segments ◀───────────────────── upstream
 
-A stage is `async (exchange, next) -> Reply`, nothing else.
+A stage is `async (exchange, next) -> Reply`, or a `Check`, which needs neither the answer nor to wait; nothing else.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -139,8 +139,18 @@ class Exchange:
         self.usage: Usage | None = None  # translate, at the end of the answer
 
 
+class Check:
+    """A stage that only looks at the request: it sets fields, or raises Refused. It waits for nothing and sees no answer."""
+
+    __slots__ = ()
+
+    def check(self, exchange: Exchange) -> None:
+        """Raises Refused."""
+        raise NotImplementedError
+
+
 class Stage(Protocol):
-    """One layer of the stack. `following` is the rest of it."""
+    """One layer of the stack that waits, or sees the answer too. `following` is the rest of it."""
 
     async def __call__(self, exchange: Exchange, following: "Next") -> Reply: ...
 

@@ -204,10 +204,11 @@ async def test_weights_share_the_load(tmp_path):
         one.answers = other.answers = [served("openai_chat")]
         async with gateway(two(one.port, other.port, "openai_chat"), tmp_path) as gw:
             following = gw.gateway.stacks.by_operation["generate"]
-            while following.func.__class__.__name__ != "RouteStage":
+            while "checks" not in following.keywords:
                 following = following.keywords["following"]
+            (route,) = (c.__self__ for c in following.keywords["checks"] if type(c.__self__).__name__ == "RouteStage")
             draws = iter([x for i in range(40) for x in ((i + 0.5) / 40, 0.5)])
-            following.func.random = lambda: next(draws)
+            route.random = lambda: next(draws)
             for _ in range(40):
                 assert (await ask(gw, "openai_chat", "shared")).status == 200
             assert len(one.requests) + len(other.requests) == 40

@@ -20,4 +20,4 @@ def test_every_failure_is_a_problem_with_a_status(kind):
 
 def test_no_failure_is_forgotten():
     """A class added later must say its status here."""
-    assert set(TransportError.__subclasses__()) == set(STATUS)
+    assert {c for c in TransportError.__subclasses__() if c.__module__.startswith("gatewright.transport")} == set(STATUS)

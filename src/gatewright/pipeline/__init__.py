@@ -8,11 +8,11 @@ state         beneath routing: whether `previous_response_id` passes or becomes 
 attempt       innermost: send, and give the answer back; it asks `translate` whether bytes pass or cross the neutral form
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from gatewright.errors import refuse
-from gatewright.exchange import Exchange, Next, Operation, Reply, Stage
+from gatewright.exchange import Check, Exchange, Next, Operation, Reply, Stage
 
 
 async def nothing_beneath(_exchange: Exchange) -> Reply:
@@ -20,12 +20,25 @@ async def nothing_beneath(_exchange: Exchange) -> Reply:
     raise refuse("not_found", "Nothing is served at this path.")
 
 
-def compose(stages: Sequence[Stage]) -> Next:
-    """One callable from stages listed top to bottom."""
+def compose(stages: Sequence[Stage | Check]) -> Next:
+    """One callable from stages listed top to bottom. Checks in a row are one step: a coroutine each costs more than they do."""
     below: Next = nothing_beneath
+    checks: list[Callable[[Exchange], None]] = []
     for stage in reversed(stages):
+        if isinstance(stage, Check):
+            checks.insert(0, stage.check)
+            continue
+        if checks:
+            below = partial(_checked, checks=tuple(checks), following=below)
+            checks = []
         below = partial(stage, following=below)
-    return below
+    return partial(_checked, checks=tuple(checks), following=below) if checks else below
+
+
+def _checked(exchange: Exchange, *, checks: Sequence[Callable[[Exchange], None]], following: Next) -> Awaitable[Reply]:
+    for check in checks:
+        check(exchange)
+    return following(exchange)
 
 
 class Stacks:

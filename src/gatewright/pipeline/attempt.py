@@ -51,6 +51,7 @@ RETRYABLE = frozenset(_TELLING)
 """Kinds after which another target may do better. Everything else is the client's to mend."""
 
 _CARRIED = (b"retry-after", b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-processing-ms", b"x-request-id", b"request-id")
+_CARRIED_BEGIN = bytes({name[0] for name in _CARRIED})
 
 MAX_ERROR_BYTES = 1 << 20
 
@@ -314,7 +315,7 @@ def carried(incoming: Incoming) -> bytes:
     """The upstream's rate-limit headers, as lines; its request id under a name that cannot be mistaken for ours."""
     lines = b""
     for name, value in incoming.headers:
-        if name.startswith(_CARRIED):
+        if name[0] in _CARRIED_BEGIN and name.startswith(_CARRIED):
             if name in (b"x-request-id", b"request-id"):
                 name = b"x-gatewright-upstream-request-id"  # noqa: PLW2901 - renamed on the way
             lines += b"%b: %b\r\n" % (name, value)

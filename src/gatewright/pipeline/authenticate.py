@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 
 from gatewright.errors import Problem, Refused
-from gatewright.exchange import Exchange, Next, Principal, Reply
+from gatewright.exchange import Check, Exchange, Principal
 from gatewright.providers.auth.client_key import gateway_key
 
 HELP = (
@@ -23,25 +23,36 @@ def digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-class Authenticate:
+KEPT = 4096
+"""Keys whose digest is remembered."""
+
+
+class Authenticate(Check):
     """Sets `exchange.principal`. Above everything that costs anything."""
 
     def __init__(self, principals: Mapping[bytes, Principal]) -> None:
         self.principals = principals
         """SHA-256 of the key → who it is."""
+        self._digests: dict[bytes, bytes] = {}
+        """Of keys that were good: hashing one costs more than all else here. Found by a keyed hash, so not by a prefix either."""
 
-    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+    def check(self, exchange: Exchange) -> None:
         credential = exchange.credential
         if not credential:
             signed = (exchange.call.headers.get("authorization") or "").startswith("AWS4-HMAC-SHA256")
             message = f"No API key. {SIGNED if signed else HELP}"
             raise Refused(Problem(kind="authentication", code="missing_api_key", message=message))
-        principal = self.principals.get(digest(credential))
-        if principal is None:  # perhaps the provider's: then ours is beside it
+        known = self._digests.get(credential)
+        principal = self.principals.get(known or digest(credential))
+        if principal is not None:
+            if known is None:
+                if len(self._digests) >= KEPT:
+                    self._digests.clear()
+                self._digests[credential] = digest(credential)
+        else:  # perhaps the provider's: then ours is beside it
             principal = self.principals.get(digest(gateway_key(exchange.call.headers).encode("latin-1")))
         if principal is None:
             raise Refused(
                 Problem(kind="authentication", code="invalid_api_key", message=f"This API key is not known here. {HELP}")
             )
         exchange.principal = principal
-        return await following(exchange)

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from gatewright.errors import Malformed
-from gatewright.exchange import Exchange, Next, Reply
+from gatewright.exchange import Check, Exchange
 from gatewright.pipeline.translate import Dialects
 from gatewright.wire.json import BadJson, decode
 
@@ -24,15 +24,14 @@ def check_text(body: bytes) -> None:
         raise Malformed("", "text in Unicode", str(error)) from None
 
 
-class PeekStage:
+class PeekStage(Check):
     """Sets `exchange.model` and `stream`. Beneath authentication: nobody's body is read for free."""
 
     def __init__(self, dialects: Dialects) -> None:
         self.dialects = dialects
 
-    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+    def check(self, exchange: Exchange) -> None:
         peek = self.dialects[exchange.dialect].peek(exchange.call)
         check_text(exchange.call.body)
         exchange.model = peek.model
         exchange.stream = peek.stream
-        return await following(exchange)

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from gatewright.errors import Problem, Refused
-from gatewright.exchange import Exchange, Next, Principal, Reply
+from gatewright.exchange import Check, Exchange, Principal
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 from gatewright.providers.facts import NOTHING, Facts
@@ -166,7 +166,7 @@ def may_use_all(principal: Principal, provider: str) -> bool:
     return any(p == "*" or (p.endswith("/*") and fnmatchcase(provider, p[:-2])) for p in principal.models)
 
 
-class RouteStage:
+class RouteStage(Check):
     """Sets `exchange.plan`. Beneath authentication: a name that a key may not use is refused before anything is looked up."""
 
     def __init__(self, router: Router, random: Callable[[], float]) -> None:
@@ -178,7 +178,7 @@ class RouteStage:
         """What providers list has changed: names may lead elsewhere from now on."""
         self._allowed.clear()
 
-    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+    def check(self, exchange: Exchange) -> None:
         principal = exchange.principal
         assert principal is not None
         asked = (principal, exchange.model, exchange.pin)
@@ -191,7 +191,6 @@ class RouteStage:
                 self._allowed[asked] = found
         route, starred = found
         exchange.plan = self.router.plan(route, starred, self.random)
-        return await following(exchange)
 
     def _resolve(self, exchange: Exchange, principal: Principal) -> tuple[Route, str]:
         """The route, if this key may use it. Raises Refused."""

@@ -43,4 +43,5 @@ class UsageCounter:
             return
         tally.input_tokens += usage.total_input
         tally.output_tokens += usage.total_output
-        tally.cached_tokens += usage.cache_read or 0
+        if usage.cache_read:
+            tally.cached_tokens += usage.cache_read

@@ -15,6 +15,7 @@ from gatewright.wire.http import Call
 
 KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
 _MATCHES_KEPT = 4096
+_METHODS = {b"POST": "POST", b"GET": "GET"}
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -32,7 +33,7 @@ class HeaderView(Mapping[str, str]):
 
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override] # of str values only
         """As for any mapping; without the exception that a missing name costs."""
-        value = self._raw.get(name.encode("latin-1"))
+        value = self._raw.get(_NAMES.get(name) or name.encode("latin-1"))
         return default if value is None else value.decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
@@ -42,6 +43,9 @@ class HeaderView(Mapping[str, str]):
         return len(self._raw)
 
 
+_ASKED = ("content-encoding", "openai-beta", "idempotency-key", "anthropic-version", "anthropic-beta", "authorization")
+_NAMES = {name: name.encode("ascii") for name in _ASKED}
+"""Names that every request is asked for, encoded once."""
 _CREDENTIALS = frozenset((*KEY_HEADERS, b"authorization"))
 
 
@@ -50,11 +54,11 @@ def credential_of(headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> b
 
     `x-gatewright-key` wins; then the dialects' own headers, in a fixed order, then `?key=`.
     """
-    own = headers.get(b"x-gatewright-key")
-    if own:
+    if own := headers.get(b"x-gatewright-key"):
         return own
-    authorization = headers.get(b"authorization")
-    if authorization:
+    if authorization := headers.get(b"authorization"):
+        if authorization.startswith((b"Bearer ", b"bearer ")) and (token := authorization[7:].strip()):
+            return token
         scheme, _, token = authorization.partition(b" ")
         if scheme.lower() == b"bearer" and token:
             return token.strip()
@@ -96,24 +100,26 @@ class Inbound:
 
     def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
         """The exchange of a complete request. Never raises: `peek` comes later, inside the stack."""
-        matched, query, pairs = self.matched(method, target)
+        matched, query, pairs = self._matches.get((method, target)) or self.matched(method, target)
         credential = credential_of(headers, query)
         seen = headers
-        if "key" in query:  # it was for us; or, with ours in a header of its own, for the provider
+        if query and "key" in query:  # it was for us; or, with ours in a header of its own, for the provider
             if b"x-goog-api-key" not in headers:
                 seen = {**headers, b"x-goog-api-key": query["key"].encode("utf-8", "replace")}
             query = {name: value for name, value in query.items() if name != "key"}
             pairs = tuple(pair for pair in pairs if pair[0] != "key")
-        dialect = matched.dialect
-        if matched.operation in ("list_models", "get_model", "unknown"):
+        dialect, operation = matched.dialect, matched.operation
+        if operation == "generate":
+            pass
+        elif operation in ("list_models", "get_model", "unknown"):
             dialect = dialect_by_headers(headers, dialect)
-        elif matched.operation == "forward" and b"anthropic-version" in headers and dialect != "gemini":
+        elif operation == "forward" and b"anthropic-version" in headers and dialect != "gemini":
             dialect = "anthropic"  # /v1/files is OpenAI's and Anthropic's
         exchange = Exchange(
             request_id=self.new_id(),
             dialect=dialect,
-            operation=matched.operation,
-            method=method.decode("latin-1"),
+            operation=operation,
+            method=_METHODS.get(method) or method.decode("latin-1"),
             call=Call(path=matched.path, body=body, query=query, pairs=pairs, headers=HeaderView(seen)),
             started=time.monotonic(),
         )

@@ -119,20 +119,18 @@ class Answer:
                 self.given_up()
                 raise
 
-    def whole(self) -> bytes | None:
-        """The whole body, where it is here already and nothing is to be decoded; None: ask `read`."""
-        if not self.complete or self._decoding is not None or self.error is not None:
-            return None
-        return self._take()
-
     async def read(self, max_bytes: int) -> bytes:
+        if self.complete and self._decoding is None:  # as nearly all are: it came with its head
+            data = self._take()
+            if len(data) > max_bytes:
+                raise self._too_large(max_bytes)
+            return data
         pieces: list[bytes] = []
         size = 0
         while (piece := await self.next()) is not None:
             size += len(piece)
             if size > max_bytes:
-                self.abort()
-                raise TooLarge(f"{self._where} sent a body of more than {max_bytes} bytes", phase="body", sent=True)
+                raise self._too_large(max_bytes)
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -142,6 +140,10 @@ class Answer:
             conn.discard()
             self.fail(Cut(f"{self._where}: given up before the end of the answer", phase=self.phase, sent=True))
         self._pieces.clear()
+
+    def _too_large(self, max_bytes: int) -> TooLarge:
+        self.abort()
+        return TooLarge(f"{self._where} sent a body of more than {max_bytes} bytes", phase="body", sent=True)
 
     def given_up(self) -> None:
         """The reader was cancelled as it waited: `abort`, and nobody is to be woken."""
