@@ -1,7 +1,7 @@
 """A real gateway on a real socket, inside the test's own loop, and a scripted upstream beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -94,12 +94,17 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @asynccontextmanager
-async def gateway(config_yaml: str, tmp_path, *, keepalive_s: float = 15.0, keys: str = "") -> AsyncIterator[SimpleNamespace]:
-    """The gateway that a configuration describes, listening on a free port. `keys`: more client keys, as YAML list items."""
+async def gateway(
+    config_yaml: str, tmp_path, *, keepalive_s: float = 15.0, keys: str = "", environ: Mapping[str, str] | None = None
+) -> AsyncIterator[SimpleNamespace]:
+    """The gateway that a configuration describes, listening on a free port. `keys`: more client keys, as YAML list items.
+    `environ`: variables beside those that say where state is kept.
+    """
     file = tmp_path / "gatewright.yaml"
     file.write_text(config_yaml + f"\nkeys: [{{name: test, key: {KEY}}}{keys and ', ' + keys}]\n")
-    config = load_config(file, {"XDG_STATE_HOME": str(tmp_path), "GATEWRIGHT_HOME": str(tmp_path)})
-    gw, closing = gateway_of(config, {})
+    around = environ or {}
+    config = load_config(file, {"XDG_STATE_HOME": str(tmp_path), "GATEWRIGHT_HOME": str(tmp_path), **around})
+    gw, closing = gateway_of(config, around)
     gw.keepalive_s = keepalive_s
     state = SimpleNamespace(connections=set(), tasks=set(), total_requests=0, default_headers=[])
     wrapped = SimpleNamespace(loaded_app=SimpleNamespace(gateway=gw))

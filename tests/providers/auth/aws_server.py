@@ -33,6 +33,8 @@ class Aws:
         """(method, path, headers in lower case, body) of each request."""
         self.url = ""
         self.role = "gateway-role"
+        self.key = "ASIAIMDS"
+        """What the instance's role gets."""
         self.expires = EXPIRES
         self.issued = 0
         self.refuse = None
@@ -53,7 +55,7 @@ class Aws:
                     return 401, b""
                 if where.endswith("/security-credentials/"):
                     return 200, self.role.encode()
-                return self._json(keys("ASIAIMDS", self.expires))
+                return self._json(keys(self.key, self.expires))
             case "GET", "/v2/credentials/task":
                 wanted = headers.get("authorization") in (None, "Basic task-token")
                 return self._json(keys("ASIATASK", self.expires)) if wanted else (401, b"")
