@@ -18,3 +18,21 @@ def test_hosts_come_in_catalogue_order_with_the_names_of_their_variables():
 def test_a_local_server_needs_a_base_url_and_a_remote_one_a_key():
     """A key for a local server alone says nothing of where it is."""
     assert [f.host.name for f in discover({"OLLAMA_API_KEY": "k", "OPENAI_BASE_URL": "http://h/v1"})] == ["demo"]
+
+
+def test_a_cloud_is_found_when_all_is_said_that_it_needs():
+    """A key alone leads nowhere where the base URL is made of a name."""
+    key = {"AZURE_OPENAI_API_KEY": "k"}
+    assert [f.host.name for f in discover(key)] == ["demo"]
+    assert [f.host.name for f in discover(key | {"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com"})] == ["azure", "demo"]
+    assert [f.host.name for f in discover(key | {"AZURE_OPENAI_RESOURCE": "r"})] == ["azure", "demo"]
+
+
+def test_an_identity_is_used_where_the_environment_means_it():
+    """And where the project is known; a file of credentials for something else is no wish to call models."""
+    file = {"GOOGLE_APPLICATION_CREDENTIALS": "/k.json"}
+    assert [f.host.name for f in discover(file)] == ["demo"]
+    assert [(f.host.name, f.key_name) for f in discover(file | {"GOOGLE_CLOUD_PROJECT": "p"})] == [
+        ("vertex", None),
+        ("demo", None),
+    ]

@@ -11,7 +11,7 @@ from gatewright.ir.request import Request, Target
 from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, Attempt
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
-from gatewright.pipeline.translate import bytes_may_pass, prepare
+from gatewright.pipeline.translate import bytes_may_pass, fit, prepare
 from gatewright.transport import TransportError, header_lines
 from gatewright.wire.json import decode_lenient, decode_object, encode
 from gatewright.wire.splice import splice
@@ -162,12 +162,13 @@ class CountTokens:
             headers += (("anthropic-version", "2023-06-01"),)
         edits = {k: v for k, v in dialect.pass_edits(call, target).items() if k in ("model", "generateContentRequest")}
         try:
+            headers, fitted, _ = fit(candidate, exchange.dialect, headers, splice(call.body, edits) if edits else call.body)
             incoming = await candidate.endpoint.send(
                 dialect=exchange.dialect,
                 method="POST",
                 path=path_of(exchange.dialect, candidate.model),
                 headers=header_lines(headers),
-                body=splice(call.body, edits) if edits else call.body,
+                body=fitted,
                 model=candidate.model,
                 client=call.headers,
             )

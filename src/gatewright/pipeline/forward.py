@@ -19,6 +19,7 @@ from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
 from gatewright.pipeline.route import Router, may_use, may_use_all
 from gatewright.pipeline.sources import BaseSource, PassSource
+from gatewright.providers.quirks import let_through
 from gatewright.transport import Incoming, TransportError, header_lines
 from gatewright.wire.json import BadJson, decode_lenient, encode
 from gatewright.wire.splice import splice
@@ -58,6 +59,8 @@ class Forward:
         headers = forwarded_headers(dialect, exchange.call.headers)
         if dialect == "anthropic" and exchange.call.headers.get("anthropic-version") is None:
             headers += (("anthropic-version", "2023-06-01"),)
+        if endpoint.betas is not None:
+            headers, _ = let_through(endpoint.betas, headers)
         try:
             incoming = await endpoint.send(
                 dialect=dialect,

@@ -82,13 +82,10 @@ def _pass(exchange: Exchange, candidate: Candidate, target: Target, dialect: Dia
         forwarded += (("anthropic-version", "2023-06-01"),)
     body = splice(call.body, edits) if edits else call.body
     losses: tuple[Loss, ...] = ()
-    if candidate.mendings and (mending := candidate.mendings.get(dialect.name)) is not None:
-        body, losses = mending.raw(body)
+    if candidate.mendings or candidate.endpoint.betas is not None:
+        forwarded, body, losses = fit(candidate, dialect.name, forwarded, body)
         if candidate.losses == "refuse":
             refuse_losses(losses, candidate)
-    if candidate.endpoint.betas is not None:
-        forwarded, unknown = let_through(candidate.endpoint.betas, forwarded)
-        losses += unknown
     return Prepared(
         dialect=dialect.name,
         path=dialect.pass_path(call, target),
@@ -98,6 +95,20 @@ def _pass(exchange: Exchange, candidate: Candidate, target: Target, dialect: Dia
         losses=losses,
         asked=Asked(issuer=target.issuer, model=target.model),
     )
+
+
+def fit(
+    candidate: Candidate, dialect: DialectName, headers: tuple[tuple[str, str], ...], body: bytes
+) -> tuple[tuple[tuple[str, str], ...], bytes, tuple[Loss, ...]]:
+    """A client's own headers and body as the candidate's host takes them, and what that loses. Raises BadJson."""
+    losses: tuple[Loss, ...] = ()
+    mending = candidate.mendings.get(dialect)
+    if mending is not None:
+        body, losses = mending.raw(body)
+    if candidate.endpoint.betas is not None:
+        headers, unknown = let_through(candidate.endpoint.betas, headers)
+        losses += unknown
+    return headers, body, losses
 
 
 def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: Dialects) -> Prepared:

@@ -113,3 +113,41 @@ async def test_anthropic_itself_is_shown_every_flag(authority, tmp_path):
         headers = f"x-api-key: {KEY}\r\nanthropic-beta: odd-2099-01-01\r\n"
         await call(gw.port, "/v1/messages", json.dumps(document).encode(), headers=headers)
         assert host.seen[-1].headers["anthropic-beta"] == "odd-2099-01-01"
+
+
+async def test_tokens_are_counted_without_unknown_flags_too(authority, tmp_path):
+    """The counting call is refused for a flag as any other is."""
+    settings = {"project": "p1", "auth": "bearer"}
+    async with before("vertex", authority, tmp_path, dialect="anthropic", settings=settings) as (gw, host):
+        host.answer = http(b'{"input_tokens":7}', "application/json")
+        document = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+        headers = f"x-api-key: {KEY}\r\nanthropic-beta: token-counting-2024-11-01\r\n"
+        got = await call(gw.port, "/v1/messages/count_tokens", json.dumps(document).encode(), headers=headers)
+        assert (got.status, got.body) == (200, b'{"input_tokens":7}')
+        at = "/v1/projects/p1/locations/global/publishers/anthropic/models/count-tokens:rawPredict"
+        assert host.seen[-1].url == f"https://aiplatform.googleapis.com{at}"
+        assert host.seen[-1].json == {**document, "model": "claude-x", "anthropic_version": "vertex-2023-10-16"}
+        assert "anthropic-beta" not in host.seen[-1].headers
+
+
+async def test_geminis_tokens_are_counted_on_vertex(authority, tmp_path):
+    """Asked by an Anthropic client; the request is not wrapped there."""
+    async with before("vertex", authority, tmp_path, settings={"project": "p1", "auth": "bearer"}) as (gw, host):
+        host.answer = http(b'{"totalTokens":9}', "application/json")
+        document = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+        got = await call(gw.port, "/v1/messages/count_tokens", json.dumps(document).encode())
+        assert json.loads(got.body) == {"input_tokens": 9}
+        assert host.seen[-1].url.endswith("/publishers/google/models/some-model:countTokens")
+        assert set(host.seen[-1].json) <= {"contents", "generationConfig"}
+
+
+async def test_a_forwarded_call_has_the_hosts_shape(authority, tmp_path):
+    """Embeddings of a deployment; what names no model lies beside the deployments."""
+    settings = {"base_url": "https://acme.openai.azure.com", "api_version": "2024-10-21"}
+    async with before("azure", authority, tmp_path, settings=settings) as (gw, host):
+        host.answer = http(b'{"data":[]}', "application/json")
+        await call(gw.port, "/v1/embeddings", b'{"model":"it/emb","input":"x"}')
+        assert host.seen[-1].url == "https://acme.openai.azure.com/openai/deployments/emb/embeddings?api-version=2024-10-21"
+        assert host.seen[-1].headers["api-key"] == "sk-1"
+        await call(gw.port, "/it/v1/files?limit=2", b"", method="GET")
+        assert host.seen[-1].url == "https://acme.openai.azure.com/openai/files?limit=2&api-version=2024-10-21"

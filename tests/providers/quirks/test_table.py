@@ -25,6 +25,31 @@ CASES = {
         ("m", {"input": [{"role": "developer", "content": "x"}]}, {"input": [{"role": "system", "content": "x"}]}, []),
         ("m", {"input": "developer"}, {"input": "developer"}, []),
     ],
+    "reasoning-wanted-back": [
+        (
+            "deepseek-v4-pro",
+            {"messages": [
+                {"role": "assistant", "content": "a"},
+                {"role": "assistant", "tool_calls": [{"id": "1"}], "reasoning_content": ""},
+                {"role": "assistant", "tool_calls": [{"id": "2"}], "reasoning_content": "own"},
+                {"role": "tool", "tool_call_id": "1"},
+            ]},
+            {"messages": [
+                {"role": "assistant", "content": "a", "reasoning_content": " "},
+                {"role": "assistant", "tool_calls": [{"id": "1"}], "reasoning_content": " "},
+                {"role": "assistant", "tool_calls": [{"id": "2"}], "reasoning_content": "own"},
+                {"role": "tool", "tool_call_id": "1"},
+            ]},
+            [("messages", "hint")],
+        ),
+        ("kimi-k2.6", {"messages": [{"role": "assistant", "content": "a"}]}, {"messages": [{"role": "assistant", "content": "a"}]}, []),
+        (
+            "kimi-k2.6",
+            {"thinking": {"type": "disabled"}, "messages": [{"role": "assistant", "tool_calls": [{"id": "1"}]}]},
+            {"thinking": {"type": "disabled"}, "messages": [{"role": "assistant", "tool_calls": [{"id": "1"}]}]},
+            [],
+        ),
+    ],
     "mistral-parameters": [
         ("m", {"seed": 7, "stream_options": {"include_usage": True}}, {"random_seed": 7}, []),
         ("m", {"model": "m", "messages": [], "logit_bias": {"1": 2}}, {"model": "m", "messages": []}, [("logit_bias", "dropped")]),

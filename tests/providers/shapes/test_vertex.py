@@ -42,7 +42,10 @@ def test_what_is_counted_is_not_wrapped():
     body = json.dumps({"generateContentRequest": {"model": "models/m", "contents": [1], "tools": [2]}}).encode()
     said = wrapped("vertex-gemini", path="/v1beta/models/m:countTokens", model="m", body=body)
     assert json.loads(said.body) == {"contents": [1], "tools": [2]}
-    assert wrapped("vertex-gemini", path="/v1beta/models/m:countTokens", model="m", body=b'{"contents":[1]}').body == b'{"contents":[1]}'
+    assert (
+        wrapped("vertex-gemini", path="/v1beta/models/m:countTokens", model="m", body=b'{"contents":[1]}').body
+        == b'{"contents":[1]}'
+    )
 
 
 @pytest.mark.parametrize(("stream", "method"), [(False, "rawPredict"), (True, "streamRawPredict")])

@@ -62,6 +62,33 @@ def _unreasoned(body: JsonObject, tell: Tell, fields: tuple[str, ...]) -> None:
     _each(body, lambda message: _left_out(message, fields) if message.get("role") == "assistant" else message)
 
 
+BLANK = " "
+"""The least that hosts take for reasoning; an empty text counts as none."""
+
+
+def blank_reasoning(body: JsonObject, tell: Tell) -> None:
+    """A blank for the reasoning of turns that were made without, or by a model whose reasoning this host cannot read.
+
+    Only where tools were called: then the host wants it of every turn.
+    """
+    messages = items(body.get("messages"))
+    thinking = body.get("thinking")
+    off = isinstance(thinking, dict) and thinking.get("type") == "disabled"
+    if off or not any(message.get("tool_calls") for message in messages):
+        return
+
+    def reasoned(message: JsonObject) -> JsonObject:
+        if message.get("role") != "assistant" or message.get("reasoning_content"):
+            return message
+        return {**message, "reasoning_content": BLANK}
+
+    if any(reasoned(message) is not message for message in messages):
+        _each(body, reasoned)
+        tell.losses.hint(
+            tell.where("messages"), "this host wants reasoning before tool calls: a blank stands for what is not there"
+        )
+
+
 def without_names(body: JsonObject, tell: Tell) -> None:
     """Names of who speaks; a tool's result may keep its own."""
     for i, message in enumerate(items(body.get("messages"))):

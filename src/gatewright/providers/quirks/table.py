@@ -5,6 +5,7 @@ everybody, because any host may do it, and stands here so that the host's page t
 """
 
 from gatewright.providers.quirks.messages import (
+    blank_reasoning,
     developer_as_system,
     developer_as_system_item,
     nine_character_ids,
@@ -109,6 +110,17 @@ QUIRKS: tuple[Quirk, ...] = (
         what="Shows reasoning as `reasoning_content` and wants it back in the turns of a tool loop.",
         link="https://api-docs.deepseek.com/guides/thinking_mode",
         case="deepseek-streamed-reasoning-content-ed2b5ba",
+    ),
+    Quirk(
+        name="reasoning-wanted-back",
+        what="Answers 400 to a tool loop whose assistant turns lack `reasoning_content`: a blank stands for what is not there.",
+        link="https://github.com/NousResearch/hermes-agent/pull/18263",
+        case="written",
+        dialect="openai_chat",
+        keys=frozenset(("messages", "thinking")),
+        marks=(b'"tool_calls"',),
+        models=("deepseek-*", "kimi-*"),
+        mend=blank_reasoning,
     ),
     Quirk(
         name="mistral-parameters",
