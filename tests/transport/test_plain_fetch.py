@@ -7,6 +7,8 @@ import pytest
 
 from gatewright.errors import UpstreamFailed
 from gatewright.transport.plain_fetch import PlainFetch
+from tests.transport.certificates import Authority
+from tests.transport.upstream import OK, always, upstream
 
 
 @asynccontextmanager
@@ -83,6 +85,21 @@ async def test_an_endless_answer_is_not_read():
     async with server(b"HTTP/1.1 200 X\r\ncontent-length: 99\r\n\r\n" + b"x" * 99) as (port, _):
         with pytest.raises(UpstreamFailed):
             await PlainFetch({}, max_bytes=50)("GET", f"http://127.0.0.1:{port}/")
+
+
+async def test_issuers_are_trusted_by_the_systems_authorities_and_the_providers(tmp_path, monkeypatch):
+    """A provider behind a private authority still has its tokens from a public issuer."""
+    for folder in ("public", "private", "stranger"):
+        (tmp_path / folder).mkdir()
+    public, private, stranger = (Authority(tmp_path / name) for name in ("public", "private", "stranger"))
+    monkeypatch.setenv("SSL_CERT_FILE", public.ca_file)
+    fetch = PlainFetch({}, ca_file=private.ca_file)
+    for authority in (public, private):
+        async with upstream(always(OK), tls=authority.server(address="127.0.0.1")) as server:
+            assert (await fetch("GET", server.url))[2] == b"ok"
+    async with upstream(always(OK), tls=stranger.server(address="127.0.0.1")) as server:
+        with pytest.raises(UpstreamFailed, match="not trusted"):
+            await fetch("GET", server.url)
 
 
 async def test_local_addresses_are_never_asked_through_a_proxy():

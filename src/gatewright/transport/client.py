@@ -34,6 +34,7 @@ class HttpTransport:
         base_url: str,
         *,
         ca_file: str | None = None,
+        with_system: bool = False,
         verify: bool = True,
         proxy: str | None = None,
         address: str = "",
@@ -41,6 +42,7 @@ class HttpTransport:
         idle_pool_s: float = 55.0,
     ) -> None:
         """`base_url`: only scheme, host and port count. `proxy`: an http:// URL, credentials in its userinfo.
+        `with_system`: trust the system's authorities beside those of `ca_file`.
         `address`: an IP address to connect to in place of looking the host up; Host header and TLS keep the URL's host.
 
         Raises ValueError for a URL that cannot be used, OSError or ssl.SSLError for a `ca_file` that cannot be read.
@@ -53,7 +55,7 @@ class HttpTransport:
             raise ValueError("a proxy looks names up itself: `address` and `proxy` exclude one another")
         self._target = target
         self._proxy = via
-        self._context = tls_context(ca_file, verify=verify) if target.scheme == "https" else None
+        self._context = tls_context(ca_file, verify=verify, with_system=with_system) if target.scheme == "https" else None
         self._host_line = b" HTTP/1.1\r\nhost: %b\r\n" % target.host_header
         self._path_prefix = b""
         if via is not None and target.scheme == "http":

@@ -58,12 +58,15 @@ def peer_of(url: str) -> Peer:
 
 
 @functools.cache
-def tls_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:
+def tls_context(ca_file: str | None, *, verify: bool, with_system: bool = False) -> ssl.SSLContext:
     """Shared by every endpoint with the same settings: a system store takes milliseconds and memory to load.
 
+    `with_system`: the system's authorities are trusted beside those of `ca_file`, not only in its absence.
     Raises OSError or ssl.SSLError when `ca_file` cannot be read.
     """
-    context = ssl.create_default_context(cafile=ca_file)
+    context = ssl.create_default_context(cafile=None if with_system else ca_file)
+    if with_system and ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -42,7 +42,10 @@ class PlainFetch:
         verify: bool = True,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        """`proxy`: a URL, `direct` for none, None for what `environ` says."""
+        """`proxy`: a URL, `direct` for none, None for what `environ` says.
+
+        `ca_file`: authorities to trust beside the system's: issuers are public hosts, perhaps behind a proxy that looks in.
+        """
         self._environ = environ
         self._proxy = proxy
         self._ca_file = ca_file
@@ -59,6 +62,7 @@ class PlainFetch:
             transport = HttpTransport(
                 f"{parts.scheme}://{where}",
                 ca_file=self._ca_file,
+                with_system=True,
                 verify=self._verify,
                 proxy=self._via(url, parts.hostname or ""),
                 max_connections=1,
