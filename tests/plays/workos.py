@@ -30,6 +30,7 @@ class Http:
     def __init__(self) -> None:
         self.port = 0
         self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.connections = 0
 
     @property
     def url(self) -> str:
@@ -39,6 +40,7 @@ class Http:
         raise NotImplementedError
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -181,6 +183,8 @@ class Ob1(Http):
         """Access token → what is answered in place of a completion."""
         self.bearers: list[str] = []
         """Of chat completions, in order."""
+        self.stream: tuple[str, ...] = ()
+        """What a streamed completion is, event by event."""
 
     async def reply(self, method, path, headers, body):
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
@@ -197,6 +201,8 @@ class Ob1(Http):
             return self.answers[token]
         if token not in self.workos.valid or (self.organizations and org != "org_7"):
             return told({"error": {"message": f"token {bearer} is not good", "code": 401}}, 401)
+        if json.loads(body).get("stream"):
+            return answer("".join(self.stream).encode(), content_type="text/event-stream")
         return told(
             {
                 "id": "gen-1",
