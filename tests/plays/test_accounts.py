@@ -214,3 +214,24 @@ async def test_a_wrong_key_or_a_damaged_store_is_told_to_the_caller(damage, told
         assert answer.status >= 500
         assert "ob1" in message
         assert told_so in message
+
+
+async def test_told_to_stop_in_the_middle_of_a_refresh(tmp_path):
+    """It is brought to its end, and what was granted is saved."""
+    async with stage() as (workos, ob1):
+        workos.life_s = 0
+        workos.grace_s = 0
+        await log_in(tmp_path, workos, ob1)
+        workos.life_s = 3600
+        heard = asyncio.Event()
+
+        async def late(token: str) -> None:
+            heard.set()
+            await asyncio.sleep(0.7)
+
+        workos.hook = late
+        async with served(tmp_path, config(workos, ob1)) as one:
+            await asyncio.wait_for(heard.wait(), 20)
+            one.stop()
+            assert await one.stopped(10) == 0
+        assert kept(tmp_path) == [("ann@example.com", 2, "active", 1)]

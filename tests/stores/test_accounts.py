@@ -41,7 +41,8 @@ async def test_a_login_comes_back_and_its_tokens_are_nowhere_in_the_file(store, 
     assert b"access-1" not in raw
     assert b"refresh-1" not in raw
     assert b"org_9" not in raw
-    assert stat.S_IMODE((folder / "accounts.db").stat().st_mode) == 0o600
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+    assert len(list(folder.iterdir())) == 3
 
 
 async def test_a_second_login_of_the_same_name_renews_it(store):

@@ -5,6 +5,7 @@ One rule: no token is used before it is on the disk, and no refresh is sent befo
 """
 
 import asyncio
+import os
 import secrets
 import sqlite3
 import time
@@ -149,12 +150,12 @@ class AccountStore:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's other files take after it
             connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             connection.execute(f"pragma busy_timeout = {BUSY_MS}")
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = full")  # a granted token must outlive a power cut
             connection.executescript(_SCHEMA)
-            self._path.chmod(0o600)
             self._connection = connection
         return self._connection
 

@@ -82,7 +82,7 @@ async def test_newer_tokens_of_the_store_are_a_reason_to_begin_anew():
     assert not held.takes(msgspec.structs.replace(account, generation=2))
     assert not held.takes(msgspec.structs.replace(account, tokens=None, state="unreadable"))
     await held.take_up()
-    assert held.takes(account)
+    assert held.takes(account)  # read before
     assert held.account.generation == 2
 
 
@@ -93,3 +93,15 @@ async def test_what_was_taken_up_is_used_when_the_old_one_is_refused():
     await held.take_up()
     assert await held.instead_of(line) == b"authorization: Bearer at-2:o\r\n"
     assert renewals.asked == [1]
+
+
+async def test_what_was_read_before_we_wrote_is_not_taken_back():
+    """A rest or a loss that another look at the store has just missed."""
+    held, _ = made(1000)
+    before = held.account
+    held.rest(NOW + 30)
+    assert held.takes(before)
+    assert held.account.cool_until == NOW + 30
+    held.mark("needs_login", "refused")
+    assert held.takes(before)
+    assert (held.account.state, held.account.reason) == ("needs_login", "refused")

@@ -59,11 +59,17 @@ class Held:
         await self._renewed()
 
     def takes(self, account: Account) -> bool:
-        """Take over what the store says; False where the tokens are others than these and it is time to begin anew."""
+        """Take over what the store says; False where the tokens are others than these and it is time to begin anew.
+
+        Of one set of tokens things only get worse: what the store was asked before we wrote to it is not taken back.
+        """
         if account.generation > self.account.generation or account.tokens is None or self.account.tokens is None:
             return False
         if account.generation == self.account.generation:
-            self.account = account
+            cool_until = max(account.cool_until, self.account.cool_until)
+            lost = self.account.state == "needs_login"
+            state, reason = (self.account.state, self.account.reason) if lost else (account.state, account.reason)
+            self.account = msgspec.structs.replace(account, cool_until=cool_until, state=state, reason=reason)
         return True  # a lower one: ours could not be saved yet
 
     def rest(self, until: float) -> None:
