@@ -18,6 +18,7 @@ from gatewright.cli.accounts import app as accounts_app
 from gatewright.cli.banner import banner, base_url, example_model
 from gatewright.cli.clients import BY_NAME, CLIENTS, Address, Client, snippet
 from gatewright.cli.files import apply
+from gatewright.cli.import_config import import_app
 from gatewright.cli.login import login
 from gatewright.cli.merge import CannotMerge
 from gatewright.cli.models import configured_table, live_document, live_table, matching, model_rows
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="About the configuration file.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(import_app, name="import")
 
 ConfigOption = Annotated[
     Path | None,
