@@ -42,7 +42,7 @@ def resolve_aws(
 ) -> AwsConfig | None:
     """None: a problem is at the desk."""
     problems = len(desk.problems)
-    region = _region(settings, bases, path, desk)
+    region = _region(section, settings, bases, path, desk)
     keys = {name: _secret(section, name, path, desk) for name in ("access_key_id", "secret_access_key", "session_token")}
     for name, other in (("access_key_id", "secret_access_key"), ("secret_access_key", "access_key_id")):
         if getattr(section, name) is not None and getattr(section, other) is None:
@@ -74,10 +74,13 @@ def resolve_aws(
     )
 
 
-def _region(settings: Mapping[str, str], bases: Iterable[str], path: KeyPath, desk: Desk) -> str:
-    """What is signed for: the setting, else what the host's own name tells."""
-    of_host = next((found["region"] for base in bases if (found := _IN_HOST.match(base))), "")
-    region = settings.get("region") or of_host
+def _region(section: ProviderSection, settings: Mapping[str, str], bases: Iterable[str], path: KeyPath, desk: Desk) -> str:
+    """What is signed for: the section's word, else what the host's own name tells, else what the surroundings say."""
+    places = tuple(bases)
+    of_host = next((found["region"] for base in places if (found := _IN_HOST.match(base))), "")
+    region = settings.get("region", "") if section.region is not None or not of_host else of_host
+    if not region and not places:
+        return ""  # told already: without a region there is no base URL either
     at: KeyPath = (*path, "region")
     if not region:
         desk.wrong(path, 'missing key "region" (or set AWS_REGION): a signature is for one region', key=True)
