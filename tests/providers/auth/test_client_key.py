@@ -1,11 +1,22 @@
 """Where the two keys of a request stand, in every form that clients of the reference gateways send, and how a provider's travels on."""
 
 import itertools
+import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gatewright.errors import Refused
-from gatewright.providers.auth.client_key import ClientKey, client_lines, gateway_key, provider_key, split_keys
+from gatewright.providers.auth.client_key import (
+    GATEWAY_HEADERS,
+    KEY_HEADERS,
+    ClientKey,
+    client_lines,
+    gateway_key,
+    provider_key,
+    split_keys,
+)
 from gatewright.providers.auth.seam import Refusal, Unsigned
 
 THEIRS, OURS = "sk-ant-api03-x", "gw-key"
@@ -40,7 +51,7 @@ def test_both_references_joints(mark, scheme):
 @pytest.mark.parametrize(
     "value",
     [
-        f"{THEIRS};gatewright-auth=", f";gatewright-auth={OURS}", f"Bearer ;gatewright-auth={OURS}", f"{THEIRS}|invariant-auth:{OURS}",
+        f"{THEIRS};gatewright-auth=", f";gatewright-auth={OURS}", f"Bearer ;gatewright-auth={OURS}", f"{THEIRS} gatewright-auth={OURS}", f"gatewright-auth={OURS}",
         f"{THEIRS};gatewright-auth={OURS};gatewright-auth={OURS}", f"{THEIRS};invariant-auth={OURS}|invariant-auth: {OURS}", "|invariant-auth: ",
     ],
 )  # fmt: skip
@@ -56,6 +67,26 @@ def test_half_of_two_is_refused(value):
 def test_one_key_is_one_key(value):
     """Whatever is in it."""
     assert split_keys(value) is None
+
+
+SCHEMES = st.sampled_from(["", "Bearer ", "bearer  ", "BEARER Bearer ", "Basic ", " "])
+PARTS = st.sampled_from([OURS, THEIRS, "", " ", "gw-unknown"])
+JOINTS = st.sampled_from(
+    ["", ";gatewright-auth=", "; gatewright-auth =", ";invariant-auth=", "|invariant-auth: ", "| invariant-auth:", ";", "|"]
+)
+VALUES = st.builds(lambda *parts: "".join(parts), SCHEMES, PARTS, JOINTS, SCHEMES, PARTS, JOINTS, PARTS)
+PLACES = st.sampled_from([*KEY_HEADERS, *GATEWAY_HEADERS])
+
+
+@settings(max_examples=1500)
+@given(st.dictionaries(PLACES, VALUES, max_size=4))
+def test_whatever_is_sent_a_key_of_ours_leaves_with_no_providers(headers):
+    """In any header, joined in any way, with any scheme before it: refused, or left out."""
+    try:
+        key = provider_key(headers, is_ours)
+    except Refused:
+        return
+    assert not re.search(rf"(^|\W){OURS}($|\W)", key)
 
 
 def test_a_key_of_ours_is_nobody_elses():

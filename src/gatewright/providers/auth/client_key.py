@@ -21,10 +21,14 @@ KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 GATEWAY_HEADERS: Final = ("x-gatewright-key", "invariant-authorization")
 """Where the gateway's key may stand beside a provider's. The second is what Invariant's gateway reads."""
 
-_JOINED: Final = re.compile(r"(?P<theirs>[^;|]*)(?:;(?:gatewright|invariant)-auth=|\|invariant-auth: )(?P<ours>[^;|]*)")
+_JOINED: Final = re.compile(r"(?P<theirs>[^;|]*)(?:; *(?:gatewright|invariant)-auth *=|\| *invariant-auth *:)(?P<ours>[^;|]*)")
 """Two keys in one place."""
 
-_MARKS: Final = (";gatewright-auth=", ";invariant-auth=", "|invariant-auth")
+_KEY: Final = re.compile(r"[^\s;|,]+")
+"""What a provider's key may be; `Basic …`, signatures and lists are none."""
+
+_MARKS: Final = ("gatewright-auth", "invariant-auth")
+"""What is in no key; a value with one of them that is not two keys is a slip, and must not be taken for a provider's key."""
 
 OAUTH_BETA: Final = "oauth-2025-04-20"
 """Without this flag Anthropic refuses a subscription's token."""
@@ -33,9 +37,11 @@ _BETA: Final = re.compile(rb"^anthropic-beta: *([^\r\n]*)\r?$", re.MULTILINE | r
 
 
 def bare(value: str) -> str:
-    """A header's value without `Bearer`."""
-    scheme, _, rest = value.strip().partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else value.strip()
+    """A header's value without `Bearer`, however often it is there."""
+    value = value.strip()
+    while (parts := value.partition(" "))[0].lower() == "bearer":
+        value = parts[2].strip()
+    return value
 
 
 def split_keys(value: str) -> tuple[str, str] | None:
@@ -71,7 +77,7 @@ def provider_key(headers: ClientHeaders, is_ours: Callable[[str], bool]) -> str:
             continue
         both = split_keys(value)
         key = both[0] if both is not None else bare(value)
-        if key and not is_ours(key):
+        if _KEY.fullmatch(key) and not is_ours(key):
             return key
     return ""
 
