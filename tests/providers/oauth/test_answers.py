@@ -1,6 +1,9 @@
 """What a token endpoint answers."""
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.plays.workos import jwt
 
 from gatewright.providers.oauth.answers import NoGrant, claims_of, granted, identity_in, name_in, tokens_in
@@ -116,3 +119,57 @@ def test_who_it_is():
 def test_what_is_no_jwt_has_no_claims(token):
     """Opaque tokens are the rule."""
     assert claims_of(token) == {}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "access_token",
+                    "refresh_token",
+                    "expires_in",
+                    "error",
+                    "error_description",
+                    "user",
+                    "email",
+                    "id",
+                    "id_token",
+                    "x",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(document=JSON, status=st.sampled_from([200, 201, 302, 400, 401, 429, 500]))
+def test_whatever_comes_is_a_grant_or_told(document, status):
+    """A token that is granted can stand in a header; all else is a NoGrant that a terminal can show."""
+    told = ""
+    try:
+        answer = granted(status, {}, msgspec.json.encode(document), "id.example")
+        tokens = tokens_in(answer, NOW)
+    except NoGrant as error:
+        told = str(error)
+    if told:
+        assert told.isprintable()
+        return
+    assert tokens.access.isascii()
+    assert tokens.access.isprintable()
+    assert name_in(answer, BY_NAME["ob1"]).isprintable()
+    assert all(text.isprintable() for text in identity_in(answer, BY_NAME["ob1"]).values())
+
+
+@settings(max_examples=200, deadline=None)
+@given(body=st.binary(max_size=60), status=st.sampled_from([200, 400, 500]))
+def test_whatever_bytes_come(body, status):
+    """Most are not even JSON."""
+    with pytest.raises(NoGrant):
+        granted(status, {"content-type": "x/\x1b"}, body, "id.example")

@@ -4,9 +4,11 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gatewright.account import Account, Tokens
-from gatewright.providers.oauth.formats import Unusable, read, written
+from gatewright.providers.oauth.formats import MASK, Unusable, read, written
 
 NOW = 1_700_000_000.0
 TOKENS = Tokens(access="at-1", refresh="rt-1", obtained_at=NOW - 60, expires_at=NOW + 3540)
@@ -117,3 +119,35 @@ def test_an_account_that_cannot_be_opened_is_exported_without_tokens():
     assert document["accounts"][0]["access_token"] is None
     with pytest.raises(Unusable):
         read(document, NOW)
+
+
+ROW = st.dictionaries(
+    st.sampled_from(
+        ["provider", "name", "email", "access_token", "refresh_token", "expires_at", "obtained_at", "identity", "org_id"]
+    ),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.just(MASK)
+    | st.dictionaries(st.text(), st.integers() | st.text()),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(document=st.lists(ROW | st.text(), max_size=3) | st.fixed_dictionaries({"oauth": ROW}) | ROW)
+def test_whatever_is_given_is_read_or_refused(document):
+    """What is read can be sent, and is not a mask."""
+    told = ""
+    found = ()
+    try:
+        found = read(document, NOW)
+    except Unusable as error:
+        told = str(error)
+    assert MASK not in told
+    for one in found:
+        for token in (one.tokens.access, one.tokens.refresh):
+            assert token != MASK
+            assert all("!" <= c <= "~" for c in token)
+        assert one.name.isprintable()
