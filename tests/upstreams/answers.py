@@ -6,7 +6,12 @@ import random
 import string
 from collections.abc import Iterable, Mapping
 
-KEYS = {"openai": "sk-upstream-openai", "anthropic": "sk-ant-upstream", "gemini": "AIzaUpstream"}
+KEYS = {
+    "openai": "sk-upstream-openai",
+    "anthropic": "sk-ant-upstream",
+    "gemini": "AIzaUpstream",
+    "bedrock": "bedrock-api-key-upstream",
+}
 """The credentials that are accepted, per provider."""
 
 

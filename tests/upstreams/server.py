@@ -1,4 +1,4 @@
-"""The strict upstream: one loopback HTTP/1.1 server that speaks four provider APIs and refuses what they refuse.
+"""The strict upstream: one loopback HTTP/1.1 server that speaks five provider APIs and refuses what they refuse.
 
 One rule: every request is recorded before it is judged. Run `python -m tests.upstreams.server 9100` to have it beside a shell.
 Its keys: see answers.KEYS. Paths are the providers' own.
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from tests.upstreams import anthropic, gemini, openai_chat, openai_responses
+from tests.upstreams import anthropic, bedrock, gemini, openai_chat, openai_responses
 from tests.upstreams.answers import Answer, Ids, Received, Refused, whole
 
 Speak: TypeAlias = Callable[[Received, Ids], Answer]
@@ -24,6 +24,7 @@ ROUTES: tuple[tuple[str, str, Speak], ...] = (
     ("POST", r"/v1/messages", anthropic.create),
     ("POST", r"/v1/messages/count_tokens", anthropic.count),
     ("POST", r"/v1(?:beta|alpha)?/models/[^/:]+:(?:generateContent|streamGenerateContent|countTokens)", gemini.answer),
+    ("POST", r"/model/[^/]+/converse(?:-stream)?", bedrock.converse),
 )
 
 

@@ -17,8 +17,8 @@ from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Target
 from gatewright.pipeline.replayed import settle
 from gatewright.wire.json import encode
-from tests.laws.cases import Case, files, load
-from tests.upstreams import anthropic_rules, gemini_rules, openai_chat_rules, openai_responses_rules, seals
+from tests.laws.cases import GENERATIONS, Case, files, load
+from tests.upstreams import anthropic_rules, bedrock_rules, gemini_rules, openai_chat_rules, openai_responses_rules, seals
 from tests.upstreams.answers import Refused
 
 MODELS: Mapping[DialectName, tuple[str, ...]] = {
@@ -26,9 +26,16 @@ MODELS: Mapping[DialectName, tuple[str, ...]] = {
     "openai_responses": ("gpt-5.2", "gpt-4.1-mini", "gpt-5-mini"),
     "anthropic": ("claude-haiku-4-5", "claude-sonnet-4-6", "claude-sonnet-5"),
     "gemini": ("gemini-2.5-pro", "gemini-3-pro-preview"),
+    "bedrock_converse": GENERATIONS["bedrock_converse"],
 }
 """For each dialect the generations that differ in what they take."""
-OWN = {"openai_chat": "openai", "openai_responses": "openai", "anthropic": "anthropic", "gemini": "gemini"}
+OWN = {
+    "openai_chat": "openai",
+    "openai_responses": "openai",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "bedrock_converse": "bedrock",
+}
 """The provider whose rules a dialect's strict upstream has."""
 EXCEPT = {
     "'video_url'": "hosts of this dialect take videos so; OpenAI takes none and says it",
@@ -70,8 +77,11 @@ def judge(dialect: DialectName, body: dict, headers: Mapping[str, str], model: s
                 anthropic_rules.understand(body, dict(headers))
             case "gemini":
                 gemini_rules.understand(body, model)
+            case "bedrock_converse":
+                bedrock_rules.understand(body, model)
     except Refused as refused:
-        said = json.loads(str(refused))["error"]["message"]
+        document = json.loads(str(refused))
+        said = document["error"]["message"] if "error" in document else document["message"]
         return "" if any(word in said for word in EXCEPT) else said
     return ""
 
@@ -128,4 +138,6 @@ def test_the_rules_take_what_the_providers_took(dialect: DialectName, monkeypatc
 
 def model_of(case: Case) -> str:
     assert case.call is not None
+    if case.dialect == "bedrock_converse":
+        return case.call.path.removeprefix("/model/").rpartition("/")[0]
     return Path(case.call.path).name.partition(":")[0]

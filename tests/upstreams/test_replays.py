@@ -18,7 +18,7 @@ from gatewright.ir.response import Response
 from gatewright.pipeline.replayed import mark, settle, unmark
 from gatewright.pipeline.seals import name_calls
 from gatewright.wire.json import encode
-from tests.laws.cases import Case, call_of, files, load
+from tests.laws.cases import IN_PATH, Case, call_of, files, load
 from tests.upstreams import openai_chat_rules, openai_responses_rules, seals
 from tests.upstreams.test_renderings import judge
 
@@ -27,16 +27,20 @@ MODELS: Mapping[DialectName, tuple[str, ...]] = {
     "openai_responses": ("gpt-5.2",),
     "anthropic": ("claude-haiku-4-5",),
     "gemini": ("gemini-2.5-pro", "gemini-3-pro-preview"),
+    "bedrock_converse": ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-2-lite-v1:0"),
 }
 FIRST: Mapping[DialectName, tuple[str, dict]] = {
     "openai_chat": ("/v1/chat/completions", {"model": "x", "messages": [{"role": "user", "content": "q"}]}),
     "openai_responses": ("/v1/responses", {"model": "x", "input": [{"role": "user", "content": "q"}], "store": False}),
     "anthropic": ("/v1/messages", {"model": "x", "max_tokens": 5000, "messages": [{"role": "user", "content": "q"}]}),
     "gemini": ("/v1beta/models/x:generateContent", {"contents": [{"role": "user", "parts": [{"text": "q"}]}]}),
+    "bedrock_converse": ("/model/x/converse", {"messages": [{"role": "user", "content": [{"text": "q"}]}]}),
 }
 """Path and body of the request that was answered."""
 EXCEPT = (
     "all messages must have non-empty content",  # an answer of nothing: Anthropic gives such itself, and refuses them back
+    "is empty. Add a ContentBlock object",  # the same from Bedrock
+    "is blank. Add text to the text field",  # white space before a call, which other hosts give and Bedrock refuses
     "text content blocks must be non-empty",  # a seal on an empty text, carried beside it
     "string too long",  # ids of a host that gives longer ones than OpenAI takes
     "String should match pattern",  # ids of a host that gives others than Anthropic takes
@@ -101,6 +105,16 @@ def next_request(client: DialectName, answer: dict) -> dict:
                 if given:
                     body["contents"].append({"role": "user", "parts": [{"functionResponse": one} for one in given]})
             body["contents"].append({"role": "user", "parts": [{"text": "go on"}]})
+        case "bedrock_converse":
+            message = answer["output"]["message"]
+            uses = [block["toolUse"] for block in message["content"] if "toolUse" in block]
+            results = [
+                {"toolResult": {"toolUseId": use["toolUseId"], "content": [{"text": "r"}]}} for use in uses if "type" not in use
+            ]
+            body["messages"] += [message, {"role": "user", "content": [*results, {"text": "go on"}]}]
+            if results:
+                spec = {"name": "known", "inputSchema": {"json": {"type": "object"}}}
+                body["toolConfig"] = {"tools": [{"toolSpec": spec}]}
     return body
 
 
@@ -108,7 +122,7 @@ def sent(case: Case, client: DialectName, body: dict, upstream: DialectName, mod
     """Body and headers for the upstream; None where the case goes home by itself."""
     raw = json.dumps(body)
     if upstream == client and "gw1." not in raw and '"Z3cx' not in raw:
-        return None if case.dialect == client else (body | ({} if upstream == "gemini" else {"model": model}), {})
+        return None if case.dialect == client else (body | ({} if upstream in IN_PATH else {"model": model}), {})
     request = unmark(BY_NAME[client].parse_request(call_of(client, body, path=FIRST[client][0], headers={})), upstream)
     issuer = "here" if upstream == case.dialect else "elsewhere"
     rendered = BY_NAME[upstream].render_request(
