@@ -131,6 +131,22 @@ async def test_failures_are_told_to_all_who_wait_and_remembered_for_a_while():
     assert value.again_in_s == 0
 
 
+async def test_a_clock_that_is_set_back_stops_nothing():
+    """Pauses are measured by it: an hour back must not be an hour's pause."""
+    issuer = Issuer()
+    issuer.now = 10_000
+    issuer.failure = UpstreamFailed(Problem(kind="upstream", message="down"))
+    value = issuer.value()
+    with pytest.raises(UpstreamFailed):
+        await value.get()
+    issuer.now, issuer.failure = 6_400, None
+    assert value.again_in_s == 0
+    assert await value.get() == "token-2"
+    assert await value.replace("token-2") == "token-3"
+    issuer.now = 2_000
+    assert await value.replace("token-3") == "token-4"
+
+
 async def test_an_issuer_that_says_when_to_come_back_is_obeyed():
     """`retry-after` of a token endpoint, within our own bounds."""
     issuer = Issuer()

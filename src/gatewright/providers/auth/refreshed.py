@@ -86,17 +86,17 @@ class Refreshed(Generic[T]):
     @property
     def again_in_s(self) -> float:
         """Seconds until another refresh may begin after a failure; 0 when it may now."""
-        return max(0.0, self._again_at - self._clock()) if self._failures else 0.0
+        return self._again_at - self._clock() if self._rests(self._clock()) else 0.0
 
     async def get(self) -> T:
         """A value that serves now. Raises what `obtain` raised, or RefreshTookTooLong."""
         now = self._clock()
         lease = self._lease
         if lease is not None and now < self._spent_at:
-            if now >= self._refresh_at and self._task is None and now >= self._again_at:
+            if now >= self._refresh_at and self._task is None and not self._rests(now):
                 self._begin()
             return lease.value
-        if self._task is None and self._failure is not None and now < self._again_at:
+        if self._task is None and self._failure is not None and self._rests(now):
             raise self._failure.with_traceback(None)
         return await self._renewed()
 
@@ -110,7 +110,7 @@ class Refreshed(Generic[T]):
             return await self.get()
         now = self._clock()
         if self._task is None:
-            if now < self._forced_at + self._pace.forced_every_s:
+            if self._forced_at <= now < self._forced_at + self._pace.forced_every_s:
                 return refused
             self._forced_at = now
         self._spent_at = self._again_at = now
@@ -122,6 +122,10 @@ class Refreshed(Generic[T]):
         if task is not None:
             task.cancel()
             await asyncio.wait((task,))
+
+    def _rests(self, now: float) -> bool:
+        """Whether a failure is too fresh for another try. A pause longer than any is a clock that was set back."""
+        return 0 < self._again_at - now <= self._pace.again_at_most_s * 1.2
 
     async def _renewed(self) -> T:
         task = self._task or self._begin()
