@@ -3,7 +3,9 @@
 import pytest
 
 from gatewright.config import load_config
+from gatewright.credentials import credential_of
 from gatewright.logins import accounts_of
+from gatewright.providers.oauth.credential import AccountsCredential
 from gatewright.stores.sealed import BadKey
 
 
@@ -31,3 +33,14 @@ def test_a_key_that_cannot_be_used_is_told_at_the_start(tmp_path):
     """Not at the first call."""
     with pytest.raises(BadKey):
         accounts_of(loaded(tmp_path, "ob1: "), {"GATEWRIGHT_SECRET_KEY": "short"})
+
+
+async def test_a_provider_with_logins_gets_their_credential(tmp_path):
+    """With the rotation that its section says."""
+    config = loaded(tmp_path, "ob1: {rotation: random}")
+    book = accounts_of(config, {})
+    made = credential_of(config.providers["ob1"], {}, lambda _: False, book)
+    assert isinstance(made, AccountsCredential)
+    assert (made.provider, made.description.name) == ("ob1", "ob1")
+    await made.close()
+    await book.close()

@@ -1,5 +1,6 @@
 """OB-1 in both clients' dialects, whole and streamed: what other gateways before it are known to break."""
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 
@@ -184,3 +185,28 @@ async def test_connections_are_used_again(tmp_path):
         for _ in range(5):
             assert (await chat(port)).status == 200
         assert ob1.connections == before + 1
+
+
+async def test_names_of_claude_clients_lead_to_what_the_account_can_use(tmp_path):
+    """The account's own list of models, asked for with its token: the newest of the family, where the name itself is not there."""
+    async with stage() as (workos, ob1):
+        await log_in(tmp_path, workos, ob1)
+        yaml = config(workos, ob1) + '\nmodels: {"claude-*": {ladder: {provider: ob1}}}\n'
+        async with gateway(yaml, tmp_path) as gw:
+            for asked, served in (
+                ("claude-sonnet-4.5", "anthropic/claude-sonnet-4.5"),
+                ("claude-3-7-sonnet-20250219", "anthropic/claude-sonnet-4.6"),
+                ("claude-opus-4-20250514", "anthropic/claude-opus-4.6"),
+            ):
+                async with asyncio.timeout(10):
+                    while True:
+                        answer = await messages(gw.port, model=asked)
+                        assert answer.status == 200, answer.body
+                        sent = json.loads(ob1.seen[-1][3])["model"] if ob1.seen[-1][3] else ""
+                        if sent == served:
+                            break
+                        await asyncio.sleep(0.05)  # the list has not come yet: nobody waits for it
+            listed = await call(gw.port, "/v1/models", b"", method="GET", headers=AS_OPENAI)
+        assert {"ob1/openai/gpt-5", "ob1/anthropic/claude-opus-4.6"} <= {row["id"] for row in json.loads(listed.body)["data"]}
+        (asked_with,) = {headers["authorization"] for _, path, headers, _ in ob1.seen if path == "/api/v1/models"}
+        assert asked_with == "Bearer at-ann-1:org_7"

@@ -183,6 +183,7 @@ class Ob1(Http):
         """Access token → what is answered in place of a completion."""
         self.bearers: list[str] = []
         """Of chat completions, in order."""
+        self.models = ("anthropic/claude-sonnet-4.5", "anthropic/claude-sonnet-4.6", "anthropic/claude-opus-4.6", "openai/gpt-5")
         self.stream: tuple[str, ...] = ()
         """What a streamed completion is, event by event."""
 
@@ -193,6 +194,8 @@ class Ob1(Http):
             if token not in self.workos.valid:
                 return told({"error": "unauthorized"}, 401)
             return told({"data": self.organizations})
+        if path == "/api/v1/models":
+            return told({"data": [{"id": name, "name": name} for name in self.models]} if token in self.workos.valid else {}, 200)
         assert (method, path) == ("POST", "/api/v1/chat/completions")
         assert headers["http-referer"] == "https://github.com/delta-hq/ob1"
         assert headers["x-title"] == "OB1 CLI"
