@@ -21,9 +21,10 @@ from gatewright.ir.events import StreamError
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.server.gateway import Gateway
 from gatewright.transport import Cut, Incoming, Outgoing, TooLarge
+from gatewright.wire import eventstream
 from gatewright.wire import json as wire_json
 from tests.fuzz.oracle import ASKED, Fault, must
-from tests.fuzz.streams import is_array
+from tests.fuzz.streams import are_frames, is_array
 from tests.laws.dialects import DIALECTS
 
 KEY = "gw-fuzz-key"
@@ -33,6 +34,8 @@ providers:
   openai_responses: {{kind: openai, base_url: "http://127.0.0.1:9/v1", dialects: [openai_responses], api_key: sk-up}}
   anthropic: {{base_url: "http://127.0.0.1:9", api_key: sk-up}}
   gemini: {{base_url: "http://127.0.0.1:9", api_key: sk-up}}
+  bedrock_converse:
+    {{kind: bedrock, base_url: "http://127.0.0.1:9", dialects: [bedrock_converse], api_key: sk-up}}
 keys: [{{name: fuzz, key: {KEY}}}]
 """
 JSON_TYPES = (b"application/json", b"application/json; charset=utf-8", b"text/html", b"text/plain", b"text/event-stream", b"")
@@ -139,7 +142,7 @@ def exchange_holds(client: DialectName, target: bytes, body: bytes, answer: Scri
     if status >= 400:
         wire_json.decode_lenient(wire)
         return f"{status}"
-    if cut and b"event-stream" in head:
+    if cut and (b"event-stream" in head or b"eventstream" in head):
         parser = DIALECTS[client].stream_parser(ASKED)
         events = [*parser.feed(wire), *parser.close()]
         must(broken or (events and isinstance(events[-1], StreamError)), "a cut stream ended cleanly")
@@ -170,6 +173,8 @@ async def _exchange(gateway: Gateway, target: bytes, body: bytes) -> tuple[int, 
 def script(random: Random, chunks: Sequence[bytes], *, stream: bool, status: int, cut: bool) -> Scripted:
     """An answer with these chunks under a content type that fits, mostly."""
     kind = b"text/event-stream" if stream else b"application/json"
+    if stream and are_frames(b"".join(chunks)):
+        kind = eventstream.CONTENT_TYPE.encode()
     if random.random() < 0.1:
         kind = random.choice(JSON_TYPES)
     return Scripted(status, kind, chunks, cut=cut)

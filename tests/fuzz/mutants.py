@@ -100,6 +100,8 @@ def _request(random: Random, case: Case, other: Case) -> tuple[bytes, oracle.Jud
     if case.dialect == "gemini" and random.random() < 0.2:
         verb = random.choice(("generateContent", "streamGenerateContent", "nonsense", ""))
         path = f"/v1beta/models/{words.string(random)}:{verb}"
+    if case.dialect == "bedrock_converse" and random.random() < 0.2:
+        path = f"/model/{words.string(random)}/{random.choice(('converse', 'converse-stream', 'nonsense', ''))}"
     query = call.query if random.random() < 0.9 else {"alt": quote(words.STRINGS[random.randrange(len(words.STRINGS))]), "": "x"}
     sent = Call(path=path, query=query, headers=call.headers, body=body)
     return body, lambda: oracle.request_holds(case.dialect, sent)
@@ -134,7 +136,7 @@ def _cut(random: Random, case: Case, other: Case) -> tuple[bytes, oracle.Judge]:
     whole = case.body
     clean_from = streams.end_told_at(case.dialect, whole)
     wire = whole[: random.randrange(len(whole))]
-    if random.random() < 0.2 and not streams.is_array(whole) and b"\r" not in whole:
+    if random.random() < 0.2 and not streams.is_array(whole) and not streams.are_frames(whole) and b"\r" not in whole:
         wire, clean_from = wire.replace(b"\n", b"\r\n"), len(whole[:clean_from].replace(b"\n", b"\r\n"))
     chunks = streams.pieces(random, wire)
     return wire, lambda: oracle.stream_holds(case.dialect, chunks, clean_from, random)
@@ -152,6 +154,8 @@ def _exchange(random: Random, case: Case, other: Case) -> tuple[bytes, oracle.Ju
     if client == "gemini":
         verb = "streamGenerateContent" if streamed else "generateContent"
         target = f"/v1beta/models/{model}:{verb}{random.choice(('', '?alt=sse'))}".encode()
+    elif client == "bedrock_converse":
+        target = f"/model/{quote(model, safe='')}/{'converse-stream' if streamed else 'converse'}".encode()
     else:
         target = cases.PATH_OF[client].encode()
         body = _aimed(random, body, model, stream=streamed)

@@ -21,10 +21,11 @@ from gatewright.pipeline.endpoint import Candidate, Endpoint
 from gatewright.pipeline.seals import SealWatch, has_seals, name_call, name_calls, sealed_rows, unsealed_calls, without_seals
 from gatewright.pipeline.translate import prepare
 from gatewright.transport.demo import DemoTransport
+from gatewright.wire import eventstream
 from gatewright.wire import json as wire_json
 from gatewright.wire.http import Call
 from gatewright.wire.sse import MAX_EVENT_BYTES, SseParser
-from tests.fuzz.streams import is_array
+from tests.fuzz.streams import are_frames, is_array
 from tests.laws import cases
 from tests.laws.dialects import DIALECTS
 
@@ -242,6 +243,12 @@ def _stream_holds(asker: Request, events: Sequence[StreamEvent], batches: Sequen
 
 
 def _wire_holds(wire: bytes) -> None:
+    if are_frames(wire):
+        decoder = eventstream.Decoder()
+        for message in decoder.feed(wire):
+            must(isinstance(wire_json.decode(message.payload), dict | list), "a frame is not a document")
+        decoder.close()
+        return
     wire.decode("utf-8")
     if is_array(wire):
         must(isinstance(wire_json.decode(wire), list | dict), "the array is not JSON")

@@ -5,9 +5,11 @@ One rule: a mutant says where its wire must be complete for a clean end to be be
 
 import re
 from random import Random
+from zlib import crc32
 
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonValue
+from gatewright.wire import eventstream
 from gatewright.wire import json as wire_json
 from gatewright.wire.sse import SseEvent, SseParser, sse
 from tests.fuzz import words
@@ -17,6 +19,7 @@ TELLS_ITS_END: dict[DialectName, re.Pattern[bytes]] = {
     "openai_chat": re.compile(rb'"finish_reason"\s*:\s*"|\[DONE\]|chat\.completion\.done|"finishReason"'),
     "openai_responses": re.compile(rb"response\.(completed|incomplete|failed|cancelled)"),
     "anthropic": re.compile(rb'message_stop|"stop_reason"\s*:\s*"'),
+    "bedrock_converse": re.compile(rb"messageStop"),
     "gemini": re.compile(rb'"finishReason"|"finish_reason"|"blockReason"|"block_reason"'),
 }
 """No event without one of these can end a stream of the dialect cleanly."""
@@ -25,7 +28,31 @@ OVERSIZED = 17 << 20
 """Bytes of an event beyond what any parser keeps."""
 
 
+def are_frames(wire: bytes) -> bool:
+    """Whether a wire begins with a binary frame."""
+    return len(wire) >= 12 and crc32(wire[:8]) == int.from_bytes(wire[8:12], "big")
+
+
+def frames_of(wire: bytes) -> list[SseEvent]:
+    """(event type, payload) of the frames before the first that is none; an exception's type begins with `!`."""
+    decoder = eventstream.Decoder()
+    try:
+        messages = decoder.feed(wire)
+    except eventstream.BadFrame:
+        return []
+    return [(str(m.headers.get(":event-type") or f"!{m.headers.get(':exception-type')}").encode(), m.payload) for m in messages]
+
+
+def frame(name: bytes, data: bytes) -> bytes:
+    kind = "exception" if name.startswith(b"!") else "error" if name == b"error" else "event"
+    word = name.decode("utf-8", "replace").removeprefix("!")
+    told = {":error-code": word, ":error-message": "no"} if kind == "error" else {f":{kind}-type": word}
+    return eventstream.encode({**told, ":content-type": "application/json", ":message-type": kind}, data)
+
+
 def events_of(wire: bytes) -> list[SseEvent]:
+    if are_frames(wire):
+        return frames_of(wire)
     parser = SseParser()
     return [*parser.feed(wire), *parser.close()]
 
@@ -123,10 +150,11 @@ def mutant(random: Random, wire: bytes, other: bytes) -> bytes:
             return mutate_bytes(random, wire)
         return words.encoded(mutate(random, document))
     events = events_of(wire)
+    framed = are_frames(wire)
     others = events_of(other) or [(b"", b"{}")]
     if random.random() < 0.75:
         events = mutate_events(random, events, others)
-    wire = written(random, events)
+    wire = b"".join(frame(name, data) for name, data in events) if framed else written(random, events)
     return mutate_bytes(random, wire) if random.random() < 0.3 else wire
 
 
@@ -136,6 +164,13 @@ def end_told_at(name: DialectName, wire: bytes) -> int:
     if is_array(wire):
         found = mark.search(wire)
         return found.start() if found else len(wire)
+    if are_frames(wire):
+        end = 0
+        for whole in eventstream.Splitter().feed(wire):
+            end += len(whole)
+            if mark.search(whole):
+                return end
+        return len(wire)
     start = 0
     for match in re.finditer(rb"\r?\n\r?\n", wire):
         if mark.search(wire, start, match.start()):

@@ -83,7 +83,7 @@ class ConverseParser:
         try:
             messages = self._frames.feed(data)
         except BadFrame as error:
-            return self._fail(f"the provider's stream is no event stream: {error}")
+            return self._broken(error)
         return self._read_all(messages)
 
     def _read_all(self, messages: list[Message]) -> list[StreamEvent]:
@@ -104,11 +104,14 @@ class ConverseParser:
         try:
             self._frames.close()
         except BadFrame as error:
-            if self._finish is None:
-                return self._fail(f"the provider's stream was cut off: {error}")
+            return self._broken(error)
         if self._finish is not None:
             return self._stop()
         return self._fail("the provider's stream was cut off")
+
+    def _broken(self, error: BadFrame) -> list[StreamEvent]:
+        """Bytes that are no frame: nothing is lost with them where the stream had told its end."""
+        return self._fail(f"the provider's stream cannot be read: {error}") if self._finish is None else self._stop()
 
     def _fail(self, message: str) -> list[StreamEvent]:
         self._done = True
