@@ -4,10 +4,10 @@ import base64
 import json
 
 import pytest
+from tests.serving import END, answer, call, chunk, gateway, stream_head, upstream
 
 from gatewright.server import sweep
 from gatewright.wire.eventstream import Decoder
-from tests.serving import END, answer, call, chunk, gateway, stream_head, upstream
 
 BODY = b'{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
 PATH = "/model/up%2Fm/invoke-with-response-stream"
