@@ -197,13 +197,15 @@ class Attempt:
     ) -> Reply:
         client = self.dialects[exchange.dialect]
         content_type = incoming.header(b"content-type") or b""
-        streamed = b"event-stream" in content_type or are_frames(content_type)
+        streamed = b"stream" in content_type and (b"event-stream" in content_type or are_frames(content_type))
         if exchange.stream and not streamed:
             incoming = Begun(incoming, await incoming.next() or b"")
             streamed = looks_like_a_stream(incoming.first, array=prepared.passing and wants_array(client, exchange))
             if streamed and not incoming.first.lstrip().startswith(b"["):
                 content_type = b"text/event-stream"
-        head = carried(incoming) + candidate.served_line + loss_lines(prepared.losses)
+        head = carried(incoming) + candidate.served_line
+        if prepared.losses:
+            head += loss_lines(prepared.losses)
         if exchange.stream and streamed:
             return await self._stream(exchange, prepared, incoming, head, content_type, last=last)
         if prepared.passing and not exchange.stream and not streamed:

@@ -13,6 +13,7 @@ from gatewright.providers.auth.seam import Credential
 from gatewright.providers.catalog.host import Auth
 from gatewright.providers.quirks import Quirk, mendings
 from gatewright.transport import Incoming, Outgoing, Timeouts, Transport, header_lines
+from gatewright.wire.http import HeaderView
 
 FORWARDED_REQUEST_HEADERS: dict[DialectName, tuple[str, ...]] = {
     "openai_chat": ("openai-beta", "idempotency-key"),
@@ -22,6 +23,7 @@ FORWARDED_REQUEST_HEADERS: dict[DialectName, tuple[str, ...]] = {
     "bedrock_converse": ("x-amzn-bedrock-trace", "x-amzn-bedrock-guardrailidentifier", "x-amzn-bedrock-guardrailversion"),
 }
 """What a client's header may reach an upstream of its own dialect. All others stay here."""
+_FORWARDED = {dialect: tuple((n, n.encode("ascii")) for n in names) for dialect, names in FORWARDED_REQUEST_HEADERS.items()}
 
 
 class Headers(Protocol):
@@ -112,8 +114,8 @@ class Endpoint:
         `model` (as the provider names it) and `stream` are for hosts that want to be told outside the body: see `shaped.py`.
         """
         outgoing = Outgoing(
-            method=method.encode("ascii"),
-            path=self._base_paths[dialect] + wire_path(path),
+            method=b"POST" if method == "POST" else method.encode("ascii"),
+            path=self._base_paths[dialect] + (_remembered(path) if len(path) <= _LONG else _quoted(path)),
             headers=self._heads[dialect] + content_type + headers,
             body=body,
             timeouts=self.timeouts,
@@ -182,12 +184,10 @@ def _auth_headers(auth: Auth, secret: str) -> tuple[tuple[str, str], ...]:
 
 def forwarded_headers(dialect: DialectName, client: Headers) -> tuple[tuple[str, str], ...]:
     """The client's headers that an upstream of the same dialect may see."""
-    found: tuple[tuple[str, str], ...] = ()
-    for name in FORWARDED_REQUEST_HEADERS[dialect]:
-        value = client.get(name)
-        if value is not None:
-            found += ((name, value),)
-    return found
+    if isinstance(client, HeaderView):
+        return client.pick(_FORWARDED[dialect])
+    found = ((name, client.get(name)) for name in FORWARDED_REQUEST_HEADERS[dialect])
+    return tuple((name, value) for name, value in found if value is not None)
 
 
 class Candidate:

@@ -173,24 +173,32 @@ class RouteStage(Check):
         self.router = router
         self.random = random
         self._allowed: dict[tuple[Principal, str, str], tuple[Route, str]] = {}
+        self._only: dict[tuple[Principal, str, str], Sequence[object]] = {}
+        """The plans that no draw decides."""
 
     def forget(self) -> None:
         """What providers list has changed: names may lead elsewhere from now on."""
         self._allowed.clear()
+        self._only.clear()
 
     def check(self, exchange: Exchange) -> None:
         principal = exchange.principal
         assert principal is not None
         asked = (principal, exchange.model, exchange.pin)
+        if asked in self._only:
+            exchange.plan = self._only[asked]
+            return
         found = self._allowed.get(asked)
         if found is None:
             found = self._resolve(exchange, principal)
             if len(self._allowed) >= KEPT:
-                self._allowed.clear()
+                self.forget()
             if len(exchange.model) <= LONG:
                 self._allowed[asked] = found
         route, starred = found
-        exchange.plan = self.router.plan(route, starred, self.random)
+        plan = exchange.plan = self.router.plan(route, starred, self.random)
+        if len(route.targets) == 1 and asked in self._allowed:
+            self._only[asked] = plan
 
     def _resolve(self, exchange: Exchange, principal: Principal) -> tuple[Route, str]:
         """The route, if this key may use it. Raises Refused."""

@@ -21,7 +21,7 @@ def whole(status: int, headers: bytes, body: bytes, *, request_id: str, date: by
     """A complete answer. `headers` and `date` are ready lines. Some clients want one id header, some the other."""
     rid = request_id.encode()
     return b"%b%b%bx-request-id: %b\r\nrequest-id: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
-        status_line(status),
+        _STATUS.get(status) or status_line(status),
         headers,
         date,
         rid,

@@ -3,7 +3,7 @@
 import itertools
 import os
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
@@ -11,42 +11,12 @@ from gatewright.dialects.protocol import Dialect
 from gatewright.exchange import Exchange
 from gatewright.ir.blocks import DialectName
 from gatewright.server.paths import Match, match, normalise
-from gatewright.wire.http import Call
+from gatewright.wire.http import KEY_HEADERS, Call, HeaderView
 
-KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
 _MATCHES_KEPT = 4096
 _METHODS = {b"POST": "POST", b"GET": "GET"}
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
-
-
-class HeaderView(Mapping[str, str]):
-    """Headers decoded when asked for: most are never read."""
-
-    __slots__ = ("_raw",)
-
-    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
-        self._raw = raw
-
-    def __getitem__(self, name: str) -> str:
-        return self._raw[name.encode("latin-1")].decode("latin-1")
-
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override] # of str values only
-        """As for any mapping; without the exception that a missing name costs."""
-        value = self._raw.get(_NAMES.get(name) or name.encode("latin-1"))
-        return default if value is None else value.decode("latin-1")
-
-    def __iter__(self) -> Iterator[str]:
-        return (name.decode("latin-1") for name in self._raw if name not in _CREDENTIALS)
-
-    def __len__(self) -> int:
-        return len(self._raw)
-
-
-_ASKED = ("content-encoding", "openai-beta", "idempotency-key", "anthropic-version", "anthropic-beta", "authorization")
-_NAMES = {name: name.encode("ascii") for name in _ASKED}
-"""Names that every request is asked for, encoded once."""
-_CREDENTIALS = frozenset((*KEY_HEADERS, b"authorization"))
 
 
 def credential_of(headers: Mapping[bytes, bytes], query: Mapping[str, str]) -> bytes:

@@ -26,7 +26,7 @@ HIGH_WATER_BYTES = 131072
 _PIECE_OVERHEAD = 48
 """What a piece costs beyond its bytes: an answer in one-byte chunks must reach the high water too."""
 
-_FRAMING = frozenset({b"transfer-encoding", b"content-encoding", b"content-length"})
+_FRAMING = frozenset({b"transfer-encoding", b"content-encoding"})
 _BODILESS = frozenset({204, 304})
 
 
@@ -240,11 +240,6 @@ class Answer:
 
     # For the parser. Exceptions raised here stop it; `_fault` keeps the reason.
 
-    def on_message_begin(self) -> None:
-        if self.complete:
-            self.extra = True
-            self._refuse("a second message")  # stops the parser: not a byte of it must join this answer's body
-
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.head_done:
             self._fields.append((name.lower(), value.rstrip()))
@@ -253,7 +248,8 @@ class Answer:
         parser = self._parser
         if parser is None or self.head_done:
             self.extra = True
-            return
+            self._refuse("a second message")  # stops the parser: not a byte of it must join this answer's body
+        assert parser is not None
         fields = self._fields
         self._fields = []
         status = parser.get_status_code()
@@ -270,7 +266,9 @@ class Answer:
         bodiless = self._bodiless = self._bodiless or status in _BODILESS
         self._until_close = not bodiless
         for name, value in fields:
-            if name in _FRAMING:
+            if name == b"content-length":
+                self._until_close = False
+            elif name in _FRAMING:
                 self._note_framing(name, value)
         self.status = status
         self.headers = tuple(fields)
@@ -342,7 +340,8 @@ class Answer:
             self.fail(BadAnswer(f"{self._where} answered with {reason}", phase=self.phase, sent=True))
 
     def _finish(self, conn: "Connection") -> None:
-        self._detach()
+        self._conn = None
+        self._parser = None
         if self.paused:  # the end came from a TLS layer's buffer; the next exchange must not find a deaf connection
             self.paused = False
             conn.resume(self.timeouts.idle_s)

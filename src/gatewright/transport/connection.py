@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         "closed",
         "idle_since",
         "served",
+        "where",
     )
 
     def __init__(self, home: Home, loop: asyncio.AbstractEventLoop) -> None:
@@ -57,6 +58,7 @@ class Connection(asyncio.Protocol):
         """How many requests were written to it: from the second on it is a reused one."""
         self._deadline = 0.0
         self._home = home
+        self.where = home.where
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -67,10 +69,6 @@ class Connection(asyncio.Protocol):
         """Whether the body of this exchange is a large one."""
         self._wire: asyncio.Transport | None = None
         self._write_paused = False
-
-    @property
-    def where(self) -> str:
-        return self._home.where
 
     def now(self) -> float:
         """The loop's time. Not asked of `get_running_loop`, which costs a system call each time on CPython 3.11."""
@@ -163,9 +161,8 @@ class Connection(asyncio.Protocol):
         self._wire = cast("asyncio.Transport", transport)  # what it is in every loop, though uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
-        answer = self.answer
-        if answer is not None:
-            answer.feed(data)
+        if self.answer is not None:
+            self.answer.feed(data)
         else:
             self.discard()
 

@@ -1,8 +1,43 @@
 """HTTP messages as values: what a dialect may see of a call, and what it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
+
+KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
+_CREDENTIALS = frozenset((*KEY_HEADERS, b"authorization"))
+
+
+class HeaderView(Mapping[str, str]):
+    """Headers decoded when asked for: most are never read."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        return self._raw[name.encode("latin-1")].decode("latin-1")
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override] # of str values only
+        """As for any mapping; without the exception that a missing name costs."""
+        value = self._raw.get(name.encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
+
+    def pick(self, names: tuple[tuple[str, bytes], ...]) -> tuple[tuple[str, str], ...]:
+        """Of these, each in both types, the ones that are there."""
+        raw = self._raw
+        found: tuple[tuple[str, str], ...] = ()
+        for name, key in names:
+            if key in raw:
+                found += ((name, raw[key].decode("latin-1")),)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._raw if name not in _CREDENTIALS)
+
+    def __len__(self) -> int:
+        return len(self._raw)
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
