@@ -150,7 +150,7 @@ class Issuer:
         if asked.path == "/token" and grant == "urn:ietf:params:oauth:grant-type:jwt-bearer":
             header, claims = read_jwt(form["assertion"], rsa_key())
             ok = (
-                header["kid"] == "k1" and claims["iss"] == "bot@proj.iam.gserviceaccount.com" and claims["aud"] == f"{self.url}/token"
+                header["kid"] == "k1" and claims["iss"] == "bot@proj.iam.gserviceaccount.com" and claims["aud"] == "https://oauth2.googleapis.com/token"
                 and claims["scope"] == "https://www.googleapis.com/auth/cloud-platform"
                 and abs(claims["iat"] - time.time()) < 60 and claims["exp"] - claims["iat"] <= 3600
             )  # fmt: skip

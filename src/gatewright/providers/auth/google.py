@@ -13,6 +13,7 @@ from gatewright.errors import Problem, UpstreamFailed
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.providers.auth.bearer import BearerToken
 from gatewright.providers.auth.google_files import (
+    TOKEN_URI,
     AuthorizedUser,
     ExternalAccount,
     GoogleFile,
@@ -30,6 +31,7 @@ from gatewright.wire.json import BadJson, decode_object
 
 PACE: Final = Pace(ahead_s=225.0)
 """The metadata server hands out the same token until four minutes before its end: asking earlier gets nothing new."""
+IAM_SCOPE: Final = "https://www.googleapis.com/auth/iam"
 ASSERTION_S: Final = 3600
 METADATA_TRIES: Final = 3
 METADATA_S: Final = 3.0
@@ -94,13 +96,13 @@ class GoogleIssuer:
         """A token for whoever the file is."""
         match file:
             case ServiceAccount():
-                return self._by_assertion(file)
+                return self._by_assertion(file, self._scope)
             case AuthorizedUser():
-                return self._by_refresh_token(file)
+                return self._by_refresh_token(file, self._scope)
             case ExternalAccount():
                 return self._by_exchange(file)
             case Impersonated():
-                return self._borrowed(self.of_file(file.source), file.impersonation_url, 3600, file.delegates)
+                return self._borrowed(self._lender(file.source), file.impersonation_url, 3600, file.delegates)
             case _:
                 assert_never(file)
 
@@ -125,12 +127,24 @@ class GoogleIssuer:
                 return lease_of(told, self._metadata_host, self._clock())
         raise AssertionError("the last try returns or raises")
 
-    async def _by_assertion(self, file: ServiceAccount) -> Lease[str]:
+    def _lender(self, file: ServiceAccount | AuthorizedUser | ExternalAccount) -> Awaitable[Lease[str]]:
+        """A token that is only to borrow another account's rights, and has no more of its own than that takes."""
+        match file:
+            case ServiceAccount():
+                return self._by_assertion(file, IAM_SCOPE)
+            case AuthorizedUser():
+                return self._by_refresh_token(file, "")  # a person's grant has its scopes already
+            case ExternalAccount():
+                return self._by_exchange(file, lends=True)
+            case _:
+                assert_never(file)
+
+    async def _by_assertion(self, file: ServiceAccount, scope: str) -> Lease[str]:
         now = int(self._clock())
         claims: JsonObject = {
             "iss": file.email,
-            "scope": self._scope,
-            "aud": file.token_uri,
+            "scope": scope,
+            "aud": TOKEN_URI,  # whatever address it is reached by
             "iat": now,
             "exp": now + ASSERTION_S,
         }
@@ -139,22 +153,23 @@ class GoogleIssuer:
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
         return await self._token(file.token_uri, form, assertion)
 
-    async def _by_refresh_token(self, file: AuthorizedUser) -> Lease[str]:
+    async def _by_refresh_token(self, file: AuthorizedUser, scope: str) -> Lease[str]:
         form = {
             "grant_type": "refresh_token",
             "client_id": file.client_id,
             "client_secret": file.client_secret,
             "refresh_token": file.refresh_token,
         }
+        if scope:
+            form["scope"] = scope
         return await self._token(file.token_uri, form, file.refresh_token, file.client_secret)
 
-    async def _by_exchange(self, file: ExternalAccount) -> Lease[str]:
+    async def _by_exchange(self, file: ExternalAccount, *, lends: bool = False) -> Lease[str]:
         subject = await self._subject(file.subject)
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
             "audience": file.audience,
-            # A token that is only to borrow another account's rights needs no more than that.
-            "scope": "https://www.googleapis.com/auth/cloud-platform" if file.impersonation_url else self._scope,
+            "scope": IAM_SCOPE if lends or file.impersonation_url else self._scope,
             "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
             "subject_token": subject,
             "subject_token_type": file.subject_token_type,
