@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 import signal
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.plays.accounts_desk import command, config, process, stage
+from tests.plays.accounts_desk import command, config, environment, process, stage
 
 from gatewright.cli.login import can_open
 from gatewright.transport.plain_fetch import PlainFetch
@@ -148,3 +150,21 @@ async def test_serve_says_what_is_wrong_with_the_key_of_the_accounts(tmp_path):
     code, _, err = await command(tmp_path, *words, environ={"GATEWRIGHT_SECRET_KEY": "short"})
     assert code == 2
     assert err.startswith("GATEWRIGHT_SECRET_KEY is too short")
+
+
+async def test_on_a_terminal_the_time_left_is_told(tmp_path):
+    """On one line, which is gone when it is over."""
+    async with desk(tmp_path) as (workos, _, _run):
+        workos.interval = 1
+        mine, theirs = os.openpty()
+        started = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gatewright", "login", "ob1", "--config", str(tmp_path / "gatewright.yaml"),
+            stdout=asyncio.subprocess.PIPE, stderr=theirs, env=environment(tmp_path),
+        )  # fmt: skip
+        os.close(theirs)
+        out, _ = await asyncio.wait_for(started.communicate(), 20)
+        shown = os.read(mine, 100_000).decode()
+        os.close(mine)
+        assert out == b"ob1: logged in as ann@example.com (Seven)\n"
+        assert re.search(r"\rWaiting until it is confirmed \(\d:\d\d left, Ctrl-C gives up\) ", shown)
+        assert shown.endswith("\r\x1b[K")

@@ -116,4 +116,6 @@ async def test_a_host_that_somebody_logged_in_to_needs_no_configuration(tmp_path
     store = AccountStore(tmp_path / "accounts.db", Sealer(b"k" * 43, PURPOSE))
     await store.add("ob1", "ann", Tokens(access="a", obtained_at=0), {})
     await store.close()
-    assert from_environment(environ).providers["ob1"].auth == "account"
+    config = from_environment(environ)
+    assert config.providers["ob1"].auth == "account"
+    assert config.warnings == ()

@@ -95,4 +95,12 @@ def test_tokens_in_the_clear_are_warned_about(load):
     """To this machine they may travel so."""
     warned = load("ob1: {oauth: {token_url: 'http://id.example/t'}}").warnings
     assert any("ob1.oauth.token_url" in line and "in the clear" in line for line in warned)
-    assert not any("clear" in line for line in load("ob1: {oauth: {token_url: 'http://127.0.0.1/t'}}").warnings)
+    assert not any("in the clear" in line for line in load("ob1: {oauth: {token_url: 'http://127.0.0.1/t'}}").warnings)
+
+
+def test_a_provider_that_nobody_has_logged_in_to_is_warned_about(load):
+    """It answers nothing yet; `gatewright check` and the banner say what to do."""
+    warnings = load("mine: {kind: ob1}").warnings
+    assert [line.partition(" ")[2] for line in warnings] == [
+        "providers.mine: nobody is logged in yet; log in with: gatewright login mine"
+    ]

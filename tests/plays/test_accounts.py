@@ -235,3 +235,35 @@ async def test_told_to_stop_in_the_middle_of_a_refresh(tmp_path):
             one.stop()
             assert await one.stopped(10) == 0
         assert kept(tmp_path) == [("ann@example.com", 2, "active", 1)]
+
+
+async def test_one_of_two_processes_is_killed_in_the_middle_of_a_refresh(tmp_path):
+    """The other takes over at once, within the grace, and nobody has to do anything."""
+    async with stage() as (workos, ob1):
+        workos.life_s = 0
+        await log_in(tmp_path, workos, ob1)
+        workos.life_s = 3600
+        yaml = config(workos, ob1) + f"\nserver: {{state_dir: '{tmp_path}'}}\n"
+        (tmp_path / "one").mkdir()
+        (tmp_path / "two").mkdir()
+        heard = asyncio.Event()
+
+        async def never(token: str) -> None:
+            heard.set()
+            workos.hook = None
+            await asyncio.sleep(20)
+
+        workos.hook = never
+        async with served(tmp_path / "one", yaml) as one, served(tmp_path / "two", yaml) as two:
+            await asyncio.wait_for(heard.wait(), 20)
+            with sqlite3.connect(tmp_path / "accounts.db") as db:
+                ((holder,),) = db.execute("select holder from accounts").fetchall()
+            left = two if int(holder.split(" ")[1]) == one.process.pid else one
+            waiting = asyncio.create_task(ask(left.port))
+            await asyncio.sleep(0.2)
+            assert not waiting.done()
+            (two if left is one else one).process.send_signal(signal.SIGKILL)
+            answer = await asyncio.wait_for(waiting, 5)
+        assert answer.status == 200, answer.body
+        assert workos.refreshes == ["rt-ann-1", "rt-ann-1"]
+        assert kept(tmp_path) == [("ann@example.com", 2, "active", 1)]

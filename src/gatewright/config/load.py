@@ -19,6 +19,7 @@ from gatewright.config.model import (
 )
 from gatewright.config.problems import ConfigError, ConfigProblem
 from gatewright.config.references import Desk
+from gatewright.config.resolve_accounts import warn_of_missing_logins
 from gatewright.config.resolve_models import Names, resolve_aliases, resolve_keys, resolve_models
 from gatewright.config.resolve_providers import resolve_providers, warn_of_self
 from gatewright.config.schema import ConfigFile, MediaFetchSection, ServerSection, TimeoutsSection
@@ -66,6 +67,7 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
     if desk.problems:
         raise ConfigError(file, tuple(desk.problems))
     warn_of_self(config.providers, config.server.host, config.server.port, desk)
+    warn_of_missing_logins(config.providers, config.server.state_dir, desk)
     if not names.providers:
         desk.warn((), "no providers: nothing can be answered")
     return msgspec.structs.replace(config, warnings=tuple(desk.warnings))

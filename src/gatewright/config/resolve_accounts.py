@@ -3,17 +3,21 @@
 One rule: a login is whole or a problem: one way to begin it, one to end it, and a client to do so.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
 from gatewright.config.credentials import AccountsConfig
+from gatewright.config.model import ProviderConfig
 from gatewright.config.references import Desk
 from gatewright.config.schema import OAuthSection, ProviderSection
 from gatewright.config.tree import KeyPath
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.providers.catalog import Host
 from gatewright.providers.oauth.descriptions import BY_NAME, Description
+from gatewright.stores.logins import logged_in
 
 _URLS = ("device_url", "authorize_url", "token_url")
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -39,6 +43,15 @@ def resolve_accounts(name: str, section: ProviderSection, host: Host, path: KeyP
         desk.wrong(path, f'"auth: account" needs under "oauth": {", ".join(missing)}')
         return None
     return AccountsConfig(description=description, rotation=section.rotation or "sticky")
+
+
+def warn_of_missing_logins(providers: Mapping[str, ProviderConfig], state_dir: str, desk: Desk) -> None:
+    """Providers that cannot answer yet, because nobody has logged in to them."""
+    wanting = [name for name, provider in providers.items() if isinstance(provider.credential, AccountsConfig)]
+    present = logged_in(Path(state_dir)) if wanting else ()
+    for name in wanting:
+        if name not in present:
+            desk.warn(("providers", name), f"nobody is logged in yet; log in with: gatewright login {name}")
 
 
 def refuse_strays(section: ProviderSection, path: KeyPath, desk: Desk) -> None:

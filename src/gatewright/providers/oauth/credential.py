@@ -99,8 +99,10 @@ class AccountsCredential:
             rest_s = REST_S[refusal.status] if others else 0
         if rest_s > 0 and (others or refusal.status in ITS_OWN):
             until = self._clock() + min(rest_s, MAX_REST_S)
-            held.rest(until)
-            await self._told(self._book.cool(held.account.id, until, f"the API answered {refusal.status}"))
+            known = held.account.cool_until > until - 1  # many calls hear of one limit
+            held.rest(max(until, held.account.cool_until))
+            if not known:
+                await self._told(self._book.cool(held.account.id, until, f"the API answered {refusal.status}"))
         return others and refusal.status in ITS_OWN
 
     def scrub(self, text: bytes) -> bytes:
