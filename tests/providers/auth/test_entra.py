@@ -82,10 +82,10 @@ async def test_a_metadata_service_that_hangs_is_given_up_in_bounded_time():
     async with serving(service.answer) as port:
         began = time.monotonic()
         with pytest.raises(UpstreamFailed, match="the machine's identity was asked for") as raised:
-            await issuer(entra(port), imds_s=0.05, imds_waits_s=(0.01, 0.01)).obtain()
+            await issuer(entra(port), imds_s=0.05, imds_waits_s=(0.01, 0.01, 0.01)).obtain()
         assert time.monotonic() - began < 1
     assert raised.value.problem.kind == "timeout"
-    assert len(service.seen) == 3
+    assert len(service.seen) == 2
 
 
 async def test_a_machine_without_an_identity_is_told_at_once():

@@ -25,7 +25,9 @@ ASSERTION_S: Final = 600
 JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 IMDS_S: Final = 3.0
 IMDS_WAITS_S: Final = (0.8, 1.6, 3.2)
-"""Between tries where the service is updating or busy (404, 410, 429, 5xx), or did not answer."""
+"""Between tries where the service is updating or busy (404, 410, 429, 5xx)."""
+IMDS_SILENCES: Final = 2
+"""Tries without any answer: off Azure's machines the address answers nobody."""
 IMDS_AGAIN: Final = frozenset(("404", "410", "429", "500", "502", "503", "504"))
 
 
@@ -150,12 +152,14 @@ class EntraIssuer:
         url = f"{entra.metadata_host}/metadata/identity/oauth2/token?{urlencode(query)}"
         where = urlsplit(url).netloc
         waits = iter(self._imds_waits_s)
+        silences = 0
         while True:
             try:
                 told = await ask(self._fetch, "GET", url, headers={"metadata": "true"}, clock=self._clock, timeout_s=self._imds_s)
                 return lease_of(told, where, self._clock())
             except UpstreamFailed as error:
-                wait_s = next(waits, None) if _passes(error.problem) else None
+                silences += error.problem.kind == "timeout"
+                wait_s = next(waits, None) if _passes(error.problem) and silences < IMDS_SILENCES else None
                 if wait_s is None:
                     why = (
                         f"{error.problem.message}; without secret, certificate or token file the machine's identity was asked for"
