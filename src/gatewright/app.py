@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -162,7 +163,7 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     """The gateway that `config` describes, and what is to be closed at its end."""
     principals = {digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys}
     endpoints, closing = endpoints_of(config, environ, lambda key: digest(key.encode("latin-1")) in principals)
-    lists = lists_of(config, endpoints)
+    lists = lists_of(config, endpoints, partial(_transport, environ=environ))
     router = router_of(config, endpoints, lists)
     settle = Settle(BY_NAME, UsageCounter())
     authenticate = Authenticate(principals)
@@ -207,7 +208,7 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
 async def list_models(config: Config, environ: Mapping[str, str]) -> tuple[tuple[Shown, ...], Mapping[str, str]]:
     """What can be asked for, every provider asked anew; and which of them could not be, and why."""
     endpoints, closing = endpoints_of(config, environ)
-    lists = lists_of(config, endpoints, live=True)
+    lists = lists_of(config, endpoints, partial(_transport, environ=environ), live=True)
     try:
         return await models_now(router_of(config, endpoints, lists), lists)
     finally:

@@ -1,23 +1,31 @@
 """Model lists, put together: who is asked and how, whose prices hold, what all of it comes to. Part of the composition root."""
 
 import time
-from collections.abc import Mapping
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
 
-from gatewright.config import Config
+from gatewright.config import Config, ProviderConfig
 from gatewright.exchange import Principal
 from gatewright.pipeline.endpoint import Endpoint
-from gatewright.pipeline.live_lists import ListCall, LiveLists, list_call
+from gatewright.pipeline.live_lists import ListCall, LiveLists, domain, list_call, list_call_elsewhere
 from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.models import Models
 from gatewright.pipeline.route import Router
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.known_models import KnownModels
 from gatewright.providers.prices import PriceBook
+from gatewright.transport import Transport
 
 
-def lists_of(config: Config, endpoints: Mapping[str, Endpoint], *, live: bool | None = None) -> LiveLists:
-    """What asks providers for their models. `live`: all of them, or those alone that a ladder needs; None: as configured."""
+def lists_of(
+    config: Config,
+    endpoints: Mapping[str, Endpoint],
+    transport_to: Callable[[ProviderConfig, str], Transport] | None = None,
+    *,
+    live: bool | None = None,
+) -> LiveLists:
+    """What asks providers for their models. `live`: all of them, or those alone that a ladder needs; None: as configured.
+    `transport_to`: the way to a provider's other hosts.
+    """
     climbed = {model.ladder.provider for model in config.models.values() if model.ladder is not None}
     everybody = config.model_lists.live if live is None else live
     asked: dict[str, ListCall] = {}
@@ -25,17 +33,22 @@ def lists_of(config: Config, endpoints: Mapping[str, Endpoint], *, live: bool | 
     for name, provider in config.providers.items():
         host = HOSTS[provider.kind]
         call = list_call(host, provider.dialects)
+        if call is None and transport_to is not None:
+            call = list_call_elsewhere(host, provider.dialects, provider.settings, provider.base_url)
         if call is not None and provider.kind != "demo" and (everybody or name in climbed):
             asked[name] = call
         if domain(provider.base_url) == domain(host.base_url):  # another's server has prices of its own
             priced[name] = host.price
     known = KnownModels(asked, refresh_s=config.model_lists.refresh_s)
-    return LiveLists(endpoints=endpoints, calls=asked, known=known, prices=PriceBook(), price_names=priced, now=time.monotonic)
-
-
-def domain(url: str) -> str:
-    """The last two labels of a URL's host."""
-    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
+    return LiveLists(
+        endpoints=endpoints,
+        calls=asked,
+        known=known,
+        prices=PriceBook(),
+        price_names=priced,
+        now=time.monotonic,
+        way_to=None if transport_to is None else lambda name, origin: transport_to(config.providers[name], origin),
+    )
 
 
 def stage_of(router: Router, lists: LiveLists) -> Models:

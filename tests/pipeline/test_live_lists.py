@@ -11,7 +11,7 @@ from tests.serving import END, answer, chunk, stream_head, upstream
 from gatewright.app import endpoint_of
 from gatewright.config import load_config
 from gatewright.listing import lists_of
-from gatewright.pipeline.live_lists import ListCall, list_call
+from gatewright.pipeline.live_lists import ListCall, list_call, list_call_elsewhere
 from gatewright.providers.catalog import HOSTS
 
 OPENAI = {"data": [{"id": "gpt-5"}, {"id": "org/o3"}]}
@@ -138,15 +138,29 @@ async def test_a_list_that_lies_beside_the_base(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "dialects", "call"),
     [
-        ("openai", ("openai_responses", "openai_chat"), ListCall("openai_chat", "/models")),
-        ("openai", ("openai_responses",), ListCall("openai_responses", "/models")),
-        ("openrouter", ("anthropic", "openai_chat"), ListCall("openai_chat", "/models")),
-        ("openrouter", ("anthropic",), ListCall("anthropic", "/v1/models?limit=1000")),
-        ("gemini", ("gemini",), ListCall("gemini", "/v1beta/models?pageSize=1000")),
-        ("github", ("openai_chat",), ListCall("openai_chat", "/../catalog/models")),
+        ("openai", ("openai_responses", "openai_chat"), ListCall("openai_chat", ("/models",))),
+        ("openai", ("openai_responses",), ListCall("openai_responses", ("/models",))),
+        ("openrouter", ("anthropic", "openai_chat"), ListCall("openai_chat", ("/models",))),
+        ("openrouter", ("anthropic",), ListCall("anthropic", ("/v1/models?limit=1000",))),
+        ("gemini", ("gemini",), ListCall("gemini", ("/v1beta/models?pageSize=1000",))),
+        ("github", ("openai_chat",), ListCall("openai_chat", ("/../catalog/models",))),
         ("databricks", ("openai_chat",), None),
     ],
 )
 def test_where_a_host_lists_its_models(kind, dialects, call):
     """Where its row says, else where hosts of the dialect do."""
     assert list_call(HOSTS[kind], dialects) == call
+
+
+def test_lists_on_a_host_of_their_own():
+    """Asked there, or behind another's base URL at that one; not without the settings that they need."""
+    bedrock = HOSTS["bedrock"]
+    own = list_call_elsewhere(
+        bedrock, bedrock.dialects, {"region": "eu-west-1"}, "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    )
+    assert own.origin == "https://bedrock.eu-west-1.amazonaws.com"
+    assert [path.partition("?")[0] for path in own.paths] == ["/foundation-models", "/inference-profiles"]
+    proxy = list_call_elsewhere(bedrock, bedrock.dialects, {"region": "eu-west-1"}, "http://127.0.0.1:4566")
+    assert (proxy.origin, proxy.paths) == ("http://127.0.0.1:4566", own.paths)
+    assert list_call_elsewhere(bedrock, bedrock.dialects, {}, "http://127.0.0.1:4566") is None
+    assert list_call_elsewhere(HOSTS["openai"], ("openai_chat",), {}, "") is None

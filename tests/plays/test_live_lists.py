@@ -127,3 +127,46 @@ async def test_official_sdks_read_the_list(tmp_path):
         assert [model.name for model in listed] == [f"models/{name}" for name in names]
         assert (listed[0].input_token_limit, listed[0].output_token_limit) == (1000, 100)
         await client.aclose()
+
+
+async def test_bedrocks_lists_are_on_a_host_of_their_own(tmp_path):
+    """Models and inference profiles add up, signed like every call; one list that is refused does not take the other away."""
+    models = {"modelSummaries": [{"modelId": "amazon.nova-pro-v1:0", "modelName": "Nova Pro", "outputModalities": ["TEXT"]}]}
+    profiles = {"inferenceProfileSummaries": [{"inferenceProfileId": "us.anthropic.claude-opus-4-1-v1:0"}]}
+    async with upstream() as up:
+        text = f"""
+providers:
+  bed: {{kind: bedrock, region: us-east-1, base_url: "http://127.0.0.1:{up.port}", auth: aws, access_key_id: AKIDEXAMPLE, secret_access_key: s3}}
+models:
+  fast: {{targets: [bed/x]}}
+"""
+        async with gateway(text, tmp_path) as gw:
+            up.answers = [[answer(json.dumps(models).encode())], [answer(json.dumps(profiles).encode())]]
+            await get(gw, "/v1/models")
+            assert ids(await until(lambda: _longer(gw, 1))) == [
+                "fast",
+                "bed/amazon.nova-pro-v1:0",
+                "bed/us.anthropic.claude-opus-4-1-v1:0",
+            ]
+            assert [request.split(b" ")[1].partition(b"?")[0] for request in up.requests] == [
+                b"/foundation-models",
+                b"/inference-profiles",
+            ]
+            assert all(b"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/" in request for request in up.requests)
+        async with gateway(text, tmp_path) as gw:
+            up.serve_with(_refusing_models(profiles))
+            await get(gw, "/v1/models")
+            assert ids(await until(lambda: _longer(gw, 1))) == ["fast", "bed/us.anthropic.claude-opus-4-1-v1:0"]
+
+
+def _refusing_models(profiles):
+    async def play(reader, writer):
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                good = head.startswith(b"GET /inference-profiles")
+                writer.write(answer(json.dumps(profiles).encode()) if good else answer(b"{}", status=403))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    return play

@@ -4,7 +4,10 @@ import json
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gatewright.pipeline.model_shapes import Shown, entry
 from gatewright.providers.facts import Facts
 from gatewright.providers.model_lists import read_page
 
@@ -160,6 +163,9 @@ def test_facts_beside_the_name(document, facts):
 def test_a_price_that_is_none_is_none():
     """OpenRouter's own router says -1; others say nonsense."""
     assert read_page(json.dumps(OPENROUTER).encode()).models[1].facts == Facts()
+    for created in (0, -1, True, 1 << 40, 1e9, "9999-12-31T23:59:59Z", "0001-01-01", "1960-01-01", [], "yesterday"):
+        assert read_page(json.dumps([{"id": "m", "created": created}]).encode()).models[0].facts == Facts()
+    assert read_page(b'[{"id": "m", "created_at": "2026-01-01"}]').models[0].facts.created == 1767225600
     for pricing in ({"prompt": "abc"}, {"prompt": True}, {"prompt": "NaN"}, {"prompt": "1e40"}, {"input": "x"}, "free", []):
         entry = {"id": "m", "pricing": pricing, "context_length": "8k", "created": "yesterday", "max_tokens": -5}
         assert read_page(json.dumps({"data": [entry]}).encode()).models[0].facts == Facts()
@@ -172,3 +178,58 @@ def test_what_is_no_list_is_told(body):
     """A login page answered with 200 must not empty a list."""
     with pytest.raises(ValueError, match="expected a list of models"):
         read_page(body)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8)
+    | st.sampled_from(["2026-01-01", "tools", "image", "0.1"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "data",
+                    "models",
+                    "id",
+                    "name",
+                    "created",
+                    "pricing",
+                    "prompt",
+                    "input",
+                    "capabilities",
+                    "architecture",
+                    "input_modalities",
+                    "supported_parameters",
+                    "top_provider",
+                    "context_length",
+                    "max_tokens",
+                    "has_more",
+                    "last_id",
+                    "nextPageToken",
+                    "type",
+                ]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(JSON)
+def test_nonsense_is_left_out_or_told(document):
+    """Whatever a provider sends: models with facts of the right types, or a ValueError."""
+    try:
+        page = read_page(json.dumps(document).encode())
+    except ValueError:
+        return
+    for listed in page.models:
+        assert isinstance(listed.name, str)
+        entry("openai_chat", Shown("p/" + listed.name, facts=listed.facts))
+        entry("anthropic", Shown("p/" + listed.name, facts=listed.facts))

@@ -124,19 +124,29 @@ class Endpoint:
             return send_signed(self._transports[dialect], self.credential, outgoing, self._origins[dialect], client)
         return self._transports[dialect].send(outgoing)
 
-    def get(self, *, dialect: DialectName, path: str, headers: bytes, timeouts: Timeouts) -> Awaitable[Incoming]:
+    def get(
+        self,
+        *,
+        dialect: DialectName,
+        path: str,
+        headers: bytes,
+        timeouts: Timeouts,
+        elsewhere: tuple[str, Transport] | None = None,
+    ) -> Awaitable[Incoming]:
         """GET what is no dialect's, such as the list of models; a host's shape has no part in it. Raises TransportError.
 
         `path` is under the dialect's base, and may lead out of it (`/../catalog/models`).
+        `elsewhere`: the origin of another host of the provider's, and the way there; `path` is whole then.
         """
         below, question, query = path.partition("?")
-        place = posixpath.normpath(self._base_paths[dialect].decode("ascii") + below)
+        place = posixpath.normpath(("" if elsewhere else self._base_paths[dialect].decode("ascii")) + below)
+        origin, transport = elsewhere or (self._origins.get(dialect, ""), self._transports[dialect])
         outgoing = Outgoing(
             method=b"GET", path=wire_path(place + question + query), headers=self._heads[dialect] + headers, timeouts=timeouts
         )
         if self.credential is not None:
-            return send_signed(self._transports[dialect], self.credential, outgoing, self._origins[dialect], None)
-        return self._transports[dialect].send(outgoing)
+            return send_signed(transport, self.credential, outgoing, origin, None)
+        return transport.send(outgoing)
 
     async def close(self) -> None:
         """Close all connections; the gateway is stopping."""

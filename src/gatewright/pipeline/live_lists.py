@@ -6,7 +6,7 @@ One rule: no request waits for this. Who wants a list pokes, and takes what is k
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -14,11 +14,12 @@ from gatewright.errors import Refused
 from gatewright.ir.blocks import DialectName
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.providers.catalog import Host
+from gatewright.providers.catalog.host import placeholders
 from gatewright.providers.facts import Facts
 from gatewright.providers.known_models import KnownModels, Listed
 from gatewright.providers.model_lists import Page, read_page
 from gatewright.providers.prices import PriceBook
-from gatewright.transport import Timeouts, TransportError, header_lines
+from gatewright.transport import Timeouts, Transport, TransportError, header_lines
 
 WITHIN_S: Final = 20.0
 """For one provider's whole list."""
@@ -44,16 +45,37 @@ class ListCall(msgspec.Struct, frozen=True):
 
     dialect: DialectName
     """Whose base, and whose credential header."""
-    path: str
+    paths: tuple[str, ...]
+    """Lists that add up; one of them is enough."""
+    origin: str = ""
+    """Of another host than the base's, where the lists are there."""
 
 
 def list_call(host: Host, dialects: tuple[DialectName, ...]) -> ListCall | None:
-    """How to ask a provider of this kind that speaks these; None when it has no list."""
+    """How to ask a provider of this kind that speaks these; None when it has no list under its base."""
     if host.models_path is not None:
         own = host.dialects[0] if host.dialects[0] in dialects else dialects[0]
-        return ListCall(own, host.models_path) if host.models_path else None
+        return ListCall(own, (host.models_path,)) if host.models_path else None
     spoken = next((dialect for dialect in PATHS if dialect in dialects), None)
-    return None if spoken is None else ListCall(spoken, PATHS[spoken])
+    return None if spoken is None else ListCall(spoken, (PATHS[spoken],))
+
+
+def list_call_elsewhere(host: Host, dialects: tuple[DialectName, ...], settings: Mapping[str, str], base: str) -> ListCall | None:
+    """How to ask a provider whose lists are on a host of their own. None: it has none such.
+
+    Behind a base URL of somebody else's (a proxy, a stand-in) they are looked for there.
+    """
+    if not host.list_urls or any(not settings.get(name) for url in host.list_urls for name in placeholders(url)):
+        return None
+    urls = [urlsplit(url.format_map(settings)) for url in host.list_urls]
+    own = domain(base) == domain(host.list_urls[0])
+    at = urls[0] if own else urlsplit(base)
+    return ListCall(dialects[0], tuple(f"{url.path}?{url.query}" for url in urls), f"{at.scheme}://{at.netloc}")
+
+
+def domain(url: str) -> str:
+    """The last two labels of a URL's host."""
+    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
 
 
 class LiveLists:
@@ -68,14 +90,19 @@ class LiveLists:
         prices: PriceBook,
         price_names: Mapping[str, str],
         now: Callable[[], float],
+        way_to: Callable[[str, str], Transport] | None = None,
     ) -> None:
-        """`calls`: provider → how it is asked. `price_names`: provider → its name in the price list. `now`: monotonic seconds."""
+        """`calls`: provider → how it is asked. `price_names`: provider → its name in the price list. `now`: monotonic seconds.
+        `way_to`: a transport for a provider's other host, by its origin; needed where a call has one.
+        """
         self._endpoints = endpoints
         self._calls = calls
         self.known = known
         self._prices = prices
         self._price_names = price_names
         self._now = now
+        self._way_to = way_to
+        self._ways: dict[str, Transport] = {}
         self._round: asyncio.Task[None] | None = None
 
     def models_of(self, provider: str) -> Mapping[str, Facts]:
@@ -112,11 +139,14 @@ class LiveLists:
         if self._round is not None:
             self._round.cancel()
             await asyncio.gather(self._round, return_exceptions=True)
+        for way in self._ways.values():
+            await way.close()
 
     async def _ask(self, provider: str) -> None:
         problem = ""
+        models: list[Listed] = []
         try:
-            models = await asyncio.wait_for(self._all_pages(provider), WITHIN_S)
+            models = await asyncio.wait_for(self._all_lists(provider), WITHIN_S)
         except TimeoutError:
             problem = f"no list within {WITHIN_S:g} s"
         except TransportError as error:
@@ -130,29 +160,53 @@ class LiveLists:
         else:
             self.known.learn(provider, models, self._now())
 
-    async def _all_pages(self, provider: str) -> list[Listed]:
-        """Raises TransportError, Refused, or ValueError with what came instead of a list."""
+    async def _all_lists(self, provider: str) -> list[Listed]:
+        """Raises TransportError, Refused, or ValueError with what came instead of a list; not while one list could be read."""
         call = self._calls[provider]
+        models: list[Listed] = []
+        problem: Exception | None = None
+        for path in call.paths:
+            try:
+                models += await self._all_pages(provider, call, path)
+            except (TransportError, Refused, ValueError) as error:
+                problem = error
+        if problem is not None and not models:
+            raise problem
+        return models
+
+    async def _all_pages(self, provider: str, call: ListCall, path: str) -> list[Listed]:
         models: list[Listed] = []
         more: tuple[str, str] | None = None
         for _ in range(MAX_PAGES):
-            page = await self._page(provider, call, more)
+            page = await self._page(provider, call, path, more)
             models += page.models
             if page.more is None or page.more == more:
                 break
             more = page.more
         return models
 
-    async def _page(self, provider: str, call: ListCall, more: tuple[str, str] | None) -> Page:
-        path = call.path if more is None else f"{call.path}{'&' if '?' in call.path else '?'}{more[0]}={quote(more[1], safe='')}"
+    async def _page(self, provider: str, call: ListCall, path: str, more: tuple[str, str] | None) -> Page:
+        further = "" if more is None else f"{'&' if '?' in path else '?'}{more[0]}={quote(more[1], safe='')}"
         incoming = await self._endpoints[provider].get(
-            dialect=call.dialect, path=path, headers=_HEADERS.get(call.dialect, b""), timeouts=_TIMEOUTS
+            dialect=call.dialect,
+            path=path + further,
+            headers=_HEADERS.get(call.dialect, b""),
+            timeouts=_TIMEOUTS,
+            elsewhere=self._elsewhere(provider, call),
         )
         if incoming.status != 200:
             incoming.abort()
-            raise ValueError(f"answered {incoming.status} to GET {call.path}")
+            raise ValueError(f"answered {incoming.status} to GET {path.partition('?')[0]}")
         body = await incoming.read(MAX_BYTES)
         return await asyncio.to_thread(self._read, provider, body)
+
+    def _elsewhere(self, provider: str, call: ListCall) -> tuple[str, Transport] | None:
+        if not call.origin or self._way_to is None:
+            return None
+        way = self._ways.get(provider)
+        if way is None:
+            way = self._ways[provider] = self._way_to(provider, call.origin)
+        return call.origin, way
 
     def _read(self, provider: str, body: bytes) -> Page:
         """The page, with what the price list adds. In a thread: some lists are long."""

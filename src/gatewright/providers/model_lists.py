@@ -10,7 +10,7 @@ https://openrouter.ai/docs/api-reference/list-available-models  https://docs.tog
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -69,6 +69,8 @@ FLAGS: Final[dict[str, Capability]] = {
 
 _MILLION: Final = Decimal(1_000_000)
 _MOST_TOKENS: Final = 1 << 40
+_LAST_SECOND: Final = 1 << 36
+"""In the year 4147."""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -170,14 +172,13 @@ def _first_count(entry: JsonObject, keys: tuple[str, ...]) -> int | None:
 
 def _created(entry: JsonObject) -> int | None:
     value = entry.get("created", entry.get("created_at"))
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value if value > 0 else None
     if isinstance(value, str):
         try:
-            return int(datetime.fromisoformat(value).timestamp()) or None
+            moment = datetime.fromisoformat(value)
+            value = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
         except (ValueError, OverflowError):
             return None
-    return None
+    return value if isinstance(value, int) and value is not True and 0 < value < _LAST_SECOND else None
 
 
 def _prices(pricing: JsonValue) -> tuple[Decimal | None, Decimal | None]:

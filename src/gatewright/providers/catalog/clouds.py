@@ -134,6 +134,11 @@ CLOUDS: tuple[Host, ...] = (
         settings=(Setting(name="region", what="an AWS region (`us-east-1`)", env=("AWS_REGION", "AWS_DEFAULT_REGION")),),
         shapes={"anthropic": "bedrock-claude"},
         models_path="",
+        # Newer models are called by an inference profile alone: the second list has those.
+        list_urls=(
+            "https://bedrock.{region}.amazonaws.com/foundation-models?byOutputModality=TEXT&byInferenceType=ON_DEMAND",
+            "https://bedrock.{region}.amazonaws.com/inference-profiles?maxResults=1000",
+        ),
         price="aws",
         quirks=("betas-by-host", "no-cache-scope"),
         docs="https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html",

@@ -102,6 +102,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     """Endpoints it has beside the dialects', forwarded as they are."""
     models_path: str | None = None
     """Where it lists its models, under the base of its first dialect. None: where hosts of that dialect do. Empty: nowhere."""
+    list_urls: tuple[str, ...] = ()
+    """Where its models are listed, where that is on a host of its own; `{setting}` stands for a setting. Several lists add up."""
     price: str = ""
     """Its name in the price list (genai-prices). Empty: it has none there."""
     names: tuple[str, ...] = ()
