@@ -173,8 +173,10 @@ class ConverseParser:
 
     def _stop(self) -> list[StreamEvent]:
         self._done = True
+        found: list[StreamEvent] = []
+        self._close_open(found)
         finish = stopped_for_json(self._finish) if self._answered else self._finish
-        return [MessageStop(finish=finish, extras=self._extras)]
+        return [*found, MessageStop(finish=finish, extras=self._extras)]
 
     # ------------------------------------------------------------------------------------------- blocks
 

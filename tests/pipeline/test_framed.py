@@ -1,0 +1,97 @@
+"""Streams of binary frames that pass through the gateway."""
+
+from tests.dialects.bedrock_converse.asking import END, START, ask, call, delta, frame, frames, stop
+from tests.laws import bedrock_oracle
+
+from gatewright.dialects.bedrock_converse import BEDROCK_CONVERSE
+from gatewright.pipeline.framed import FrameSource, are_frames
+from gatewright.transport import Cut
+
+TEXT = START + delta(0, text="a") + stop(0) + END
+
+
+class Given:
+    """An `Incoming` that gives these pieces and then ends, or breaks off."""
+
+    status = 200
+    headers = ()
+
+    def __init__(self, *pieces: bytes, cut: bool = False) -> None:
+        self.pieces = [piece for piece in pieces if piece]
+        self.cut = cut
+        self.aborted = False
+
+    def header(self, name: bytes) -> None:
+        return None
+
+    async def next(self) -> bytes | None:
+        if self.pieces:
+            return self.pieces.pop(0)
+        if self.cut:
+            raise Cut("up closed the connection", phase="body", sent=True)
+        return None
+
+    async def read(self, max_bytes: int) -> bytes:
+        return b""
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def passed(given: Given) -> tuple[list[bytes], FrameSource]:
+    source = FrameSource(given, BEDROCK_CONVERSE, BEDROCK_CONVERSE.watch(call(ask("Hi"), stream=True)), "req_1")
+    segments = []
+    while (segment := await source.next()) is not None:
+        segments.append(segment.wire)
+    return segments, source
+
+
+async def test_frames_pass_whole_and_unchanged_however_they_arrive():
+    for size in (1, 7, 100, len(TEXT)):
+        segments, source = await passed(Given(*(TEXT[at : at + size] for at in range(0, len(TEXT), size))))
+        assert b"".join(segments) == TEXT
+        for segment in segments:
+            assert frames(segment)  # each is whole frames: decoding it alone succeeds
+        assert (source.usage.input, source.content, source.problem) == (3, True, None)
+
+
+async def test_a_cut_becomes_an_exception_frame_and_half_a_frame_is_left_out():
+    """What a client has got is whole frames; boto3 raises at the last, instead of a checksum error."""
+    for cut in (True, False):
+        segments, source = await passed(Given(TEXT[: -len(END) - 3], cut=cut))
+        assert [name for name, _ in frames(b"".join(segments))] == [
+            "messageStart",
+            "contentBlockDelta",
+            "modelStreamErrorException",
+        ]
+        assert source.problem is not None
+        assert source.broken is False
+
+
+async def test_bytes_that_are_no_frames_become_an_exception_frame():
+    given = Given(START, b"<html>this is not a frame</html>")
+    segments, _ = await passed(given)
+    assert [name for name, _ in frames(b"".join(segments))] == ["messageStart", "modelStreamErrorException"]
+    assert given.aborted
+
+
+async def test_an_exception_of_the_upstream_passes_as_it_is():
+    wire = START + frame("throttlingException", message="slow down")
+    segments, source = await passed(Given(wire))
+    assert b"".join(segments) == wire
+    assert source.problem is not None
+    assert source.problem.kind == "rate_limit"
+
+
+async def test_a_keep_alive_is_an_event_that_boto3_reads_past():
+    source = FrameSource(Given(TEXT), BEDROCK_CONVERSE, BEDROCK_CONVERSE.watch(call(ask("Hi"), stream=True)), "req_1")
+    wire = source.keepalive()
+    while (segment := await source.next()) is not None:
+        wire += segment.wire
+    assert next(iter(next(bedrock_oracle.read_stream(wire)))) == "messageStart"
+    assert source.keepalive() == b""
+
+
+def test_the_content_type_is_known():
+    assert are_frames(b"application/vnd.amazon.eventstream; charset=x")
+    assert not are_frames(b"text/event-stream")
