@@ -210,11 +210,17 @@ def seals_chat(body: dict) -> list[str]:
     return [message["reasoning_content"] for message in body["messages"] if message.get("reasoning_content")]
 
 
+def seals_converse(body: dict) -> list[str]:
+    blocks = [block.get("reasoningContent", {}) for message in body["messages"] for block in message["content"]]
+    return [block["reasoningText"]["signature"] for block in blocks if "reasoningText" in block]
+
+
 SEALS: dict[str, Callable[[dict], list[str]]] = {
     "openai_chat": seals_chat,
     "openai_responses": seals_responses,
     "anthropic": seals_anthropic,
     "gemini": seals_gemini,
+    "bedrock_converse": seals_converse,
 }
 
 

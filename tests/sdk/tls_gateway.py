@@ -16,8 +16,8 @@ from tests.transport.certificates import Authority
 
 
 @contextlib.contextmanager
-def serving_tls(upstream: str, folder: Path, more: str = "") -> Iterator[tuple[str, str]]:
-    """(URL, file of the authority to trust). As `gateway.serving`, by TLS; `more` is added to the providers."""
+def serving_tls(upstream: str, folder: Path, more: str = "", names: str = "") -> Iterator[tuple[str, str]]:
+    """(URL, file of the authority to trust). As `gateway.serving`, by TLS; `more` is added to the providers, `names` to the models."""
     authority = Authority(folder)
     authority.server(address="127.0.0.1")  # writes address.pem, certificate and key
     port = free_port()
@@ -26,7 +26,8 @@ def serving_tls(upstream: str, folder: Path, more: str = "") -> Iterator[tuple[s
     text = configuration(upstream, state).replace(
         f"server: {{state_dir: {state}}}", f"server: {{state_dir: {state}, tls_cert_file: address.pem}}"
     )
-    config.write_text(text.replace("providers:\n", f"providers:\n{more}", 1), encoding="utf-8")
+    text = text.replace("providers:\n", f"providers:\n{more}", 1).replace("models:\n", f"models:\n{names}", 1)
+    config.write_text(text, encoding="utf-8")
     log = folder / "gatewright.log"
     command = [str(Path(sys.executable).parent / "gatewright"), "serve", "--config", str(config), "--port", str(port)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}

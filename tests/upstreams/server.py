@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from tests.upstreams import anthropic, bedrock, gemini, openai_chat, openai_responses
+from tests.upstreams import anthropic, bedrock, bedrock_invoke, gemini, openai_chat, openai_responses
 from tests.upstreams.answers import Answer, Ids, Received, Refused, whole
 
 Speak: TypeAlias = Callable[[Received, Ids], Answer]
@@ -25,6 +25,7 @@ ROUTES: tuple[tuple[str, str, Speak], ...] = (
     ("POST", r"/v1/messages/count_tokens", anthropic.count),
     ("POST", r"/v1(?:beta|alpha)?/models/[^/:]+:(?:generateContent|streamGenerateContent|countTokens)", gemini.answer),
     ("POST", r"/model/[^/]+/converse(?:-stream)?", bedrock.converse),
+    ("POST", r"/model/[^/]+/(?:invoke|invoke-with-response-stream|count-tokens)", bedrock_invoke.answer),
 )
 
 
