@@ -20,7 +20,7 @@ from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Next, Operation, Principal
 from gatewright.ir.blocks import DialectName
-from gatewright.listing import lists_of, models_now, stage_of
+from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
 from gatewright.pipeline.attempt import Attempt
@@ -197,8 +197,8 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
         max_body_bytes=config.server.max_body_bytes,
         max_concurrent=config.server.max_concurrent,
     )
-    if any(model.ladder is not None for model in config.models.values()):
-        gateway.starting.append(lists.poke)
+    if climbed := ladder_providers(config):
+        gateway.starting.append(partial(lists.keep, climbed))
     for endpoint in endpoints.values():
         if isinstance(endpoint.credential, AccountsCredential):
             gateway.starting.append(endpoint.credential.start)

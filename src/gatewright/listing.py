@@ -26,7 +26,7 @@ def lists_of(
     """What asks providers for their models. `live`: all of them, or those alone that a ladder needs; None: as configured.
     `transport_to`: the way to a provider's other hosts.
     """
-    climbed = {model.ladder.provider for model in config.models.values() if model.ladder is not None}
+    climbed = ladder_providers(config)
     everybody = config.model_lists.live if live is None else live
     asked: dict[str, ListCall] = {}
     priced: dict[str, str] = {}
@@ -49,6 +49,11 @@ def lists_of(
         now=time.monotonic,
         way_to=None if transport_to is None else lambda name, origin: transport_to(config.providers[name], origin),
     )
+
+
+def ladder_providers(config: Config) -> tuple[str, ...]:
+    """Those whose lists decide where names lead."""
+    return tuple({model.ladder.provider: None for model in config.models.values() if model.ladder is not None})
 
 
 def stage_of(router: Router, lists: LiveLists) -> Models:

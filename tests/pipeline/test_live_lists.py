@@ -76,6 +76,8 @@ async def test_one_round_at_a_time(tmp_path):
     """A hundred clients that look at once cause one call, and one that looks later none while the list is fresh."""
     async with upstream() as up, asking(tmp_path, up.port) as lists:
         up.answers = [[0.05, *told(OPENAI)]]
+        lists.keep(("up",))
+        await asyncio.sleep(0)
         for _ in range(100):
             lists.poke()
         await lists._round
@@ -92,6 +94,30 @@ async def test_a_round_ends_with_the_gateway(tmp_path):
         await asyncio.sleep(0.05)
         async with asyncio.timeout(1):
             await lists.close()
+
+
+async def test_a_kept_list_is_asked_for_again_when_it_is_old(tmp_path):
+    """Names go up a ladder by it, and nobody looks at it for as long as names are remembered."""
+    async with upstream() as up, asking(tmp_path, up.port) as lists:
+        up.answers = [told(OPENAI), told({"data": [{"id": "gpt-6"}]})]
+        lists.known._refresh_s = 0.1
+        changes = asyncio.Event()
+        lists.keep(("up",))
+        async with asyncio.timeout(5):
+            while list(lists.known.models("up")) != ["gpt-6"]:
+                lists.known.subscribe(changes.set)
+                await changes.wait()
+                changes.clear()
+        assert len(up.requests) == 2
+
+
+async def test_a_kept_list_that_cannot_be_had_is_not_asked_for_in_a_hurry(tmp_path):
+    """It waits as after any failure."""
+    async with upstream() as up, asking(tmp_path, up.port) as lists:
+        up.answers = [[answer(b"no", status=500)]]
+        lists.keep(("up",))
+        await asyncio.sleep(0.4)
+        assert len(up.requests) == 1
 
 
 async def test_pages_are_followed_and_not_for_ever(tmp_path):

@@ -69,3 +69,15 @@ def test_a_provider_without_a_list():
     assert known().problem("c") == ""
     with pytest.raises(KeyError):
         known().learn("c", [], 0.0)
+
+
+def test_how_long_until_one_is_due():
+    """Of those that are asked about."""
+    lists = known(refresh_s=100)
+    lists.learn("a", [], 5.0)
+    assert (lists.wait_s(("a", "b"), 5.0), lists.wait_s(("a",), 25.0), lists.wait_s(("a",), 500.0), lists.wait_s((), 0.0)) == (
+        0,
+        80,
+        0,
+        100,
+    )

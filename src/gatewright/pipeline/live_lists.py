@@ -24,6 +24,8 @@ from gatewright.transport import Timeouts, Transport, TransportError, header_lin
 WITHIN_S: Final = 20.0
 """For one provider's whole list."""
 _TIMEOUTS: Final = Timeouts(headers_s=15.0, first_event_s=15.0, idle_s=15.0, total_s=WITHIN_S)
+LEAST_WAIT_S: Final = 0.1
+"""Between two rounds of keeping lists: a clock that stands still must not make a loop run hot."""
 MAX_BYTES: Final = 8 << 20
 """Of one page."""
 MAX_PAGES: Final = 20
@@ -103,7 +105,9 @@ class LiveLists:
         self._now = now
         self._way_to = way_to
         self._ways: dict[str, Transport] = {}
+        self._asking: set[str] = set()
         self._round: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
 
     def models_of(self, provider: str) -> Mapping[str, Facts]:
         """What a provider lists, as far as known; asked for, if it is due."""
@@ -121,6 +125,15 @@ class LiveLists:
             if due or not (provider or self._prices.loaded):
                 self._round = asyncio.get_running_loop().create_task(self.refresh(due))
 
+    def keep(self, providers: tuple[str, ...]) -> None:
+        """Ask for these lists now, and again whenever they are due, until `close`: what names lead to depends on them."""
+        self._keeping = asyncio.get_running_loop().create_task(self._keep(providers))
+
+    async def _keep(self, providers: tuple[str, ...]) -> None:
+        while True:
+            await self.refresh(tuple(name for name in self.known.due(self._now()) if name in providers))
+            await asyncio.sleep(max(LEAST_WAIT_S, self.known.wait_s(providers, self._now())))
+
     async def refresh(self, providers: tuple[str, ...]) -> None:
         """Ask these providers; what went wrong is told by `KnownModels.problem`. Never raises but CancelledError."""
         if not self._prices.loaded:
@@ -132,13 +145,19 @@ class LiveLists:
             async with slots:
                 await self._ask(provider)
 
-        await asyncio.gather(*map(one, providers))
+        asked = [provider for provider in providers if provider not in self._asking]
+        self._asking.update(asked)
+        try:
+            await asyncio.gather(*map(one, asked))
+        finally:
+            self._asking.difference_update(asked)
 
     async def close(self) -> None:
         """Stop asking; the gateway is stopping."""
-        if self._round is not None:
-            self._round.cancel()
-            await asyncio.gather(self._round, return_exceptions=True)
+        for task in (self._round, self._keeping):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         for way in self._ways.values():
             await way.close()
 

@@ -67,6 +67,10 @@ class KnownModels:
         """Providers to be asked now."""
         return tuple(name for name, shelf in self._shelves.items() if shelf.due_at <= now)
 
+    def wait_s(self, providers: Iterable[str], now: float) -> float:
+        """Seconds until the first of these is due; 0 when one is."""
+        return max(0.0, min((self._shelves[name].due_at for name in providers), default=now + self._refresh_s) - now)
+
     def learn(self, provider: str, models: Iterable[Listed], now: float) -> None:
         """A list has come. What is over the bounds is left out; an empty list is not believed where a full one was known."""
         shelf = self._shelves[provider]
