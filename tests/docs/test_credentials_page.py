@@ -26,4 +26,4 @@ def test_what_the_page_shows_loads(block, tmp_path):
 
 def test_the_page_has_them():
     """Or the test above would test nothing."""
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
