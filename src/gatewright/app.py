@@ -110,7 +110,7 @@ def endpoint_of(
         forwards=frozenset(config.forwards),
         stores_responses=config.stores_responses,
         speaks=host.spoken_to if host.speaks else None,
-        quirks=tuple(QUIRKS[name] for name in host.quirks),
+        quirks=tuple(QUIRKS[name] for name in config.quirks),
         betas=BETAS.get(host.name),
     )
     if isinstance(endpoint, ShapedEndpoint):

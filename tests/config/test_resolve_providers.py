@@ -2,6 +2,7 @@
 
 import pytest
 
+from gatewright.config import ConfigError, load_config
 from gatewright.config.model import TimeoutsConfig
 from gatewright.config.resolve_providers import RESERVED, is_own, overlay
 from gatewright.config.schema import TimeoutsOverride
@@ -32,3 +33,16 @@ def test_the_gateways_own_address_is_known(url, own):
 def test_no_catalogue_name_is_a_reserved_path():
     """`/{provider}/…` must work for all of them."""
     assert not RESERVED & set(HOSTS)
+
+
+def test_quirks_are_those_of_the_kind_or_those_that_are_named(tmp_path):
+    """A name that nobody knows is a slip."""
+    file = tmp_path / "gatewright.yaml"
+    environ = {"GATEWRIGHT_HOME": str(tmp_path)}
+    file.write_text("providers: {groq: {api_key: k}, it: {kind: custom, base_url: 'http://h/v1', quirks: [max-tokens, max-tokens]}}")
+    providers = load_config(file, environ).providers
+    assert providers["groq"].quirks == HOSTS["groq"].quirks
+    assert providers["it"].quirks == ("max-tokens",)
+    file.write_text("providers: {groq: {api_key: k, quirks: [max-token]}}")
+    with pytest.raises(ConfigError, match='unknown quirk "max-token"; did you mean "max-tokens"'):
+        load_config(file, environ)

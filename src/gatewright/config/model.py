@@ -64,6 +64,8 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 4096
     forwards: frozenset[Forward] = frozenset()
     stores_responses: bool = False
+    quirks: tuple[str, ...] = ()
+    """Names of what deviates."""
     settings: Mapping[str, str] = {}
     """What its kind must be told beside a credential; only what is set."""
     timeouts: TimeoutsConfig = TimeoutsConfig()

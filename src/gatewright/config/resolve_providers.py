@@ -20,6 +20,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.providers.catalog import HOSTS, Host
 from gatewright.providers.catalog.host import placeholders
 from gatewright.providers.environment import first_set
+from gatewright.providers.quirks import BY_NAME as QUIRKS
 
 OWN_VERSION: dict[DialectName, tuple[str, ...]] = {"anthropic": ("/v1",), "gemini": ("/v1beta", "/v1")}
 """Ends of a base URL that these dialects' own paths bring along."""
@@ -94,6 +95,7 @@ def resolve_provider(name: str, section: ProviderSection, timeouts: TimeoutsConf
         max_connections=section.max_connections,
         forwards=frozenset(host.forwards if section.forward is None else section.forward),
         stores_responses=host.stores_responses,
+        quirks=_quirks(section, host, path, desk),
         settings=settings,
         timeouts=overlay(timeouts, section.timeouts),
     )
@@ -215,6 +217,15 @@ def _api_key(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) ->
     if host.key == "required" and not section.headers:
         desk.wrong(path, f'missing key "api_key" (or set {" or ".join(host.env_keys)}): {host.title} answers nobody without')
     return None
+
+
+def _quirks(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> tuple[str, ...]:
+    if section.quirks is None:
+        return host.quirks
+    for i, name in enumerate(section.quirks):
+        if name not in QUIRKS:
+            desk.wrong((*path, "quirks", i), f'unknown quirk "{name}"{hint(name, QUIRKS)}')
+    return tuple(dict.fromkeys(section.quirks))
 
 
 def _headers(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) -> tuple[tuple[str, Secret], ...]:

@@ -184,6 +184,8 @@ class ProviderSection(Section):
     """Connections to it at once, per worker; more calls wait."""
     forward: list[Forward] | None = None
     """Endpoints that are forwarded as they are (`embeddings`, `files`, …). Default: those the kind has."""
+    quirks: list[Name] | None = None
+    """In which ways it deviates (docs/providers has the names), such as `mistral-call-ids`. Default: as the kind does."""
     timeouts: TimeoutsOverride = TimeoutsOverride()
 
 

@@ -151,3 +151,24 @@ async def test_a_forwarded_call_has_the_hosts_shape(authority, tmp_path):
         assert host.seen[-1].headers["api-key"] == "sk-1"
         await call(gw.port, "/it/v1/files?limit=2", b"", method="GET")
         assert host.seen[-1].url == "https://acme.openai.azure.com/openai/files?limit=2&api-version=2024-10-21"
+
+
+async def test_an_operator_can_say_how_a_server_deviates(authority, tmp_path):
+    """A server of the operator's own may have any quirk that has a name; none is a choice too."""
+    custom = {"base_url": "https://llm.example/v1"}
+    async with before("custom", authority, tmp_path, settings=custom | {"quirks": ["groq-parameters"]}) as (gw, host):
+        await chat(gw, logprobs=True)
+        assert "logprobs" not in host.seen[-1].json
+    async with before("groq", authority, tmp_path, settings={"quirks": []}) as (gw, host):
+        await chat(gw, logprobs=True)
+        assert host.seen[-1].json["logprobs"] is True
+
+
+async def test_an_older_client_can_be_led_to_a_model_that_reasons(authority, tmp_path):
+    """Its limit and its temperature would each kill the call; a model that does not reason gets both as they are."""
+    async with before("openai", authority, tmp_path) as (gw, host):
+        document = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 9, "temperature": 0.2}
+        for model, sent in (("gpt-5-mini", {"max_completion_tokens": 9}), ("gpt-4o", {"max_tokens": 9, "temperature": 0.2})):
+            got = await call(gw.port, "/v1/chat/completions", json.dumps({"model": f"it/{model}", **document}).encode())
+            assert host.seen[-1].json == {"model": model, "messages": document["messages"], **sent}
+            assert ("temperature" in got.headers.get("x-gatewright-loss", "")) == (model == "gpt-5-mini")

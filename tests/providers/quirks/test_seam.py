@@ -28,11 +28,20 @@ def test_what_is_not_touched_keeps_its_bytes():
     assert [loss.path for loss in losses] == ["logprobs"]
 
 
-def test_a_body_without_a_mark_is_the_same_object():
-    """Even one that is not JSON: the upstream will say so."""
-    mending = Mending("openai_chat", [GROQ])
-    raw = b'{"temperature": 1.0'
-    assert mending.raw(raw) == (raw, ())
+def test_a_body_that_is_not_concerned_is_the_same_object():
+    """What lies deeper under the same name is another thing."""
+    for raw in (b'{"temperature": 1.0}', b'{"messages": [{"n": 2, "logprobs": true}]}'):
+        assert Mending("openai_chat", [GROQ]).raw(raw)[0] is raw
+    raw = b'{"messages": [{"role": "user"}], "x": 1}'
+    assert Mending("openai_chat", [BY_NAME["groq-messages"]]).raw(raw) == (raw, ())
+
+
+def test_a_field_that_is_read_beside_is_no_reason_to_look():
+    """And what is read beside is known when one is."""
+    mending = Mending("openai_chat", [BY_NAME["max-tokens"]])
+    raw = b'{"max_tokens": 5}'
+    assert mending.raw(raw)[0] is raw
+    assert mending.raw(b'{"max_tokens": 5, "max_completion_tokens": 6}')[0] == b'{"max_tokens":5}'
 
 
 @pytest.mark.parametrize("raw", [b'["n"]', b'{"n": 1', b'{"n": 1, "messages": \xff}'])

@@ -9,9 +9,29 @@ import pytest
 from gatewright.providers.catalog import CATALOG
 from gatewright.providers.quirks import BETAS, BY_NAME, QUIRKS, mendings
 
+ROOT = Path(__file__).resolve().parents[3]
 RECORDINGS = Path(os.environ.get("GATEWRIGHT_RECORDINGS", Path(__file__).resolve().parents[3].parent / "shared" / "recordings"))
 
 CASES = {
+    "openai-limit": [
+        ("gpt-5-mini", {"max_tokens": 5}, {"max_completion_tokens": 5}, []),
+        ("o3", {"max_tokens": 5, "max_completion_tokens": 6}, {"max_completion_tokens": 6}, []),
+        ("gpt-5.1", {"max_completion_tokens": 6}, {"max_completion_tokens": 6}, []),
+    ],
+    "openai-sampling": [
+        ("gpt-5", {"temperature": 0, "top_p": 1}, {"top_p": 1}, [("temperature", "dropped")]),
+        ("openai/o4-mini", {"temperature": 1.0, "logprobs": False}, {"temperature": 1.0, "logprobs": False}, []),
+    ],
+    "openai-sampling-beside-effort": [
+        ("gpt-5.1", {"temperature": 0}, {"temperature": 0}, []),
+        ("gpt-5.1", {"temperature": 0, "reasoning_effort": "none"}, {"temperature": 0, "reasoning_effort": "none"}, []),
+        ("gpt-5.1", {"temperature": 0, "reasoning_effort": "low"}, {"reasoning_effort": "low"}, [("temperature", "dropped")]),
+    ],
+    "openai-sampling-in-responses": [("gpt-5-nano", {"top_p": 0.5}, {}, [("top_p", "dropped")])],
+    "openai-sampling-beside-effort-in-responses": [
+        ("gpt-5.2", {"top_p": 0.5, "reasoning": {"effort": "high"}}, {"reasoning": {"effort": "high"}}, [("top_p", "dropped")]),
+        ("gpt-5.2", {"top_p": 0.5, "reasoning": {"summary": "auto"}}, {"top_p": 0.5, "reasoning": {"summary": "auto"}}, []),
+    ],
     "max-tokens": [("m", {"max_completion_tokens": 5}, {"max_tokens": 5}, []), ("m", {"max_tokens": 5}, {"max_tokens": 5}, [])],
     "developer-role": [
         (
@@ -95,6 +115,8 @@ CASES = {
     "groq-parameters": [
         ("m", {"logprobs": False, "n": 1, "seed": 1}, {"n": 1, "seed": 1}, [("logprobs", "hint")]),
         ("m", {"logprobs": True, "top_logprobs": 2, "n": 2}, {}, [("logprobs", "dropped"), ("top_logprobs", "dropped"), ("n", "dropped")]),
+    ],
+    "groq-messages": [
         (
             "m",
             {"messages": [{"role": "assistant", "reasoning": "own", "reasoning_content": "foreign"}]},
@@ -152,6 +174,12 @@ CASES = {
 }  # fmt: skip
 """Quirk → (model, what would be sent, what is sent, what is told)."""
 
+WRITTEN = {
+    "betas-by-host": "tests/providers/quirks/test_betas.py",
+    "schema-keywords": "tests/dialects/gemini/test_render_request.py",
+}
+"""Where the cases stand of quirks that are dealt with elsewhere."""
+
 MENDED = [(name, *case) for name, cases in CASES.items() for case in cases]
 
 
@@ -187,13 +215,15 @@ def test_each_has_its_evidence(quirk):
     """A link, and a case: a recording that exists, or one written here."""
     assert quirk.link.startswith("https://")
     assert quirk.what.endswith(".")
+    assert (quirk.mend is None) == bool(quirk.done_by)
+    assert not quirk.done_by or (ROOT / quirk.done_by).is_file()
     if quirk.case != "written":
         if not RECORDINGS.is_dir():
             pytest.skip("no recorded traffic here: GATEWRIGHT_RECORDINGS")
         ids = {json.loads(line)["id"] for line in (RECORDINGS / "index.jsonl").read_text().splitlines()}
         assert quirk.case in ids
     elif quirk.mend is None:
-        assert quirk.name == "betas-by-host"
+        assert (ROOT / WRITTEN[quirk.name]).is_file()
 
 
 def test_beta_tables_belong_to_hosts_that_say_so():

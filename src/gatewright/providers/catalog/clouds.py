@@ -34,7 +34,14 @@ CLOUDS: tuple[Host, ...] = (
         models_path="/models",
         stores_responses=True,
         price="azure",
-        quirks=("azure-filter-results",),
+        quirks=(
+            "azure-filter-results",
+            "openai-limit",
+            "openai-sampling",
+            "openai-sampling-beside-effort",
+            "openai-sampling-in-responses",
+            "openai-sampling-beside-effort-in-responses",
+        ),
         docs="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
     ),
     Host(
@@ -116,6 +123,7 @@ CLOUDS: tuple[Host, ...] = (
         quirks=(
             "betas-by-host",
             "no-cache-scope",
+            "schema-keywords",
         ),
         docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ),

@@ -24,7 +24,13 @@ INFERENCE: tuple[Host, ...] = (
         env_base_urls=("OPENROUTER_BASE_URL",),
         forwards=("embeddings", "completions", "any"),
         price="openrouter",
-        quirks=("openrouter-stream",),
+        quirks=(
+            "openrouter-stream",
+            "openai-limit",
+            "openai-sampling",
+            "openai-sampling-in-responses",
+            "long-call-ids",
+        ),
         docs="https://openrouter.ai/docs/api-reference/overview",
     ),
     Host(
@@ -42,6 +48,8 @@ INFERENCE: tuple[Host, ...] = (
             "groq-effort-of-qwen",
             "groq-no-effort",
             "groq-usage",
+            "groq-messages",
+            "kimi-call-ids",
         ),
         docs="https://console.groq.com/docs/api-reference",
     ),
@@ -157,6 +165,11 @@ INFERENCE: tuple[Host, ...] = (
         env_base_urls=("GITHUB_MODELS_BASE_URL",),
         forwards=("embeddings",),
         models_path="/../catalog/models",
+        quirks=(
+            "openai-limit",
+            "openai-sampling",
+            "openai-sampling-beside-effort",
+        ),
         docs="https://docs.github.com/en/rest/models/inference",
     ),
     Host(

@@ -14,6 +14,13 @@ MAKERS: tuple[Host, ...] = (
         forwards=("embeddings", "images", "audio", "moderations", "completions", "files", "batches", "any"),
         stores_responses=True,
         price="openai",
+        quirks=(
+            "openai-limit",
+            "openai-sampling",
+            "openai-sampling-beside-effort",
+            "openai-sampling-in-responses",
+            "openai-sampling-beside-effort-in-responses",
+        ),
         docs="https://platform.openai.com/docs/api-reference",
     ),
     Host(
@@ -41,6 +48,7 @@ MAKERS: tuple[Host, ...] = (
         env_base_urls=("GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"),
         forwards=("embeddings", "files", "batches", "any"),
         price="google",
+        quirks=("schema-keywords",),
         docs="https://ai.google.dev/api",
     ),
     Host(
@@ -146,6 +154,7 @@ MAKERS: tuple[Host, ...] = (
             "developer-role",
             "reasoning-content",
             "reasoning-wanted-back",
+            "kimi-call-ids",
         ),
         docs="https://platform.moonshot.ai/docs",
     ),

@@ -3,7 +3,7 @@
 One rule: tables. A value that asks for what happens anyway goes without a word that matters (a hint).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.providers.quirks.seam import Mend, Tell
@@ -100,6 +100,38 @@ def without_effort(body: JsonObject, tell: Tell) -> None:
             body["reasoning"] = rest
         else:
             del body["reasoning"]
+
+
+def unless_default(host: str, fields: Iterable[str], *, when: Callable[[JsonObject], bool] = bool) -> Mend:
+    """Leaves out settings that differ from the one value that the host takes beside reasoning: 1, 0, false."""
+    names = tuple(fields)
+
+    def mend(body: JsonObject, tell: Tell) -> None:
+        if not when(body):
+            return
+        for field in names:
+            value = body.get(field)
+            if value is not None and not any(value == v and type(value) is type(v) for v in TAKEN.get(field, ())):
+                tell.losses.dropped(tell.where(field), f"{host}: this model takes none while it reasons", body.pop(field))
+
+    return mend
+
+
+TAKEN: Mapping[str, tuple[JsonValue, ...]] = {
+    "temperature": (1, 1.0),
+    "top_p": (1, 1.0),
+    "presence_penalty": (0, 0.0),
+    "frequency_penalty": (0, 0.0),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+}
+
+
+def reasons(body: JsonObject) -> bool:
+    """Whether a request asks for an effort, in either of OpenAI's APIs; models that need not reason do so then only."""
+    reasoning = body.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else body.get("reasoning_effort")
+    return isinstance(effort, str) and effort != "none"
 
 
 def several(*mends: Mend) -> Mend:

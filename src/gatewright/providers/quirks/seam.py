@@ -45,26 +45,34 @@ class Quirk(msgspec.Struct, frozen=True, kw_only=True):
     dialect: DialectName | None = None
     """Whose documents it mends. None: nothing is mended; the dialects read it from everybody."""
     keys: frozenset[str] = frozenset()
-    """Top-level fields that it reads or sets. Empty: all of them."""
+    """Top-level fields that it is about: without one of them there is nothing to mend. Empty: any field may be one."""
+    beside: frozenset[str] = frozenset()
+    """Top-level fields that it reads or sets beside them."""
     marks: tuple[bytes, ...] = ()
-    """Bytes one of which is in every document that it concerns; a body without is not even read. Empty: the names of `keys`."""
+    """For what lies deeper than the top: bytes one of which is in every document that it concerns."""
     models: tuple[str, ...] = ("*",)
     """Patterns of the models it concerns, without a vendor before the name."""
     mend: Mend | None = None
+    done_by: str = ""
+    """For one without a `mend`: the file of the source that deals with it."""
 
 
 class Mending:
     """All that is to be mended in one dialect's requests for one model of a host. Made once."""
 
-    __slots__ = ("_dialect", "_keys", "_marks", "_mends")
+    __slots__ = ("_dialect", "_keys", "_marks", "_mends", "_probe")
 
     def __init__(self, dialect: DialectName, quirks: Iterable[Quirk]) -> None:
         held = [quirk for quirk in quirks if quirk.mend is not None]
         self._dialect = dialect
         self._mends: list[Mend] = [quirk.mend for quirk in held if quirk.mend is not None]
-        self._keys = frozenset() if any(not quirk.keys for quirk in held) else frozenset().union(*(q.keys for q in held))
-        marks = [quirk.marks or tuple(b'"%b"' % key.encode() for key in quirk.keys) for quirk in held]
-        self._marks = tuple(dict.fromkeys(mark for several in marks for mark in several)) if all(marks) else ()
+        self._keys = (
+            frozenset() if any(not quirk.keys for quirk in held) else frozenset().union(*(q.keys | q.beside for q in held))
+        )
+        """What the mends read; empty: all."""
+        self._marks = tuple(dict.fromkeys(mark for quirk in held for mark in quirk.marks))
+        simple = frozenset().union(*(quirk.keys for quirk in held if not quirk.marks))
+        self._probe = _probe_for(simple) if self._keys else None
 
     def document(self, body: JsonObject, where: Callable[[str], str]) -> tuple[Loss, ...]:
         """Mend a rendered document in place; what it lost."""
@@ -75,7 +83,7 @@ class Mending:
 
     def raw(self, body: bytes) -> tuple[bytes, tuple[Loss, ...]]:
         """A client's own document, mended; all that is not touched keeps its bytes. Raises BadJson."""
-        if self._marks and not any(mark in body for mark in self._marks):
+        if self._probe is not None and not self._probe(body) and not any(mark in body for mark in self._marks):
             return body, ()
         try:
             fields = _fields(body)
@@ -94,6 +102,34 @@ class Mending:
                 fields[key] = msgspec.Raw(encode(read[key]))
             changed = True
         return (encode(fields) if changed else body), losses
+
+
+def _probe_for(keys: Iterable[str]) -> Callable[[bytes], bool]:
+    """Whether a body has one of these at its top: reads the rest at the speed at which it can be passed over.
+
+    Searching the names' bytes takes three times as long (780 bytes: 0.8 µs; 2 MB: 1 ms). Python 3.11, 2026-11-21.
+    """
+    names = sorted(keys)
+    shape = msgspec.defstruct("Probe", [(f"at_{i}", msgspec.Raw, _ABSENT) for i in range(len(names))], rename=_renamed(names))
+    decode = msgspec.json.Decoder(shape).decode
+
+    def has_one(body: bytes) -> bool:
+        if not names:
+            return False
+        try:
+            found = decode(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return True  # whoever reads it says what is wrong
+        return any(getattr(found, name) is not _ABSENT for name in shape.__struct_fields__)
+
+    return has_one
+
+
+_ABSENT = msgspec.Raw()
+
+
+def _renamed(names: list[str]) -> Callable[[str], str]:
+    return lambda field: names[int(field.removeprefix("at_"))]
 
 
 def _as_it_is(field: str) -> str:
