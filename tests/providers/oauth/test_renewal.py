@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 import pytest
+from tests.plays.workos import told
 from tests.providers.oauth.test_credential import scene
 
 from gatewright.providers.auth.seam import CredentialFailed
@@ -130,3 +131,17 @@ async def test_stopping_waits_for_what_runs_but_not_for_ever(tmp_path):
         await made.settle(0.05)
         with pytest.raises(asyncio.CancelledError):
             await waiter
+
+
+async def test_a_server_that_does_not_rotate_leaves_the_refresh_token_as_it_is(tmp_path):
+    """Its answer says nothing of one; ours must not be forgotten for that."""
+    async with scene(tmp_path) as s:
+        account = await s.log_in()
+
+        async def without(token):
+            return told({"access_token": "at-new", "expires_in": 60})
+
+        s.workos.hook = without
+        renewed = await renewal(s).renew(account)
+        assert (renewed.tokens.access, renewed.tokens.refresh) == ("at-new", "rt-ann-1")
+        assert (await s.store.all())[0].tokens.refresh == "rt-ann-1"
