@@ -29,4 +29,4 @@ def event(name: str, document: JsonObject) -> bytes:
 
 
 KEEP_ALIVE = frame(header_block("ping"), b"{}")
-"""An event of a type that no SDK has a shape for: botocore and the AWS SDKs for JavaScript read past those."""
+"""An event of a type that no SDK has a shape for: botocore 1.44 and the AWS SDK for JavaScript 3 read past it. Seen 2026-11."""
