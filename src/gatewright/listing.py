@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
 
 from gatewright.config import Config, ProviderConfig
 from gatewright.exchange import Principal
@@ -13,7 +15,12 @@ from gatewright.pipeline.route import Router
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.known_models import KnownModels
 from gatewright.providers.prices import PriceBook
+from gatewright.stores.document import Document
 from gatewright.transport import Transport
+
+FILE_NAME: Final = "model-lists.json"
+"""In the state folder: the lists as they were last known, for the first requests after a restart."""
+MAX_BYTES: Final = 64 << 20
 
 
 def lists_of(
@@ -40,6 +47,10 @@ def lists_of(
         if domain(provider.base_url) == domain(host.base_url):  # another's server has prices of its own
             priced[name] = host.price
     known = KnownModels(asked, refresh_s=config.model_lists.refresh_s)
+    identities = {name: f"{config.providers[name].kind} {config.providers[name].base_url}" for name in asked}
+    document = Document(Path(config.server.state_dir) / FILE_NAME, max_bytes=MAX_BYTES)
+    if (before := document.read()) is not None:
+        known.unpack(before, identities)
     return LiveLists(
         endpoints=endpoints,
         calls=asked,
@@ -47,6 +58,8 @@ def lists_of(
         prices=PriceBook(),
         price_names=priced,
         now=time.monotonic,
+        remember=document.write,
+        identities=identities,
         way_to=None if transport_to is None else lambda name, origin: transport_to(config.providers[name], origin),
     )
 

@@ -60,6 +60,10 @@ async def test_the_first_answer_is_what_is_known_and_the_next_has_the_providers(
         assert ids(await get(gw, "/up/v1/models")) == ["gpt-5", "org/o3", "real"]
 
 
+async def _is(file):
+    return file.exists()
+
+
 async def _longer(gw, than: int):
     got = await get(gw, "/v1/models")
     return got if len(ids(got)) > than else None
@@ -153,7 +157,8 @@ models:
                 b"/inference-profiles",
             ]
             assert all(b"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/" in request for request in up.requests)
-        async with gateway(text, tmp_path) as gw:
+        (tmp_path / "anew").mkdir()
+        async with gateway(text, tmp_path / "anew") as gw:
             up.serve_with(_refusing_models(profiles))
             await get(gw, "/v1/models")
             assert ids(await until(lambda: _longer(gw, 1))) == ["fast", "bed/us.anthropic.claude-opus-4-1-v1:0"]
@@ -170,3 +175,20 @@ def _refusing_models(profiles):
             writer.close()
 
     return play
+
+
+async def test_what_was_known_is_known_after_a_restart(tmp_path):
+    """The first request goes up the ladder though its provider's list cannot be had just now."""
+    listed = {"data": [{"id": "anthropic/claude-opus-4.10"}]}
+    async with upstream() as up:
+        up.answers = [[answer(json.dumps(listed).encode())], [answer(json.dumps(whole("openai_chat")).encode())]]
+        text = config(up.port, more=LADDER)
+        async with gateway(text, tmp_path) as gw:
+            for begin in gw.gateway.starting:
+                begin()
+            await until(lambda: _longer(gw, 1))
+            await until(lambda: _is(tmp_path / "model-lists.json"))
+        async with gateway(text, tmp_path) as gw:
+            call = {"model": "claude-opus-3", "messages": [{"role": "user", "content": "x"}]}
+            got = await send(gw, "/v1/chat/completions", call)
+            assert got.headers["x-gatewright-target"] == "up/anthropic/claude-opus-4.10"

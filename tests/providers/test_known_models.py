@@ -1,5 +1,7 @@
 """Lists are kept until better ones come, and asked for when they are due."""
 
+from decimal import Decimal
+
 import pytest
 
 from gatewright.providers.facts import Facts
@@ -81,3 +83,46 @@ def test_how_long_until_one_is_due():
         0,
         100,
     )
+
+
+def test_lists_outlive_a_restart():
+    """As they were, and due at once; of a provider that is another now, nothing."""
+    before = known()
+    before.learn("a", [Listed("m", Facts(context=5, input_usd=Decimal("0.25"), capabilities=("tools",)))], 0.0)
+    before.learn("b", [Listed("n")], 0.0)
+    content = before.packed({"a": "1", "b": "1"})
+    after = known()
+    heard = []
+    after.subscribe(lambda: heard.append(1))
+    after.unpack(content, {"a": "1", "b": "2"})
+    assert after.models("a") == before.models("a")
+    assert after.models("b") == {}
+    assert after.due(0.0) == ("a", "b")
+    assert heard == [1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"5",
+        b"[]",
+        b'{"a": 5}',
+        b'{"a": {"identity": "1", "models": []}}',
+        b"\xff",
+        b"[" * 100_000,
+        b'{"zz": {"identity": "1", "models": {}}}',
+    ],
+)
+def test_a_file_that_is_none_is_passed_over(content):
+    """It is asked for anew."""
+    lists = known()
+    lists.unpack(content, {"a": "1", "b": "1"})
+    assert (lists.models("a"), lists.models("zz")) == ({}, {})
+
+
+def test_names_of_an_earlier_life_are_checked_too():
+    """The file lies where others may have written."""
+    lists = known()
+    lists.unpack(b'{"a": {"identity": "1", "models": {"../x": {}, "good": {}}}}', {"a": "1"})
+    assert list(lists.models("a")) == ["good"]

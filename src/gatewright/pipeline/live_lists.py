@@ -93,9 +93,12 @@ class LiveLists:
         price_names: Mapping[str, str],
         now: Callable[[], float],
         way_to: Callable[[str, str], Transport] | None = None,
+        remember: Callable[[bytes], object] | None = None,
+        identities: Mapping[str, str] | None = None,
     ) -> None:
         """`calls`: provider → how it is asked. `price_names`: provider → its name in the price list. `now`: monotonic seconds.
         `way_to`: a transport for a provider's other host, by its origin; needed where a call has one.
+        `remember`: keeps what is known over a restart; called in a thread. `identities`: as for `KnownModels.packed`.
         """
         self._endpoints = endpoints
         self._calls = calls
@@ -104,6 +107,10 @@ class LiveLists:
         self._price_names = price_names
         self._now = now
         self._way_to = way_to
+        self._remember = remember
+        self._identities = identities or {}
+        self._changed = False
+        known.subscribe(self._note_change)
         self._ways: dict[str, Transport] = {}
         self._asking: set[str] = set()
         self._round: asyncio.Task[None] | None = None
@@ -151,6 +158,12 @@ class LiveLists:
             await asyncio.gather(*map(one, asked))
         finally:
             self._asking.difference_update(asked)
+        if self._changed and self._remember is not None:
+            self._changed = False
+            await asyncio.to_thread(self._remember, self.known.packed(self._identities))
+
+    def _note_change(self) -> None:
+        self._changed = True
 
     async def close(self) -> None:
         """Stop asking; the gateway is stopping."""

@@ -25,6 +25,13 @@ class Listed(msgspec.Struct, frozen=True):
     facts: Facts = NOTHING
 
 
+class _Packed(msgspec.Struct, frozen=True):
+    """One list, as it is kept."""
+
+    identity: str
+    models: dict[str, Facts]
+
+
 class _Shelf:
     """What is known of one provider's list."""
 
@@ -85,6 +92,24 @@ class KnownModels:
         if found and found != shelf.models:
             shelf.models = found
             self.changed()
+
+    def packed(self, identities: Mapping[str, str]) -> bytes:
+        """All lists, to be known again after a restart. `identities`: provider → what makes its list another's by changing."""
+        lists = {name: _Packed(identities[name], shelf.models) for name, shelf in self._shelves.items() if shelf.models}
+        return msgspec.json.encode(lists)
+
+    def unpack(self, content: bytes, identities: Mapping[str, str]) -> None:
+        """Lists of an earlier life, each due at once. What is not of this shape, or another provider's, is passed over."""
+        try:
+            lists = msgspec.json.decode(content, type=dict[str, _Packed])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return
+        for name, packed in lists.items():
+            shelf = self._shelves.get(name)
+            if shelf is not None and packed.identity == identities.get(name):
+                kept = list(packed.models.items())[:MOST]
+                shelf.models = {model: facts for model, facts in kept if _is_name(model)}
+        self.changed()
 
     def changed(self) -> None:
         """What is known is no longer what it was."""
