@@ -114,7 +114,11 @@ class Answer:
             if self.complete:
                 return None
             try:
-                await self.arrival()
+                if strand.running is None:
+                    await self.arrival()
+                else:  # as `arrival`, without a call for each piece of a stream
+                    self._waker = strand.running.resume
+                    await strand.paused()
             except asyncio.CancelledError:
                 self.given_up()
                 raise
@@ -204,12 +208,15 @@ class Answer:
                 conn.expect(self.timeouts.idle_s if self.has_body else self.timeouts.first_event_s)
         else:
             self._quiet_bytes = 0
-            self.has_body = True
             self._size += len(data) + _PIECE_OVERHEAD * (len(pieces) - before)
             if self._size <= HIGH_WATER_BYTES:
-                conn.expect(self.timeouts.idle_s)
+                if self.has_body:
+                    conn.heard_at = self._loop.time()
+                else:
+                    self.has_body = True
+                    conn.expect(self.timeouts.idle_s)
             elif not self.paused:  # a TLS layer may have had more in hand when it was told to stop
-                self.paused = True
+                self.paused = self.has_body = True
                 conn.pause()
         waker = self._waker
         if waker is not None:  # the last thing done here: the reader may begin its next request on this very connection

@@ -5,6 +5,7 @@ out when it fires. It outlives an exchange, so a busy connection sets one now an
 """
 
 import asyncio
+import math
 import os
 import select
 import socket
@@ -33,9 +34,9 @@ class Connection(asyncio.Protocol):
     """A keep-alive HTTP/1.1 connection. `closed` is final."""
 
     __slots__ = (
-        "_deadline",
         "_home",
         "_loop",
+        "_patience_s",
         "_timer",
         "_timer_at",
         "_total_at",
@@ -45,6 +46,7 @@ class Connection(asyncio.Protocol):
         "_write_paused",
         "answer",
         "closed",
+        "heard_at",
         "idle_since",
         "served",
         "where",
@@ -56,7 +58,10 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.served = 0
         """How many requests were written to it: from the second on it is a reused one."""
-        self._deadline = 0.0
+        self.heard_at = 0.0
+        """When something last happened, in loop seconds. An answer sets it for each piece, and no timer is moved."""
+        self._patience_s = 0.0
+        """What must happen next must do so within so many seconds of that."""
         self._home = home
         self.where = home.where
         self._loop = loop
@@ -137,10 +142,9 @@ class Connection(asyncio.Protocol):
 
     def expect(self, seconds: float) -> None:
         """Something must happen within `seconds`."""
-        at = self._loop.time() + seconds
-        if at > self._total_at:  # noqa: PLR1730 - `min` costs twice as much, once for every piece of a stream
-            at = self._total_at
-        self._deadline = at
+        self._patience_s = seconds
+        self.heard_at = now = self._loop.time()
+        at = min(now + seconds, self._total_at)
         if self._timer is None or at < self._timer_at:
             self._arm(at)
 
@@ -148,7 +152,7 @@ class Connection(asyncio.Protocol):
         """Stop reading: the reader is behind. Only the total deadline runs on."""
         if self._wire is not None:
             self._wire.pause_reading()
-            self._deadline = self._total_at
+            self._patience_s = math.inf
 
     def resume(self, seconds: float) -> None:
         if self._wire is not None:
@@ -242,8 +246,9 @@ class Connection(asyncio.Protocol):
             return
         now = self._loop.time()
         # uvloop's timers count whole milliseconds and may fire a little early.
-        if now < self._deadline - 0.002:
-            self._arm(self._deadline)
+        deadline = min(self.heard_at + self._patience_s, self._total_at)
+        if now < deadline - 0.002:
+            self._arm(deadline)
             return
         late = self._late(answer, now)
         self.discard()

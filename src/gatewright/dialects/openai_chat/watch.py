@@ -59,6 +59,8 @@ class ChatWatch:
         if self._held:
             data = self._held + data
             self._held = b""
+        elif self._plain.match(data):  # by far the most frequent case
+            return data
         if not data.endswith((b"\n\n", b"\r\n\r\n")):
             cut = _last_boundary(data)
             if cut == 0 and len(data) > MAX_EVENT_BYTES:  # no event of ours: let it go by unread
