@@ -9,9 +9,9 @@ import time
 import pytest
 
 from tests.plays.accounts_desk import ask, command, config, kept, log_in, process, stage
-from tests.plays.workos import told
+from tests.plays.workos import CLIENT_ID, told
 from tests.server.test_process import served
-from tests.serving import gateway
+from tests.serving import answer, call, gateway, upstream
 
 
 async def test_from_login_to_the_call_of_an_anthropic_client(tmp_path):
@@ -267,3 +267,38 @@ async def test_one_of_two_processes_is_killed_in_the_middle_of_a_refresh(tmp_pat
         assert answer.status == 200, answer.body
         assert workos.refreshes == ["rt-ann-1", "rt-ann-1"]
         assert kept(tmp_path) == [("ann@example.com", 2, "active", 1)]
+
+
+async def test_a_login_that_no_catalogue_knows_and_a_route_with_a_way_out(tmp_path):
+    """A company's identity server before its own models; while nobody is logged in, the route's next target answers."""
+    body = json.dumps({"model": "smart", "messages": [{"role": "user", "content": "ping"}]}).encode()
+    whole = answer(
+        json.dumps(
+            {
+                "id": "1",
+                "object": "chat.completion",
+                "created": 1,
+                "model": "m",
+                "choices": [{"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"}],
+            }
+        ).encode()
+    )
+    async with stage() as (workos, _), upstream() as own, upstream() as other:
+        own.answers = other.answers = [[whole]]
+        yaml = (
+            f"providers:\n  own: {{kind: custom, base_url: 'http://127.0.0.1:{own.port}/v1', auth: account, oauth: {{device_url: "
+            f"'{workos.url}/device', token_url: '{workos.url}/token', client_id: {CLIENT_ID}, identity: {{team: user.id}}, "
+            f"bearer: '{{team}}~{{access_token}}'}}}}\n  other: {{kind: custom, base_url: 'http://127.0.0.1:{other.port}/v1'}}\n"
+            "models: {smart: {targets: [own/m], fallback: [other/m]}}\n"
+        )
+        async with gateway(yaml, tmp_path) as gw:
+            assert (await call(gw.port, "/v1/chat/completions", body)).status == 200
+            assert (len(own.requests), len(other.requests)) == (0, 1)
+            assert b"authorization" not in other.head().lower()
+            file = tmp_path / "login.yaml"
+            file.write_text(yaml)
+            code, out, err = await command(tmp_path, "login", "own", "--config", str(file))
+            assert (code, out) == (0, "own: logged in as ann@example.com\n"), err
+            assert (await call(gw.port, "/v1/chat/completions", body)).status == 200
+            assert (len(own.requests), len(other.requests)) == (1, 1)
+            assert b"authorization: Bearer user_ann~at-ann-1\r\n" in own.head() + b"\r\n"

@@ -148,7 +148,7 @@ async def test_numbers_are_read_as_text_too_and_bounded():
     server = Odd(told({**GOOD, "interval": "-3", "expires_in": 1e12, "user_code": "A\x1b[2JB"}))
     async with listening(server):
         begun = await device.begin(ob1(server), FETCH)
-    assert (begun.interval, begun.expires_in, begun.user_code) == (0, 3600, "A [2JB")
+    assert (begun.interval, begun.expires_in, begun.user_code) == (0.1, 3600, "A [2JB")
 
 
 async def test_a_server_that_is_not_there_is_named_soon():

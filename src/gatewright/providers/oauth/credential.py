@@ -165,13 +165,13 @@ class AccountsCredential:
         return failed(self.provider, "", "; ".join(f"{who}: {why}" for who, why in list(told.items())[:5]))
 
     async def _told(self, doing: Awaitable[Result]) -> Result:
-        """What it gives. What the store raises is told with the provider's name."""
+        """What it gives. What the store raises is told with the provider's name, and another target may do better."""
         try:
             return await doing
         except CredentialFailed:
             raise
         except GatewrightError as error:
-            raise failed(self.provider, "", error.problem.message, kind=error.problem.kind) from None
+            raise failed(self.provider, "", error.problem.message) from None
 
     async def _read(self) -> None:
         """Look at the store; those who want to at the same time look together."""

@@ -17,6 +17,8 @@ from gatewright.providers.oauth.exchange import ask_for_tokens, host_of, send_fo
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 INTERVAL_S = 5.0
 """Where the server names none (section 3.2), and what `slow_down` adds (section 3.5)."""
+MIN_INTERVAL_S = 0.1
+"""A server may ask for no pause at all; it gets a short one."""
 MAX_INTERVAL_S = 60.0
 DEFAULT_LIFE_S = 600.0
 MAX_LIFE_S = 3600.0
@@ -63,7 +65,7 @@ async def begin(description: Description, fetch: Fetch) -> Device:
         verification_uri=_printable(device.verification_uri),
         verification_uri_complete=_printable(device.verification_uri_complete),
         expires_in=min(max(device.expires_in, 1.0), MAX_LIFE_S),
-        interval=min(max(device.interval, 0.0), MAX_INTERVAL_S),
+        interval=min(max(device.interval, MIN_INTERVAL_S), MAX_INTERVAL_S),
     )
 
 
