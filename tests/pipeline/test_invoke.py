@@ -110,7 +110,8 @@ async def test_an_upstream_that_answers_whole_when_asked_to_stream_is_streamed_o
         (403, "permission_error", "AccessDeniedException"),
         (404, "not_found_error", "ResourceNotFoundException"),
         (529, "overloaded_error", "ServiceUnavailableException"),
-        (500, "api_error", "ModelErrorException"),
+        (500, "api_error", "InternalServerException"),
+        (503, "api_error", "ServiceUnavailableException"),
     ],
 )
 async def test_errors_of_an_anthropic_upstream_are_told_in_bedrocks_words(tmp_path, status, kind, name):

@@ -1,14 +1,19 @@
 """boto3's own client, unmodified, through the gateway: Converse and InvokeModel against every upstream dialect."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
+import anthropic
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from tests.sdk.clients import PYTHON
-from tests.sdk.clients.bedrock import ConverseTalk, InvokeTalk, connect
+from tests.sdk.clients.bedrock import ConverseTalk, InvokeTalk, bearer, connect
 from tests.sdk.gateway import CLIENT_KEY
 from tests.sdk.scenarios import APIS, SCENARIOS, Api, Cell, counting, declined, fails, images, limited, missing_model
-from tests.sdk.talk import PNG, Place, Talk, Wish
+from tests.sdk.talk import PNG, Failed, Place, Talk, Wish
 from tests.sdk.tls_gateway import serving_tls
 from tests.upstreams.answers import KEYS
 from tests.upstreams.server import Upstream
@@ -138,3 +143,92 @@ def test_what_converse_refuses_is_every_sdks_own_error(
     unknown = fails(cell, "Hi", "missing")
     assert unknown.status == 400
     assert "The provided model identifier is invalid" in unknown.message
+
+
+EXCEPTIONS = [
+    ("[[error:429]]", "plain", "ThrottlingException"),
+    ("[[error:503]]", "plain", "ServiceUnavailableException"),
+    ("[[error:500]]", "plain", "InternalServerException"),
+    ("Hi", "missing", "ResourceNotFoundException"),
+]
+
+
+@pytest.mark.sdk
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(("text", "kind", "name"), EXCEPTIONS, ids=[name for *_, name in EXCEPTIONS])
+@pytest.mark.parametrize("client", TALKS)
+def test_errors_are_boto3s_own_exception_classes(
+    client: str, text: str, kind: str, name: str, secure: tuple[str, str], *, stream: bool
+) -> None:
+    """`except client.exceptions.ThrottlingException` goes on working."""
+    talk = TALKS[client](Place(url=secure[0], key=CLIENT_KEY, model=f"anthropic-{kind}"), secure[1])
+    with pytest.raises(Failed) as raised:
+        talk.send(text, Wish(stream=stream))
+    raiser = connect(secure[0], CLIENT_KEY, secure[1]).exceptions
+    assert isinstance(raised.value.__cause__, getattr(raiser, name))
+
+
+@pytest.mark.sdk
+def test_a_request_that_is_malformed_is_a_validation_exception(secure: tuple[str, str]) -> None:
+    """With the words of whoever refused it."""
+    client = connect(secure[0], CLIENT_KEY, secure[1])
+    body = '{"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages": []}'
+    with bearer(CLIENT_KEY), pytest.raises(client.exceptions.ValidationException, match="messages"):
+        client.invoke_model(modelId="anthropic-plain", body=body)
+
+
+@pytest.mark.sdk
+@pytest.mark.parametrize("client", TALKS)
+def test_a_wrong_key_is_told_in_awss_words(client: str, secure: tuple[str, str]) -> None:
+    """The message says what to send."""
+    talk = TALKS[client](Place(url=secure[0], key="not-the-key", model="anthropic-plain"), secure[1])
+    with closing(connect(secure[0], "not-the-key", secure[1])), pytest.raises(Failed, match="not known here") as raised:
+        talk.send("Hi", Wish())
+    assert (raised.value.status, raised.value.kind) == (403, "UnrecognizedClientException")
+
+
+@pytest.mark.sdk
+def test_a_client_that_signs_is_told_to_bring_the_key_instead(gateway: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 with an AWS account's keys, over plain HTTP, as it stands in many a container."""
+    monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK", raising=False)
+    signing = boto3.client(
+        "bedrock-runtime",
+        region_name="us-east-1",
+        endpoint_url=gateway,
+        aws_access_key_id="AKIAEXAMPLE",
+        aws_secret_access_key="secret",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    with closing(signing), pytest.raises(ClientError, match="AWS_BEARER_TOKEN_BEDROCK") as raised:
+        signing.converse(modelId="anthropic-plain", messages=[{"role": "user", "content": [{"text": "Hi"}]}])
+    assert raised.value.response["Error"]["Code"] == "UnrecognizedClientException"
+
+
+@pytest.mark.sdk
+@pytest.mark.parametrize("prefix", ["", "/bedrock"])
+def test_names_with_colons_and_slashes_reach_their_model(prefix: str, upstream: Upstream, secure: tuple[str, str]) -> None:
+    """`provider/model` with a version: boto3 percent-encodes it, the gateway undoes that once."""
+    client = connect(secure[0] + prefix, CLIENT_KEY, secure[1])
+    with closing(client), bearer(CLIENT_KEY):
+        answer = client.converse(
+            modelId=f"by-converse/{CLAUDE['plain']}", messages=[{"role": "user", "content": [{"text": "Hi"}]}]
+        )
+    connect.cache_clear()
+    assert "heard: Hi" in answer["output"]["message"]["content"][0]["text"]
+    assert upstream.requests[-1].path == "/model/us.anthropic.claude-haiku-4-5-20251001-v1%3A0/converse"
+
+
+@pytest.mark.sdk
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("api", [*APIS, "bedrock_converse", "bedrock_invoke"])
+def test_anthropics_own_client_for_bedrock_works_against_any_upstream(api: str, secure: tuple[str, str], *, stream: bool) -> None:
+    """What Claude Code uses in its Bedrock mode, in Python."""
+    with anthropic.AnthropicBedrock(api_key=CLIENT_KEY, base_url=f"{secure[0]}/bedrock", aws_region="x", max_retries=0) as client:
+        asked = {"model": f"{api}-plain", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
+        if stream:
+            with client.messages.stream(**asked) as events:  # type: ignore[arg-type]
+                answer = events.get_final_message()
+        else:
+            answer = client.messages.create(**asked)  # type: ignore[call-overload]
+    assert "heard: Hello" in answer.content[0].text
+    assert (answer.stop_reason, answer.usage.output_tokens) == ("end_turn", 17)

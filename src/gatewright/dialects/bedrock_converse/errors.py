@@ -59,6 +59,12 @@ TYPE_OF_KIND: dict[ProblemKind, str] = {
 }
 STATUS_OF_KIND: dict[ProblemKind, int] = {"authentication": 403}
 """Statuses of this API that differ from a kind's own. SDKs read the exception's name, but try again by the status: 5xx stay."""
+TYPE_OF_STATUS: dict[int, str] = {
+    500: "InternalServerException",
+    503: "ServiceUnavailableException",
+    529: "ServiceUnavailableException",
+}
+"""Of an upstream that broke, its status says more than the kind: SDKs' exception classes go by the name."""
 IN_STREAM: dict[ProblemKind, str] = {
     "invalid_request": "validationException",
     "too_large": "validationException",
@@ -145,7 +151,10 @@ def error_document(problem: Problem) -> JsonObject:
 
 
 def _type(problem: Problem) -> str:
-    return problem.type if problem.origin == NAME and problem.type else TYPE_OF_KIND[problem.kind]
+    if problem.origin == NAME and problem.type:
+        return problem.type
+    by_status = TYPE_OF_STATUS.get(problem.status) if problem.kind == "upstream" else None
+    return by_status or TYPE_OF_KIND[problem.kind]
 
 
 def render_error(problem: Problem, request_id: str) -> HttpAnswer:
