@@ -67,3 +67,19 @@ def test_odd_shapes_are_the_upstreams_to_refuse():
             before = json.dumps(document)
             Mending(quirk.dialect, [quirk]).document(document, str)
             assert json.dumps(document) == before
+
+
+def test_a_host_that_knows_a_list_of_fields_is_not_shown_into_the_others():
+    """What is large stays as it is: its bytes are not even read."""
+    mending = Mending("openai_chat", [BY_NAME["mistral-parameters"]])
+    raw = b'{"messages": [{"x": 1e999}], "seed": 1, "zzz": 2}'  # no number that can be read
+    mended, losses = mending.raw(raw)
+    assert mended == b'{"messages":[{"x": 1e999}],"random_seed":1}'
+    assert [loss.path for loss in losses] == ["zzz"]
+
+
+def test_only_quirks_that_are_concerned_are_asked():
+    """Messages are taken apart for those that are about messages, and only where they may be."""
+    mending = mendings([BY_NAME[n] for n in ("mistral-parameters", "mistral-call-ids")], ["openai_chat"], "m")["openai_chat"]
+    raw = b'{"messages": [{"x": 1e999}], "stream_options": {}}'
+    assert mending.raw(raw)[0] == b'{"messages":[{"x": 1e999}]}'

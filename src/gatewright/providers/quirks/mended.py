@@ -190,6 +190,7 @@ MENDED: tuple[Quirk, ...] = (
         link="https://github.com/openai/openai-agents-python/issues/442",
         case="written",
         dialect="openai_chat",
+        leaves=frozenset(("messages", "tools", "response_format")),
         mend=several(
             spelt({"max_completion_tokens": "max_tokens", "seed": "random_seed"}),
             only("mistral", _MISTRAL_KNOWS),
