@@ -108,15 +108,19 @@ def _reached(host: Host) -> list[str]:
         parts.append(f"| {DIALECTS[dialect]} (`{dialect}`) | {f'`{base}`' if base else 'as configured'} |")
     parts.append("")
     parts += [f"At `location: {place}`: `{base}`." for place, base in host.places.items()]
+    grouped: dict[tuple[str, ...], list[str]] = {}
     for pattern, dialects in host.speaks:
-        parts.append(f"Models named `{pattern}` are spoken to in {' or '.join(DIALECTS[d] for d in dialects)}.")
+        grouped.setdefault(dialects, []).append(pattern)
+    parts += [
+        f"Models named {listed(names)}: only {' or '.join(DIALECTS[d] for d in spoken)}." for spoken, names in grouped.items()
+    ]
     return [*parts, ""] if host.places or host.speaks else parts
 
 
 def _credentials(host: Host) -> list[str]:
     parts = ["## Credential", ""]
     if host.auth == "account":
-        return [*parts, f"A login: `gatewright login {host.name}`.", ""]
+        return [*parts, f"A login: `gatewright login {host.name}`; see [accounts](../accounts.md).", ""]
     if host.key == "none":
         return [*parts, "None.", ""]
     header = HEADERS.get(host.auth, f"the header `{host.auth}`")

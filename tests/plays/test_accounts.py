@@ -180,7 +180,7 @@ async def test_an_account_is_added_and_removed_while_the_gateway_runs(tmp_path):
         assert (code, out) == (0, "ob1: ann@example.com: removed\n")
         began = time.monotonic()
         while (await ask(gw.port)).status == 200:
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 20
             await asyncio.sleep(0.2)
 
 
@@ -263,7 +263,7 @@ async def test_one_of_two_processes_is_killed_in_the_middle_of_a_refresh(tmp_pat
             await asyncio.sleep(0.2)
             assert not waiting.done()
             (two if left is one else one).process.send_signal(signal.SIGKILL)
-            answer = await asyncio.wait_for(waiting, 5)
+            answer = await asyncio.wait_for(waiting, 20)
         assert answer.status == 200, answer.body
         assert workos.refreshes == ["rt-ann-1", "rt-ann-1"]
         assert kept(tmp_path) == [("ann@example.com", 2, "active", 1)]
