@@ -1,10 +1,16 @@
 """Streams of binary frames that pass through the gateway."""
 
+import json
+
 from tests.dialects.bedrock_converse.asking import END, START, ask, call, delta, frame, frames, stop
 from tests.laws import bedrock_oracle
 
 from gatewright.dialects.bedrock_converse import BEDROCK_CONVERSE
+from gatewright.dialects.openai_chat import OPENAI_CHAT
+from gatewright.ir.request import Asked
+from gatewright.pipeline.attempt import stream_type
 from gatewright.pipeline.framed import FrameSource, are_frames
+from gatewright.pipeline.sources import TranslatedSource, first_ping
 from gatewright.transport import Cut
 
 TEXT = START + delta(0, text="a") + stop(0) + END
@@ -95,3 +101,34 @@ async def test_a_keep_alive_is_an_event_that_boto3_reads_past():
 def test_the_content_type_is_known():
     assert are_frames(b"application/vnd.amazon.eventstream; charset=x")
     assert not are_frames(b"text/event-stream")
+
+
+async def test_frames_that_are_rendered_are_not_touched_afterwards():
+    """Server-sent events have their line separators escaped on the way out; in a frame that would break its checksum."""
+    text = "line\u2028separators\u2029 and \ue2a8" * 50
+    upstream = b"".join(
+        b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n"
+        for chunk in (
+            {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": text}}]},
+            {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        )
+    )
+    asked = BEDROCK_CONVERSE.parse_request(call(ask("Hi"), stream=True))
+    source = TranslatedSource(
+        Given(upstream, b"data: [DONE]\n\n"),
+        OPENAI_CHAT.stream_parser(Asked()),
+        BEDROCK_CONVERSE.stream_renderer(asked),
+        "req_1",
+        sse=BEDROCK_CONVERSE.framing == "sse",
+    )
+    wire = b""
+    while (segment := await source.next()) is not None:
+        wire += segment.wire
+    told = [payload["delta"]["text"] for name, payload in frames(wire) if name == "contentBlockDelta"]
+    assert "".join(told) == text
+
+
+def test_the_first_word_of_a_stream_is_a_frame_too():
+    """What is said while an upstream has not even answered."""
+    assert frames(first_ping("bedrock_converse")) == [("ping", {})]
+    assert stream_type(BEDROCK_CONVERSE, None).startswith(b"content-type: application/vnd.amazon.eventstream\r\n")

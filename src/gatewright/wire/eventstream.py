@@ -161,23 +161,17 @@ def _decode_value(block: bytes, at: int, code: int) -> tuple[HeaderValue, int]:
     return (data.decode() if code == _STRING else data), end
 
 
-def _sound(whole: bytes) -> bytes:
-    """The message, if its checksum is that of its bytes."""
-    if crc32(whole[:-4]) != _CRC.unpack_from(whole, len(whole) - 4)[0]:
-        raise BadFrame("a message's checksum does not match")
-    return whole
-
-
 class Splitter:
     """feed(bytes) -> whole frames, each checked at both ends, none read.
 
     What is complete goes first; a bad frame behind it raises with the next call.
     """
 
-    __slots__ = ("_buffer", "_flaw", "_need", "max_payload_bytes")
+    __slots__ = ("_flaw", "_held", "_need", "_size", "max_payload_bytes")
 
     def __init__(self, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
-        self._buffer = bytearray()
+        self._held: list[bytes] = []
+        self._size = 0  # bytes held
         self._need = PRELUDE_BYTES  # bytes without which nothing new can be said
         self._flaw: BadFrame | None = None
         self.max_payload_bytes = max_payload_bytes
@@ -186,54 +180,64 @@ class Splitter:
         """The frames that `data` completes. Raises BadFrame, and ever after, once the bytes are no frame."""
         if self._flaw is not None:
             raise self._flaw
-        buffer = self._buffer
-        buffer += data
-        if len(buffer) < self._need:
-            return []
+        if self._size:
+            # Joined once when enough is here: with every read, a large frame would cost its square.
+            self._held.append(data)
+            self._size += len(data)
+            if self._size < self._need:
+                return []
+            data = b"".join(self._held)
+            self._held.clear()
+            self._size = 0
         frames: list[bytes] = []
-        at = 0
         try:
-            while True:
-                self._need = PRELUDE_BYTES
-                if len(buffer) - at < PRELUDE_BYTES:
-                    break
-                total = self._checked(buffer, at)
-                if len(buffer) - at < total:
-                    self._need = total
-                    break
-                frames.append(_sound(bytes(buffer[at : at + total])))
-                at += total
+            rest = self._cut(data, frames)
         except BadFrame as flaw:
             self._flaw = flaw
-            buffer.clear()
             if not frames:
                 raise
             return frames
-        del buffer[:at]
+        if rest:
+            self._held.append(rest)
+            self._size = len(rest)
         return frames
 
-    def _checked(self, buffer: bytearray, at: int) -> int:
-        """The length of the message that begins here, by a prelude that can be believed."""
-        total: int
-        total, headers, checksum = _PRELUDE.unpack_from(buffer, at)
-        if crc32(buffer[at : at + 8]) != checksum:
-            raise BadFrame("a prelude's checksum does not match")
-        payload = total - headers - LEAST_BYTES
+    def _cut(self, data: bytes, frames: list[bytes]) -> bytes:
+        """Put whole frames into `frames`; what is left of `data`."""
+        at, end = 0, len(data)
+        self._need = PRELUDE_BYTES
+        while end - at >= PRELUDE_BYTES:
+            total, headers, checksum = _PRELUDE.unpack_from(data, at)
+            if crc32(data[at : at + 8]) != checksum:
+                raise BadFrame("a prelude's checksum does not match")
+            payload = total - headers - LEAST_BYTES
+            if not (0 <= payload <= self.max_payload_bytes and headers <= MAX_HEADERS_BYTES):
+                raise self._wrong(headers, payload)
+            if end - at < total:
+                self._need = total
+                break
+            whole = data if total == end else data[at : at + total]
+            if crc32(memoryview(whole)[:-4]) != _CRC.unpack_from(whole, total - 4)[0]:
+                raise BadFrame("a message's checksum does not match")
+            frames.append(whole)
+            at += total
+        return data[at:]
+
+    def _wrong(self, headers: int, payload: int) -> BadFrame:
+        """Why lengths whose checksum is right are refused."""
         if headers > MAX_HEADERS_BYTES:
-            raise BadFrame(f"the headers have {headers} bytes, {MAX_HEADERS_BYTES} is the most")
+            return BadFrame(f"the headers have {headers} bytes, {MAX_HEADERS_BYTES} is the most")
         if payload < 0:
-            raise BadFrame("a message is shorter than its headers")
-        if payload > self.max_payload_bytes:
-            raise BadFrame(f"the payload has {payload} bytes, {self.max_payload_bytes} is the most")
-        return total
+            return BadFrame("a message is shorter than its headers")
+        return BadFrame(f"the payload has {payload} bytes, {self.max_payload_bytes} is the most")
 
     def close(self) -> None:
         """The bytes have ended. Raises BadFrame when they ended within a message, or were none."""
+        if self._flaw is None and self._size:
+            self._flaw = BadFrame(f"the stream breaks off {self._size} bytes into a message")
+            self._held.clear()
+            self._size = 0
         if self._flaw is not None:
-            raise self._flaw
-        if self._buffer:
-            self._flaw = BadFrame(f"the stream breaks off {len(self._buffer)} bytes into a message")
-            self._buffer.clear()
             raise self._flaw
 
 
