@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright.config import load_config
+from gatewright.config import from_environment, load_config
 from gatewright.config.credentials import AwsConfig
 from gatewright.config.problems import ConfigError
 
@@ -108,3 +108,14 @@ def test_slips_are_told_with_their_place(load, home, told, words):
     assert words in line
     assert "gatewright.yaml:1:" in line
     assert "shh-value" not in line
+
+
+def test_without_a_file_bedrocks_own_names_lead_to_it(home):
+    """boto3 code keeps its model ids."""
+    config = from_environment(
+        {"HOME": str(home), "GATEWRIGHT_HOME": str(home), "AWS_BEARER_TOKEN_BEDROCK": "k", "AWS_REGION": "eu-west-1"}
+    )
+    assert config.providers["bedrock"].base_url == HOST.format("eu-west-1")
+    for pattern in ("anthropic.claude-*", "eu.anthropic.claude-*", "amazon.nova-*", "arn:aws:bedrock:*"):
+        (target,) = config.models[pattern].targets
+        assert (target.provider, target.model) == ("bedrock", pattern)

@@ -36,3 +36,15 @@ def test_an_identity_is_used_where_the_environment_means_it():
         ("vertex", None),
         ("demo", None),
     ]
+
+
+def test_bedrock_is_meant_by_its_own_key_or_by_claude_codes_word_for_it():
+    """Keys of an AWS account alone are for anything."""
+    account = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-west-1"}
+    assert [f.host.name for f in discover(account)] == ["demo"]
+    assert [(f.host.name, f.key_name) for f in discover(account | {"CLAUDE_CODE_USE_BEDROCK": "1"})] == [
+        ("bedrock", None),
+        ("demo", None),
+    ]
+    keyed = {"AWS_BEARER_TOKEN_BEDROCK": "k", "AWS_DEFAULT_REGION": "eu-west-1"}
+    assert [(f.host.name, f.key_name) for f in discover(keyed)] == [("bedrock", "AWS_BEARER_TOKEN_BEDROCK"), ("demo", None)]

@@ -148,6 +148,13 @@ CLOUDS: tuple[Host, ...] = (
             "https://bedrock.{region}.amazonaws.com/inference-profiles?maxResults=1000",
         ),
         price="aws",
+        names=(
+            *(f"{place}anthropic.claude-*" for place in ("", "us.", "eu.", "apac.", "jp.", "au.", "us-gov.", "global.")),
+            *(f"{place}amazon.nova-*" for place in ("", "us.", "eu.", "apac.", "jp.", "us-gov.", "global.")),
+            *(f"{place}meta.llama*" for place in ("", "us.", "eu.")),
+            "arn:aws:bedrock:*",
+            "openai.gpt-oss-*",
+        ),
         quirks=("betas-by-host", "no-cache-scope"),
         docs="https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html",
     ),
