@@ -79,6 +79,14 @@ async def test_a_refusal_that_is_the_clients_is_no_reason_to_try_again():
     assert await pool(Clock()).refused(CALL, Refusal(401, b"x: not ours\r\n")) is False
 
 
+async def test_a_permission_refused_is_not_tried_with_the_same_key_again():
+    """When the others rest there is no other."""
+    keys = pool(Clock())
+    assert await keys.refused(CALL, Refusal(403, ONE, b"no such model for you")) is True
+    assert await keys.refused(CALL, Refusal(429, TWO)) is True
+    assert await keys.refused(CALL, Refusal(403, ONE, b"no such model for you")) is False
+
+
 async def test_every_key_is_scrubbed():
     """Whichever an error repeats."""
     assert pool(Clock()).scrub(b"sk-1 and sk-2") == b"*** and ***"

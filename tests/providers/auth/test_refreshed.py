@@ -129,6 +129,10 @@ async def test_failures_are_told_to_all_who_wait_and_remembered_for_a_while():
     issuer.now += 10
     assert await value.get() == "token-6"
     assert value.again_in_s == 0
+    issuer.now, issuer.failure = issuer.now + 1000, UpstreamFailed(Problem(kind="upstream", message="down"))
+    with pytest.raises(UpstreamFailed):
+        await value.get()
+    assert value.again_in_s == 4, "a success forgets the failures before it"
 
 
 async def test_a_clock_that_is_set_back_stops_nothing():
@@ -228,6 +232,28 @@ async def test_an_issuer_that_repeats_itself_is_not_asked_all_the_time():
         await value.get()
         await settled()
     assert asked <= 20
+
+
+async def test_an_issuer_that_wants_to_be_asked_early_is_not_asked_all_the_time():
+    """`refresh_in` of a token that was issued long ago lies in the past."""
+    asked = 0
+
+    async def cached():
+        nonlocal asked
+        asked += 1
+        return Lease("same", 10_000.0, refresh_at=100.0)
+
+    now = 1000.0
+    value = Refreshed(cached, clock=lambda: now, chance=lambda: 0.0)
+    for _ in range(10):
+        await value.get()
+        await settled()
+        now += 1
+    assert asked == 1
+    now += 30
+    await value.get()
+    await settled()
+    assert asked == 2
 
 
 async def test_close_ends_a_refresh_that_runs():
