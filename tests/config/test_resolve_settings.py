@@ -64,3 +64,16 @@ def test_a_base_url_of_the_operators_own_needs_no_setting(tmp_path):
     for written in ("https://r.openai.azure.com", "https://r.openai.azure.com/openai/v1/", "https://r.openai.azure.com/openai"):
         provider = resolved(f"{{kind: azure, base_url: '{written}', api_key: k}}", tmp_path)
         assert set(provider.bases.values()) == {"https://r.openai.azure.com"}
+
+
+def test_googles_credentials_file_may_name_the_project(tmp_path):
+    """What is said elsewhere holds before it; a file that cannot be read is told once, as the credential that it is."""
+    key = tmp_path / "key.json"
+    key.write_text(
+        '{"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r", "quota_project_id": "p-1"}'
+    )
+    text = f"{{kind: vertex, credentials_file: '{key}'}}"
+    assert resolved(text, tmp_path).settings["project"] == "p-1"
+    assert resolved(text, tmp_path, GOOGLE_CLOUD_PROJECT="p-2").settings["project"] == "p-2"
+    assert resolved("{kind: vertex}", tmp_path, GOOGLE_APPLICATION_CREDENTIALS=str(key)).settings["project"] == "p-1"
+    assert 'missing key "project"' in refused("{kind: vertex, credentials_file: /nowhere.json}", tmp_path)

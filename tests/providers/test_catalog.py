@@ -99,6 +99,11 @@ def test_settings_stand_in_the_base_url(name, settings, base):
     ("name", "model", "spoken"),
     [
         ("vertex", "claude-sonnet-4-5@20250929", ("anthropic",)),
+        ("openai", "gpt-5.1-codex-max", ("openai_responses",)),
+        ("openai", "gpt-5-pro", ("openai_responses",)),
+        ("openai", "gpt-4o-mini-search-preview", ("openai_chat",)),
+        ("openai", "gpt-5-mini", ("openai_responses", "openai_chat")),
+        ("openai", "gemini-2.5-pro", ("openai_responses", "openai_chat")),
         ("vertex", "gemini-2.5-pro", ("gemini",)),
         ("vertex", "meta/llama-4", ("openai_chat",)),
         ("snowflake", "claude-sonnet-4-5", ("anthropic", "openai_chat")),

@@ -8,9 +8,11 @@ import re
 from gatewright.config.references import Desk
 from gatewright.config.resolve_aws import aws_region
 from gatewright.config.schema import ProviderSection
+from gatewright.config.secrets import BadReference, resolve
 from gatewright.config.tree import KeyPath
 from gatewright.providers.catalog import Host, SettingName
 from gatewright.providers.environment import first_set
+from gatewright.wire.json import BadJson, decode
 
 NAMES: tuple[SettingName, ...] = ("resource", "account", "project", "location", "region", "api_version")
 
@@ -35,6 +37,8 @@ def resolve_settings(section: ProviderSection, host: Host, path: KeyPath, desk: 
         else:
             variable = first_set(setting.env, desk.environ)
             value = desk.environ[variable].strip() if variable else setting.default
+            if not value and name == "project":
+                value = _project_in(section, desk)
             if not value and name == "region":
                 value = aws_region(section, desk)
         value = value.removeprefix("https://").rstrip("/") if name == "account" else value
@@ -49,3 +53,18 @@ def resolve_settings(section: ProviderSection, host: Host, path: KeyPath, desk: 
 
 def _has_key(section: ProviderSection, host: Host, desk: Desk) -> bool:
     return section.api_key is not None or bool(section.api_keys) or first_set(host.env_keys, desk.environ) is not None
+
+
+def _project_in(section: ProviderSection, desk: Desk) -> str:
+    """The project that Google's credentials file names; empty where there is none. A file's faults are told elsewhere."""
+    place = section.credentials_file or desk.environ.get("GOOGLE_APPLICATION_CREDENTIALS", "").strip()
+    if not place:
+        return ""
+    try:
+        document = decode(
+            resolve(place if place.startswith(("env:", "file:")) else f"file:{place}", desk.environ, desk.base).encode()
+        )
+    except (BadReference, BadJson):
+        return ""
+    found = (document.get("project_id") or document.get("quota_project_id")) if isinstance(document, dict) else None
+    return found if isinstance(found, str) else ""

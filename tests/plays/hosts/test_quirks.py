@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.plays.hosts.answers import http, written
+from tests.plays import wires
+from tests.plays.hosts.answers import http, text, written
 from tests.plays.hosts.stand_in import world
 from tests.serving import KEY, call, gateway
 from tests.transport.certificates import Authority
@@ -94,8 +95,8 @@ async def test_an_unknown_beta_flag_kills_no_call(authority, tmp_path):
     """Vertex AI is shown what it knows; the rest is a hint, and so is a cache scope."""
     settings = {"project": "p1", "auth": "bearer"}
     async with before("vertex", authority, tmp_path, dialect="anthropic", settings=settings) as (gw, host):
-        text = {"type": "text", "text": "hi", "cache_control": {"type": "ephemeral", "scope": "global"}}
-        document = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [text]}]}
+        said = {"type": "text", "text": "hi", "cache_control": {"type": "ephemeral", "scope": "global"}}
+        document = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": [said]}]}
         headers = f"x-api-key: {KEY}\r\nanthropic-beta: odd-2099-01-01, interleaved-thinking-2025-05-14\r\n"
         got = await call(gw.port, "/v1/messages", json.dumps(document).encode(), headers=headers)
         assert got.status == 200
@@ -172,3 +173,23 @@ async def test_an_older_client_can_be_led_to_a_model_that_reasons(authority, tmp
             got = await call(gw.port, "/v1/chat/completions", json.dumps({"model": f"it/{model}", **document}).encode())
             assert host.seen[-1].json == {"model": model, "messages": document["messages"], **sent}
             assert ("temperature" in got.headers.get("x-gatewright-loss", "")) == (model == "gpt-5-mini")
+
+
+@pytest.mark.parametrize(
+    ("client", "model", "url"),
+    [
+        ("openai_chat", "gpt-5-codex", "/v1/responses"),
+        ("anthropic", "gpt-4o-search-preview", "/v1/chat/completions"),
+        ("openai_responses", "gpt-4o-search-preview", "/v1/chat/completions"),
+        ("openai_chat", "gpt-5-mini", "/v1/chat/completions"),
+    ],
+)
+async def test_a_model_that_has_one_endpoint_is_called_there(client, model, url, authority, tmp_path):
+    """Whatever the client speaks; the host would answer 404 at the other."""
+    async with before("openai", authority, tmp_path) as (gw, host):
+        dialect = "openai_responses" if url == "/v1/responses" else "openai_chat"
+        host.answer = http(*written("openai", dialect, stream=False))
+        path, document = wires.request(client, f"it/{model}", stream=False)
+        got = await call(gw.port, path, json.dumps(document).encode())
+        assert host.seen[-1].url == f"https://api.openai.com{url}"
+        assert text(client, got.body) == wires.TEXT

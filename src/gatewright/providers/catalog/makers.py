@@ -1,6 +1,27 @@
 """Who makes models and hosts them too."""
 
+from gatewright.ir.blocks import DialectName
 from gatewright.providers.catalog.host import Host
+
+_RESPONSES_ONLY = (
+    "o1-pro*",
+    "o3-pro*",
+    "o3-deep-research*",
+    "o4-mini-deep-research*",
+    "gpt-5-pro*",
+    "gpt-5.[0-9]-pro*",
+    "gpt-5-codex*",
+    "gpt-5.[0-9]-codex*",
+    "codex-mini*",
+    "computer-use-preview*",
+)
+_CHAT_ONLY = ("gpt-4o*-search-preview*", "gpt-4o*-audio-preview*", "gpt-audio*", "gpt-5-search-api*")
+
+OPENAI_SPEAKS: tuple[tuple[str, tuple[DialectName, ...]], ...] = (
+    *((pattern, ("openai_responses",)) for pattern in _RESPONSES_ONLY),
+    *((pattern, ("openai_chat",)) for pattern in _CHAT_ONLY),
+)
+"""https://platform.openai.com/docs/models : a model's page lists the endpoints that have it."""
 
 MAKERS: tuple[Host, ...] = (
     Host(
@@ -8,6 +29,7 @@ MAKERS: tuple[Host, ...] = (
         title="OpenAI",
         base_url="https://api.openai.com/v1",
         dialects=("openai_responses", "openai_chat"),
+        speaks=OPENAI_SPEAKS,
         env_keys=("OPENAI_API_KEY",),
         env_base_urls=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         names=("gpt-*", "chatgpt-*", "o1*", "o3*", "o4*", "codex-*"),
