@@ -2,9 +2,14 @@
 
 import base64
 import json
+from urllib.parse import unquote
 
 import pytest
+from tests.laws.cases import recordings_root
 
+from gatewright.dialects.anthropic import ANTHROPIC
+from gatewright.ir.events import MessageStart, MessageStop
+from gatewright.ir.request import Asked
 from gatewright.providers.shapes import Said
 from gatewright.providers.shapes.bedrock import BedrockClaude, CountUnwrapper, StreamUnwrapper, betas
 from gatewright.wire.eventstream import BadFrame, encode
@@ -158,3 +163,46 @@ def test_tokens_are_counted_for_the_bare_model():
     unwrapper = BedrockClaude().unwrapper(sent, b"application/json")
     assert isinstance(unwrapper, CountUnwrapper)
     assert unwrapper.feed(b'{"inputTok') + unwrapper.feed(b'ens":19}') + unwrapper.close() == b'{"input_tokens":19}'
+
+
+def test_recorded_streams_of_claude_are_read_to_their_end():
+    """What Bedrock itself sent, through the unwrapper, is what Anthropic's own parser understands."""
+    root = recordings_root()
+    if root is None:
+        pytest.skip("no recorded traffic at hand: set GATEWRIGHT_RECORDINGS to its folder")
+    read = 0
+    for path in sorted((root / "bedrock" / "invoke-stream").glob("*.json")):
+        recorded = json.loads(path.read_bytes())
+        if "messages" not in (recorded["request"]["json"] or {}) or "claude" not in recorded["request"]["path"]:
+            continue
+        wire = base64.b64decode(recorded["response"]["body"])
+        for size in (7, len(wire)):
+            unwrapper = StreamUnwrapper()
+            told = b"".join(unwrapper.feed(wire[at : at + size]) for at in range(0, len(wire), size)) + unwrapper.close()
+            parser = ANTHROPIC.stream_parser(Asked())
+            events = [*parser.feed(told), *parser.close()]
+            assert isinstance(events[0], MessageStart)
+            assert isinstance(events[-1], MessageStop), path.name
+        read += 1
+    assert read >= 5
+
+
+def test_recorded_calls_of_claude_are_what_the_shape_says():
+    """The same fields, the same path: nothing that Bedrock was not seen to take."""
+    root = recordings_root()
+    if root is None:
+        pytest.skip("no recorded traffic at hand: set GATEWRIGHT_RECORDINGS to its folder")
+    compared = 0
+    for path in sorted((root / "bedrock").glob("invoke*/*.json")):
+        asked = json.loads(path.read_bytes())["request"]
+        document = asked["json"]
+        if "messages" not in (document or {}) or "claude" not in asked["path"] or "anthropic_version" not in document:
+            continue
+        model = unquote(asked["path"].split("/")[2])
+        stream = asked["path"].endswith("stream")
+        told = {"model": "x", **{key: value for key, value in document.items() if key != "anthropic_version"}, "stream": stream}
+        sent = said(body=json.dumps(told).encode(), model=model, stream=stream)
+        assert json.loads(sent.body) == document
+        assert unquote(sent.path) == unquote(asked["path"])
+        compared += 1
+    assert compared >= 10
