@@ -295,3 +295,6 @@ def test_a_route_may_set_what_a_client_of_this_dialect_did_not():
     out = rendered(msgspec.structs.replace(request, thinking=Thinking(budget=2000), max_tokens=5000))
     assert out.body["additionalModelRequestFields"] == {"thinking": {"type": "enabled", "budget_tokens": 2000}}
     assert out.body["inferenceConfig"] == {"maxTokens": 5000}
+    set_by_route = msgspec.structs.replace(request, sampling=Sampling(top_k=5))
+    assert rendered(set_by_route, NOVA).body["additionalModelRequestFields"] == {"inferenceConfig": {"topK": 5}}
+    assert rendered(set_by_route).body["additionalModelRequestFields"] == {"top_k": 5}

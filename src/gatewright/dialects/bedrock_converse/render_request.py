@@ -63,7 +63,7 @@ def _home(request: Request, target: Target, writer: BlockWriter, losses: Losses)
     if config:
         body["inferenceConfig"] = config
     more: JsonObject = {}
-    home_top_k(sampling, more)
+    home_top_k(sampling, more, nova=writer.facts.family == "nova")
     thinking = request.thinking
     if thinking is not None and thinking.form:
         home_thinking(thinking, body, more)

@@ -127,9 +127,10 @@ def parse_top_k(more: Fields | None) -> tuple[float | int | None, tuple[str, ...
     return None, ()
 
 
-def home_top_k(sampling: Sampling, more: JsonObject) -> None:
+def home_top_k(sampling: Sampling, more: JsonObject, *, nova: bool) -> None:
+    """top_k where it stood; in the words of the target's family where the route set it."""
     if sampling.top_k is not None:
-        if "inferenceConfig" in sampling.form:
+        if "inferenceConfig" in sampling.form or (nova and not sampling.form):
             more["inferenceConfig"] = {"topK": sampling.top_k}
         else:
             more["top_k"] = sampling.top_k
