@@ -86,6 +86,7 @@ class Bedrock:
         self.seen = []
         """(path as on the wire, headers, body) of what was believed."""
         self.refused = 0
+        self.counts = True
         self.tail = None
         """Frames in place of the last two of a stream."""
 
@@ -119,6 +120,13 @@ class Bedrock:
                 return 200, "", "application/json", json.dumps(CONVERSED).encode()
             case "converse-stream":
                 return 200, "", "application/vnd.amazon.eventstream", self._frames([event(*one) for one in NOVA_EVENTS])
+            case "count-tokens" if not self.counts:
+                return (
+                    400,
+                    "ValidationException",
+                    "application/json",
+                    b'{"message":"The provided model doesn\'t support counting tokens."}',
+                )
             case "count-tokens":
                 return 200, "", "application/json", b'{"inputTokens":7}'
         return 404, "UnknownOperationException", "application/json", b"{}"

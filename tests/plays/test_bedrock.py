@@ -126,6 +126,16 @@ async def test_tokens_of_claude_are_counted_by_bedrock(tmp_path):
     assert cloud.seen[0][0] == "/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/count-tokens"
 
 
+async def test_tokens_that_bedrock_cannot_count_are_estimated(tmp_path):
+    """Newer models have inference profiles only, for which it answers 400; Claude Code counts before every turn."""
+    async with bedrock() as cloud, gateway(provider(cloud), tmp_path) as gw:
+        cloud.counts = False
+        answer = await call(gw.port, "/v1/messages/count_tokens", chat(CLAUDE))
+    assert answer.status == 200
+    assert answer.headers["x-gatewright-token-count"] == "estimate"
+    assert json.loads(answer.body)["input_tokens"] > 0
+
+
 async def test_an_exception_within_the_stream_is_the_clients_own_error(tmp_path):
     """Never a clean end."""
     async with bedrock() as cloud, gateway(provider(cloud), tmp_path) as gw:

@@ -101,6 +101,10 @@ _ANSWER: dict[DialectName, Callable[[int], JsonObject]] = {
 }
 
 
+_CANNOT = b"support counting tokens"
+"""Bedrock counts for some models only, and answers 400 for the others. Seen 2026-05."""
+
+
 def path_of(dialect: DialectName, model: str) -> str:
     """Of the counting endpoint, under the provider's base URL."""
     return PATHS.get(dialect) or f"/v1beta/models/{quote(model, safe='/@._~-')}:countTokens"
@@ -175,7 +179,7 @@ class CountTokens:
             body = candidate.endpoint.scrub(await incoming.read(MAX_ERROR_BYTES))
         except (TransportError, ValueError):
             return None
-        if incoming.status in (404, 405, 501):
+        if incoming.status in (404, 405, 501) or (incoming.status == 400 and _CANNOT in body):
             return None
         exchange.served = candidate.name
         if incoming.status >= 400:
