@@ -5,6 +5,7 @@ there and encoded once more, as every AWS service but S3 wants it.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
+import functools
 import hashlib
 import hmac
 import time
@@ -111,7 +112,8 @@ def canonical_request(method: str, path: str, headers: Iterable[tuple[str, str]]
     names = ";".join(sorted(values))
     lines = "".join(f"{name}:{','.join(values[name])}\n" for name in sorted(values))
     payload = hashlib.sha256(body).hexdigest()
-    return f"{method.upper()}\n{_canonical_path(place)}\n{_canonical_query(query)}\n{lines}\n{names}\n{payload}", names
+    path = _remembered(place) if len(place) <= _LONG else _canonical_path(place)
+    return f"{method.upper()}\n{path}\n{_canonical_query(query)}\n{lines}\n{names}\n{payload}", names
 
 
 def _canonical_path(path: str) -> str:
@@ -124,6 +126,11 @@ def _canonical_path(path: str) -> str:
             kept.append(segment)
     end = "/" if kept and path.endswith("/") else ""
     return quote("/" + "/".join(kept) + end, safe="/~")
+
+
+_LONG = 512
+"""Characters of a path that is not remembered: clients choose models, and memory is ours."""
+_remembered = functools.lru_cache(maxsize=1024)(_canonical_path)
 
 
 def _canonical_query(query: str) -> str:
