@@ -8,9 +8,10 @@ import pytest
 
 from gatewright.wire.eventstream import Decoder
 from gatewright.wire.sse import SseParser
-from tests.plays.bedrock_stand_in import CLAUDE, NOVA, REGION, SECRET, bedrock, exception
+from tests.plays.bedrock_stand_in import CLAUDE, MESSAGE, NOVA, REGION, SECRET, bedrock, exception
 from tests.providers.auth.aws_server import aws
-from tests.serving import KEY, call, gateway
+from tests.serving import KEY, call, gateway, upstream
+from tests.serving import answer as answered
 
 STATIC = f"region: {REGION}, access_key_id: AKIAGOOD, secret_access_key: {SECRET}"
 
@@ -107,6 +108,40 @@ async def test_an_invoke_client_reaches_claude_and_gets_frames(tmp_path):
     sent = json.loads(cloud.seen[0][2])
     assert sent["anthropic_beta"] == ["interleaved-thinking-2025-05-14"]
     assert whole.headers["x-gatewright-loss"].startswith('"anthropic-beta";w=hint')
+
+
+GUARDED = f"authorization: Bearer {KEY}\r\nx-amzn-bedrock-guardrailidentifier: gr-1\r\nx-amzn-bedrock-guardrailversion: 2\r\n"
+INVOKED = b'{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
+
+
+async def test_guardrails_of_an_invoke_client_reach_bedrock(tmp_path):
+    """They are asked for in headers, which are signed along."""
+    async with bedrock() as cloud, gateway(provider(cloud), tmp_path) as gw:
+        answer = await call(gw.port, f"/bedrock/model/{CLAUDE.replace(':', '%3A')}/invoke", INVOKED, headers=GUARDED)
+    assert answer.status == 200, answer.body
+    headers = cloud.seen[0][1]
+    assert (headers["x-amzn-bedrock-guardrailidentifier"], headers["x-amzn-bedrock-guardrailversion"]) == ("gr-1", "2")
+    assert "x-amzn-bedrock-guardrailidentifier" in headers["authorization"]
+    assert "x-gatewright-loss" not in answer.headers
+
+
+async def test_guardrails_that_nobody_else_knows_are_a_loss_or_a_refusal(tmp_path):
+    """Never passed over in silence: somebody relies on them."""
+    async with upstream() as up:
+        config = (
+            f"providers: {{claude: {{kind: anthropic, base_url: 'http://127.0.0.1:{up.port}', api_key: k}}}}\n"
+            "models: {loose: {targets: [claude/m]}, strict: {targets: [claude/m], losses: refuse}}"
+        )
+        up.answers = [[answered(json.dumps(MESSAGE).encode())]]
+        async with gateway(config, tmp_path) as gw:
+            told = await call(gw.port, "/model/loose/invoke", INVOKED, headers=GUARDED)
+            refused = await call(gw.port, "/model/strict/invoke", INVOKED, headers=GUARDED)
+    assert told.status == 200
+    assert '"x-amzn-bedrock-guardrailidentifier";w=dropped' in told.headers["x-gatewright-loss"]
+    assert b"guardrail" not in up.head()
+    assert (refused.status, refused.headers["x-amzn-errortype"]) == (400, "ValidationException")
+    assert "guardrailidentifier" in json.loads(refused.body)["message"]
+    assert len(up.requests) == 1
 
 
 async def test_a_bedrock_api_key_needs_no_signature(tmp_path):

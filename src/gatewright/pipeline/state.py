@@ -110,9 +110,7 @@ class StateStage:
         """Whether every target keeps responses itself, in the client's own dialect."""
         candidates = [c for c in exchange.plan if isinstance(c, Candidate)]
         names = {c.endpoint.name for c in candidates}
-        return len(names) == 1 and all(
-            c.endpoint.stores_responses and exchange.dialect in c.dialects for c in candidates
-        )
+        return len(names) == 1 and all(c.endpoint.stores_responses and exchange.dialect in c.dialects for c in candidates)
 
     def _answer_fields(self, exchange: Exchange, previous: str | None) -> JsonObject:
         """What only the gateway can say of an answer that another API gives: an id of its own, so that none is given twice."""

@@ -20,6 +20,7 @@ from gatewright.ir.request import Asked, Request, Sampling, Target, Thinking
 from gatewright.ir.seal import PREFIX
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
+from gatewright.pipeline.invoke_headers import wrapping
 from gatewright.pipeline.names import Names, fit_names
 from gatewright.pipeline.replayed import settle, unmark
 from gatewright.providers.quirks import let_through
@@ -68,10 +69,19 @@ def prepare(exchange: Exchange, candidate: Candidate, dialects: Dialects) -> Pre
     target = Target(model=candidate.model, issuer=candidate.endpoint.name, max_tokens=candidate.max_tokens)
     try:
         if bytes_may_pass(exchange, candidate, dialect):
-            return _pass(exchange, candidate, target, dialects[dialect])
-        return _cross(exchange, candidate, target, dialects)
+            prepared = _pass(exchange, candidate, target, dialects[dialect])
+        else:
+            prepared = _cross(exchange, candidate, target, dialects)
+        return prepared if exchange.operation != "invoke" else _with_wrapping(exchange, candidate, prepared)
     except BadJson as error:
         raise Refused(Problem(kind="invalid_request", message=f"The request body is {error}.")) from None
+
+
+def _with_wrapping(exchange: Exchange, candidate: Candidate, prepared: Prepared) -> Prepared:
+    headers, losses = wrapping(exchange.call.headers, candidate.endpoint, prepared.dialect)
+    if candidate.losses == "refuse":
+        refuse_losses(losses, candidate)
+    return msgspec.structs.replace(prepared, headers=prepared.headers + header_lines(headers), losses=prepared.losses + losses)
 
 
 def _pass(exchange: Exchange, candidate: Candidate, target: Target, dialect: Dialect) -> Prepared:
