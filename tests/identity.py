@@ -54,7 +54,9 @@ def read_jwt(token, key, algorithm="RS256"):
 class Asked:
     """One request."""
 
-    def __init__(self, method, target, headers, body):
+    def __init__(self, method, target, lines, body):
+        headers = {name.lower(): value for name, value in lines}
+        assert len(headers) == len(lines), "no header comes twice"
         self.method = method
         parts = urlsplit(target)
         self.path = parts.path
@@ -77,10 +79,11 @@ async def serving(answer):
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-                headers = {n.lower(): v for n, _, v in (line.partition(": ") for line in head[1:] if line)}
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                lines = [(n, v) for n, _, v in (line.partition(": ") for line in head[1:] if line)]
+                length = next((v for n, v in lines if n.lower() == "content-length"), 0)
+                body = await reader.readexactly(int(length))
                 method, target, _ = head[0].split(" ")
-                told = answer(Asked(method, target, headers, body))
+                told = answer(Asked(method, target, lines, body))
                 told = await told if asyncio.iscoroutine(told) else told
                 if told is None:
                     await reader.read()
