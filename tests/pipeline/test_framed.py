@@ -9,7 +9,7 @@ from gatewright.dialects.bedrock_converse import BEDROCK_CONVERSE
 from gatewright.dialects.openai_chat import OPENAI_CHAT
 from gatewright.ir.request import Asked
 from gatewright.pipeline.attempt import stream_type
-from gatewright.pipeline.framed import FrameSource, are_frames
+from gatewright.pipeline.framed import FrameSource, are_frames, named
 from gatewright.pipeline.sources import TranslatedSource, first_ping
 from gatewright.transport import Cut
 
@@ -132,3 +132,10 @@ def test_the_first_word_of_a_stream_is_a_frame_too():
     """What is said while an upstream has not even answered."""
     assert frames(first_ping("bedrock_converse")) == [("ping", {})]
     assert stream_type(BEDROCK_CONVERSE, None).startswith(b"content-type: application/vnd.amazon.eventstream\r\n")
+
+
+def test_aws_clients_find_the_requests_id():
+    """boto3's ResponseMetadata has a RequestId only with this header; an id of Bedrock's own stands."""
+    assert named(b"a: b\r\n", BEDROCK_CONVERSE, "req_1") == b"a: b\r\nx-amzn-requestid: req_1\r\n"
+    assert named(b"x-amzn-requestid: up\r\n", BEDROCK_CONVERSE, "req_1") == b"x-amzn-requestid: up\r\n"
+    assert named(b"a: b\r\n", OPENAI_CHAT, "req_1") == b"a: b\r\n"

@@ -19,7 +19,7 @@ from gatewright.ir.request import Request
 from gatewright.ir.response import Response
 from gatewright.pipeline.begun import Begun, looks_like_a_stream, tells_an_answer
 from gatewright.pipeline.endpoint import Candidate
-from gatewright.pipeline.framed import FRAMES, FrameSource, are_frames
+from gatewright.pipeline.framed import FRAMES, FrameSource, are_frames, named
 from gatewright.pipeline.media import inline_media
 from gatewright.pipeline.names import client_names
 from gatewright.pipeline.replayed import Marker, mark
@@ -50,7 +50,15 @@ _TELLING: tuple[ProblemKind, ...] = ("rate_limit", "overloaded", "timeout", "ups
 RETRYABLE = frozenset(_TELLING)
 """Kinds after which another target may do better. Everything else is the client's to mend."""
 
-_CARRIED = (b"retry-after", b"x-ratelimit-", b"anthropic-ratelimit-", b"openai-processing-ms", b"x-request-id", b"request-id")
+_CARRIED = (
+    b"retry-after",
+    b"x-ratelimit-",
+    b"anthropic-ratelimit-",
+    b"openai-processing-ms",
+    b"x-request-id",
+    b"request-id",
+    b"x-amzn-requestid",
+)
 _CARRIED_BEGIN = bytes({name[0] for name in _CARRIED})
 
 MAX_ERROR_BYTES = 1 << 20
@@ -224,12 +232,12 @@ class Attempt:
         request = answered(exchange.request or client.parse_request(exchange.call), exchange)
         if exchange.stream:
             wire = client.stream_renderer(request).render(unfold(response))
-            head = stream_type(client, request.client.get("alt")) + head
+            head = stream_type(client, request.client.get("alt")) + named(head, client, exchange.request_id)
             return Reply(200, head, without_line_separators(wire) if client.framing == "sse" else wire)
         rendered = client.render_response(response, request)
         exchange.losses = prepared.losses + rendered.losses
         head = carried(incoming) + candidate.served_line + loss_lines(exchange.losses)
-        return Reply(200, JSON + head, encode(rendered.body))
+        return Reply(200, JSON + named(head, client, exchange.request_id), encode(rendered.body))
 
     async def _whole(self, prepared: Prepared, incoming: Incoming, *, streamed: bool) -> Response:
         upstream = self.dialects[prepared.dialect]
@@ -274,7 +282,7 @@ class Attempt:
                 sse=client.framing == "sse",
             )
             source.when_ended(lambda: self._keep_seals(exchange, translated.seals.rows()))
-            head = stream_type(client, request.client.get("alt")) + head
+            head = stream_type(client, request.client.get("alt")) + named(head, client, exchange.request_id)
         try:
             await source.begin(until_content=not last)
         except BaseException:

@@ -20,6 +20,13 @@ def are_frames(content_type: bytes) -> bool:
     return content_type.startswith(b"application/vnd.amazon.eventstream")
 
 
+def named(head: bytes, client: Dialect, request_id: str) -> bytes:
+    """The head of a translated answer with the request's id where AWS's SDKs look for it: some programs break without one."""
+    if client.framing == "sse" or b"x-amzn-requestid" in head:
+        return head
+    return head + b"x-amzn-requestid: %b\r\n" % request_id.encode("latin-1")
+
+
 class WholeFrames:
     """An `Incoming` that gives nothing but whole frames. A last one that is cut is left out: whoever reads knows the end."""
 
