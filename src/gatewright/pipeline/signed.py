@@ -6,6 +6,7 @@ One rule: what was signed with never comes back. Answers of 400 and above are re
 from gatewright.errors import Problem
 from gatewright.providers.auth.seam import ClientHeaders, Credential, CredentialFailed, Refusal, Unsigned
 from gatewright.transport import Incoming, Outgoing, Transport, TransportError
+from gatewright.transport.strand import in_a_task
 
 MAX_REFUSAL_BYTES = 1 << 20
 """Of an error's body; as much as is read of any."""
@@ -42,6 +43,7 @@ async def send_signed(
     transport: Transport, credential: Credential, outgoing: Outgoing, origin: str, client: ClientHeaders | None
 ) -> Incoming:
     """As `Transport.send`. Raises TransportError, NoCredential among them; Refused where the client must send one."""
+    await in_a_task()  # credentials wait for files, token endpoints, clocks
     call = Unsigned(outgoing.method.decode("ascii"), origin, outgoing.path, outgoing.headers, outgoing.body, client)
     tries = 1 + credential.retries
     while True:

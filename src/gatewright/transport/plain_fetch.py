@@ -13,6 +13,7 @@ from gatewright.transport.client import HttpTransport
 from gatewright.transport.failures import TransportError
 from gatewright.transport.proxy import proxy_for
 from gatewright.transport.seam import Outgoing, Timeouts, header_lines
+from gatewright.transport.strand import in_a_task
 
 MAX_BYTES = 1 << 20
 """Of an answer. Tokens are a few kilobytes; a list of models some hundred."""
@@ -77,6 +78,7 @@ class PlainFetch:
                 body=body,
                 timeouts=Timeouts(timeout_s, timeout_s, timeout_s, timeout_s, timeout_s),
             )
+            await in_a_task()
             async with asyncio.timeout(timeout_s):
                 incoming = await transport.send(asked)
                 answer = await incoming.read(self._max_bytes)
