@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from gatewright.pipeline.live_lists import list_call
 from gatewright.providers.catalog import CATALOG, Host
 from gatewright.providers.catalog.host import placeholders
 from gatewright.providers.quirks import BETAS, BY_NAME
@@ -140,8 +141,10 @@ def _beside(host: Host) -> list[str]:
         named = [word for word in host.forwards if word != "any"]
         other = "whatever else it answers under its base URL" if "any" in host.forwards else ""
         parts.append(f"Forwarded as they are: {'; '.join(word for word in (', '.join(named), other) if word)}.")
-    if host.models_at and host.key != "none":
-        parts.append(f"Its list of models is asked for at `{host.models_at}` under the first base.")
+    if host.key != "none" and (call := list_call(host, host.dialects)) is not None:
+        parts.append(f"Its list of models is asked for at {listed(call.paths)} under the base of {DIALECTS[call.dialect]}.")
+    elif host.list_urls:
+        parts.append(f"Its lists of models are asked for at {listed(host.list_urls)}.")
     if host.stores_responses:
         parts.append("It keeps Responses itself: `previous_response_id` is passed to it.")
     if host.names:

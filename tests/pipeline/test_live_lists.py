@@ -169,6 +169,7 @@ async def test_a_list_that_lies_beside_the_base(tmp_path):
         ("openrouter", ("anthropic", "openai_chat"), ListCall("openai_chat", ("/models",))),
         ("openrouter", ("anthropic",), ListCall("anthropic", ("/v1/models?limit=1000",))),
         ("gemini", ("gemini",), ListCall("gemini", ("/v1beta/models?pageSize=1000",))),
+        ("perplexity", ("openai_chat",), ListCall("openai_chat", ("/v1/models",))),
         ("github", ("openai_chat",), ListCall("openai_chat", ("/../catalog/models",))),
         ("databricks", ("openai_chat",), None),
     ],

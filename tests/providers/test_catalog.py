@@ -120,11 +120,3 @@ def test_a_model_is_spoken_to_as_it_can_be(name, model, spoken):
 def test_a_rule_never_leaves_a_model_without_a_dialect():
     """What the operator says of dialects holds before the rule."""
     assert HOSTS["vertex"].spoken_to("claude-x", ("gemini",)) == ("gemini",)
-
-
-def test_lists_of_models_are_where_the_hosts_document_them():
-    """Where nothing is said, where hosts of the first dialect have it."""
-    assert HOSTS["anthropic"].models_at == "/v1/models"
-    assert HOSTS["groq"].models_at == "/models"
-    assert HOSTS["perplexity"].models_at == "/v1/models"
-    assert HOSTS["foundry"].models_at == ""

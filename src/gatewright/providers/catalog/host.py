@@ -39,15 +39,6 @@ Forward = Literal[
 
 SettingName = Literal["resource", "account", "project", "location", "region", "api_version"]
 
-MODELS_PATH: Mapping[str, str] = {
-    "openai_chat": "/models",
-    "openai_responses": "/models",
-    "anthropic": "/v1/models",
-    "gemini": "/v1beta/models",
-}
-"""Where a host of the dialect lists its models, under the dialect's base."""
-
-
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What a host must be told beside a credential, under the same name in the configuration."""
 
@@ -130,11 +121,6 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
             if fnmatchcase(model, pattern):
                 return tuple(dialect for dialect in spoken if dialect in dialects) or dialects
         return dialects
-
-    @property
-    def models_at(self) -> str:
-        """Path of its list of models under the base of its first dialect; empty: it has none."""
-        return MODELS_PATH.get(self.dialects[0], "") if self.models_path is None else self.models_path
 
 
 def placeholders(url: str) -> tuple[str, ...]:
