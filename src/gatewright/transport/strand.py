@@ -3,7 +3,7 @@
 A task costs a turn of the loop to start, another for every piece of a stream, and an entry in a weak set: a third of what a
 short request costs at all. So the server steps the request's coroutine itself; where that waits for an upstream's bytes, it is
 stepped again by the very callback that brings them. One rule: whatever else it waits for, a lock, a disk, a new connection, it
-does in a task of its own, made at that moment (docs/adr/0010).
+does in a task of its own, made at that moment (docs/adr/0016).
 """
 
 import asyncio
