@@ -4,6 +4,8 @@ import base64
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gatewright.dialects.invoked import METRICS, Frames, as_messages, read_path
 from gatewright.errors import Malformed, Refused
@@ -136,6 +138,24 @@ def test_an_error_event_is_an_exception():
 
 def test_comments_are_nobodys_chunk():
     assert frames().feed(b": keep-alive\n\n") == b""
+
+
+def test_a_last_event_that_is_nonsense_passes_as_it_is():
+    out = Decoder().feed(frames().feed(b"event: message_stop\ndata: nonsense\n\n"))
+    assert base64.b64decode(json.loads(out[0].payload)["bytes"]) == b"nonsense"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.one_of(st.binary(max_size=40), st.sampled_from([b"data: {}\n\n", b"event: error\n", b"event: message_stop\n"])))
+)
+def test_whatever_comes_is_whole_frames_or_a_plain_refusal(pieces):
+    """The network cuts where it likes and providers send what they like."""
+    out = frames(exception=lambda _: b"")
+    decoder = Decoder()
+    for piece in pieces:
+        decoder.feed(out.feed(piece))
+    decoder.close()
 
 
 def test_an_event_that_is_no_json_passes_uncounted():

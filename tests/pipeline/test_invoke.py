@@ -6,6 +6,9 @@ import json
 import pytest
 from tests.serving import END, answer, call, chunk, gateway, stream_head, upstream
 
+from gatewright.dialects.invoked import Frames
+from gatewright.exchange import Segment
+from gatewright.pipeline.invoke import Framed
 from gatewright.server import sweep
 from gatewright.wire.eventstream import Decoder
 
@@ -124,6 +127,38 @@ async def test_errors_of_an_anthropic_upstream_are_told_in_bedrocks_words(tmp_pa
     assert got.headers["x-amzn-errortype"] == name
     assert json.loads(got.body) == {"message": "no, because"}
     assert got.headers["retry-after"] == "7"
+
+
+class Given:
+    """A source of these segments, as far as it is let."""
+
+    broken = True
+
+    def __init__(self, *wires):
+        self.wires = list(wires)
+        self.aborted = False
+
+    async def next(self):
+        return Segment(self.wires.pop(0)) if self.wires and not self.aborted else None
+
+    def abort(self):
+        self.aborted = True
+
+    def keepalive(self):
+        return b": x\n\n"
+
+
+async def test_an_event_that_no_frame_holds_ends_the_stream_as_an_exception():
+    """A source never raises; the upstream is let go."""
+    huge = b"data: " + b"x" * (32 << 20) + b"\n\n"
+    source = Given(sse(START), huge, sse(EVENTS[1]))
+    framed = Framed(source, Frames(lambda _: b"", lambda: 0), lambda why: b"!" + why.encode())
+    assert (await framed.next()).wire
+    assert (await framed.next()).wire.startswith(b"!the provider's stream cannot be told in frames")
+    assert await framed.next() is None
+    assert source.aborted
+    assert framed.broken
+    assert framed.keepalive() != b""
 
 
 async def test_nobodys_body_is_read_without_a_key(tmp_path):

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from gatewright.errors import Malformed, refuse
 from gatewright.wire.eventstream import CONTENT_TYPE, encode_headers, frame
 from gatewright.wire.http import Call
-from gatewright.wire.json import encode
+from gatewright.wire.json import BadJson, encode
 from gatewright.wire.splice import splice
 from gatewright.wire.sse import SseParser
 
@@ -94,7 +95,7 @@ class Frames:
         self._output: int | None = None
 
     def feed(self, data: bytes) -> bytes:
-        """The frames of the events that `data` completes."""
+        """The frames of the events that `data` completes. Raises ValueError for an event that no frame can hold."""
         return b"".join(self._frame(name, document) for name, document in self._events.feed(data) if document)
 
     def _frame(self, name: bytes, document: bytes) -> bytes:
@@ -105,7 +106,8 @@ class Frames:
         if name in (b"message_start", b"message_delta"):
             self._count(document)
         elif name == b"message_stop" and METRICS.encode("ascii") not in document:
-            document = splice(document, {METRICS: encode(self._metrics())})
+            with suppress(BadJson):  # nonsense is its reader's to refuse
+                document = splice(document, {METRICS: encode(self._metrics())})
         return frame(_CHUNK, b'{"bytes":"%b"}' % b64encode(document))
 
     def _count(self, document: bytes) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from gatewright.dialects.bedrock_converse.frames import KEEP_ALIVE
 from gatewright.dialects.invoked import HEADERS, Frames, as_messages
 from gatewright.dialects.protocol import Dialect
+from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Next, Reply, Segment, Source
 from gatewright.pipeline.attempt import SSE, error_reply
 from gatewright.pipeline.translate import Dialects
@@ -59,8 +60,11 @@ class Framing:
         if reply.source is None:
             reply.body = frames.feed(reply.body)
         else:
-            reply.source = Framed(reply.source, frames)
+            reply.source = Framed(reply.source, frames, lambda why: self._failure(why, exchange.request_id))
         return reply
+
+    def _failure(self, why: str, request_id: str) -> bytes:
+        return self.dialects["bedrock_converse"].render_stream_error(Problem(kind="upstream", message=why), request_id)
 
 
 def _exception(dialects: Dialects, document: bytes, request_id: str) -> bytes:
@@ -70,21 +74,29 @@ def _exception(dialects: Dialects, document: bytes, request_id: str) -> bytes:
 
 
 class Framed:
-    """A source whose server-sent events leave as frames."""
+    """A source whose server-sent events leave as frames. What fits into none ends the stream as an exception."""
 
-    __slots__ = ("_frames", "_source")
+    __slots__ = ("_failure", "_frames", "_over", "_source")
 
-    def __init__(self, source: Source, frames: Frames) -> None:
+    def __init__(self, source: Source, frames: Frames, failure: Callable[[str], bytes]) -> None:
+        """`failure`: the frame that ends a stream, saying why."""
         self._source = source
         self._frames = frames
+        self._failure = failure
+        self._over = False
 
     @property
     def broken(self) -> bool:
         return bool(getattr(self._source, "broken", False))
 
     async def next(self) -> Segment | None:
-        while (segment := await self._source.next()) is not None:
-            wire = self._frames.feed(segment.wire)
+        while not self._over and (segment := await self._source.next()) is not None:
+            try:
+                wire = self._frames.feed(segment.wire)
+            except ValueError as error:
+                self._source.abort()
+                self._over = True
+                wire = self._failure(f"the provider's stream cannot be told in frames: {error}")
             if wire:
                 return Segment(wire, segment.events)
         return None
