@@ -39,7 +39,9 @@ def test_quirks_are_those_of_the_kind_or_those_that_are_named(tmp_path):
     """A name that nobody knows is a slip."""
     file = tmp_path / "gatewright.yaml"
     environ = {"GATEWRIGHT_HOME": str(tmp_path)}
-    file.write_text("providers: {groq: {api_key: k}, it: {kind: custom, base_url: 'http://h/v1', quirks: [max-tokens, max-tokens]}}")
+    file.write_text(
+        "providers: {groq: {api_key: k}, it: {kind: custom, base_url: 'http://h/v1', quirks: [max-tokens, max-tokens]}}"
+    )
     providers = load_config(file, environ).providers
     assert providers["groq"].quirks == HOSTS["groq"].quirks
     assert providers["it"].quirks == ("max-tokens",)

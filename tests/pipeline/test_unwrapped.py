@@ -49,7 +49,12 @@ class Given:
 async def test_pieces_come_out_as_the_dialect_has_them():
     """What is not yet whole is waited for; the end may have a word of its own."""
     incoming = Unwrapped(Given(b"a", b"b\nc", b"\n"), Lines())
-    assert [await incoming.next(), await incoming.next(), await incoming.next(), await incoming.next()] == [b"ab", b"c", b".", None]
+    assert [await incoming.next(), await incoming.next(), await incoming.next(), await incoming.next()] == [
+        b"ab",
+        b"c",
+        b".",
+        None,
+    ]
     assert await incoming.next() is None
 
 

@@ -40,7 +40,7 @@ class ServerSection(Section):
     max_concurrent: Annotated[int, Field(ge=0)] = 0
     """Requests served at once, over all keys and per worker; more are answered 503. 0: no limit."""
     tls_cert_file: Name | None = None
-    """PEM file with the certificate to serve HTTPS with, and its chain. Default: plain HTTP, for behind a proxy or on this machine.
+    """PEM file with the certificate to serve HTTPS with, and its chain. Default: plain HTTP, behind a proxy or on this machine.
     The AWS SDKs send bearer tokens over HTTPS only."""
     tls_key_file: Name | None = None
     """PEM file with its private key. Default: the same file."""

@@ -39,6 +39,7 @@ Forward = Literal[
 
 SettingName = Literal["resource", "account", "project", "location", "region", "api_version"]
 
+
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What a host must be told beside a credential, under the same name in the configuration."""
 
