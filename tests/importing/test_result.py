@@ -108,7 +108,7 @@ def test_every_text_survives_the_writing(values):
     """Quotes, colons, words that YAML takes for something else, and characters that it does not take at all."""
     draft = Draft(read_source("f", b"a: 1"))
     draft.sections["server"] = {key.encode("utf-8", "replace").decode(): _encodable(value) for key, value in values.items()}
-    draft.leave(("a",), "a reason\nwith: a break # and a mark\x85", "models", "m")
+    draft.leave(("a",), "a reason\nwith: a break # and a mark\x85\x00\x1b[31m", "models", "m")
     tree = read_yaml(imported(draft, "x\ny").text)
     assert tree.troubles == ()
     assert tree.value["server"] == draft.sections["server"]

@@ -35,12 +35,12 @@ def imported(draft: Draft, gateway: str) -> Result:
     for one in left:
         if one.section:
             remarks.setdefault((one.section, one.name), []).append(f"not carried over: {_told(one)}")
-    lines = [f"# Made from {' '.join(draft.source.file.split())} ({gateway}). Check it with: gatewright check"]
+    lines = [f"# Made from {plain(draft.source.file)} ({gateway}). Check it with: gatewright check"]
     lines += _written(document, remarks)
     rest = [one for one in left if not one.section]
     if rest:
         lines += ["", "# Not carried over:"]
-        lines += [f"#   {' '.join(_told(one).split())}" for one in rest]
+        lines += [f"#   {plain(_told(one))}" for one in rest]
     text = "\n".join(lines) + "\n"
     variables = tuple(sorted(set(re.findall(r"\benv:([A-Za-z_][A-Za-z0-9_]*)", json.dumps(document)))))
     return Result(
@@ -53,7 +53,12 @@ def imported(draft: Draft, gateway: str) -> Result:
 
 def told(draft: Draft, one: Left) -> str:
     """`config.yaml:31:5 router_settings.num_retries: why`."""
-    return f"{draft.source.file}:{one.place.line}:{one.place.column} {show_path(one.path)}: {one.why}"
+    return plain(f"{draft.source.file}:{one.place.line}:{one.place.column} {show_path(one.path)}: {one.why}")
+
+
+def plain(text: str) -> str:
+    """Text for a line of its own, in a comment or on a terminal: names in a source may hold anything."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def _told(one: Left) -> str:
@@ -129,7 +134,7 @@ def _written(document: JsonObject, remarks: Mapping[tuple[Section, str], list[st
 def _remarks(remarks: Mapping[tuple[Section, str], list[str]], section: str, name: str) -> Iterator[str]:
     for (at, about), lines in remarks.items():
         if (at, about) == (section, name):
-            yield from (f"  # {' '.join(line.split())}" for line in lines)
+            yield from (f"  # {plain(line)}" for line in lines)
 
 
 def _entry(head: str, value: JsonValue) -> Iterator[str]:

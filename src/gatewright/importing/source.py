@@ -16,7 +16,10 @@ MAX_BYTES = 8 << 20
 
 
 class CannotImport(Exception):
-    """The file is not what it should be. The message is `file:line:col path: what was expected, what came`."""
+    """The file is not what it should be. The message is one line: `file:line:col path: what was expected, what came`."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else "?" for c in " ".join(message.split())))
 
 
 class Source:
