@@ -118,4 +118,6 @@ async def test_a_host_that_somebody_logged_in_to_needs_no_configuration(tmp_path
     await store.close()
     config = from_environment(environ)
     assert config.providers["ob1"].auth == "account"
+    assert config.models["claude-*"].ladder.provider == "ob1"
+    assert from_environment({**environ, "ANTHROPIC_API_KEY": "sk-ant"}).models["claude-*"].targets[0].provider == "anthropic"
     assert config.warnings == ()

@@ -49,14 +49,21 @@ def from_environment(environ: Mapping[str, str], *, port: int | None = None) -> 
 
 
 def _bare_names(providers: tuple[str, ...]) -> JsonObject:
-    """Vendors' own model names without the provider before them. The demo model takes every name, but only while it is alone."""
+    """Vendors' own model names without the provider before them. The demo model takes every name, but only while it is alone.
+
+    Names of a vendor whose own host is not there go up the ladder of one that lists its models under other names.
+    """
     alone = providers == ("demo",)
-    return {
+    names: JsonObject = {
         pattern: {"targets": [f"{name}/demo" if name == "demo" else f"{name}/{pattern}"]}
         for name in providers
         if name != "demo" or alone
         for pattern in HOSTS[name].names
     }
+    for name in providers:
+        for pattern in HOSTS[name].climbs:
+            names.setdefault(pattern, {"ladder": {"provider": name}})
+    return names
 
 
 def with_client_key(config: Config, environ: Mapping[str, str]) -> tuple[Config, KeyConfig | None]:

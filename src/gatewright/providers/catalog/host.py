@@ -100,6 +100,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     """Its name in the price list (genai-prices). Empty: it has none there."""
     names: tuple[str, ...] = ()
     """Patterns of its own models' names: without a configuration they may be asked for bare."""
+    climbs: tuple[str, ...] = ()
+    """Patterns of names that go up its ladder, where there is no configuration and no host of their own: see `ladder.py`."""
     stores_responses: bool = False
     """Whether it keeps Responses items itself, so that `previous_response_id` may be passed to it."""
     quirks: tuple[str, ...] = ()

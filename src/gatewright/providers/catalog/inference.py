@@ -11,6 +11,7 @@ INFERENCE: tuple[Host, ...] = (
         auth="account",
         key="login",
         login="ob1",
+        climbs=("claude-*",),
         headers=(("http-referer", "https://github.com/delta-hq/ob1"), ("x-title", "OB1 CLI")),
         docs="https://openblocklabs.com",
     ),
