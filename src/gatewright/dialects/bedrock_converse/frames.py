@@ -5,13 +5,10 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStre
 """
 
 from gatewright.jsontypes import JsonObject
-from gatewright.wire.eventstream import CONTENT_TYPE, encode_headers, frame
+from gatewright.wire.eventstream import encode_headers, frame
 from gatewright.wire.json import encode
 
-__all__ = ["CONTENT_TYPE", "KEEP_ALIVE", "event"]
-
 EVENTS = ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata")
-_BLOCKS: dict[str, bytes] = {}
 
 
 def header_block(name: str) -> bytes:
@@ -19,7 +16,7 @@ def header_block(name: str) -> bytes:
     return encode_headers({":event-type": name, ":content-type": "application/json", ":message-type": "event"})
 
 
-_BLOCKS.update({name: header_block(name) for name in EVENTS})
+_BLOCKS = {name: header_block(name) for name in EVENTS}
 DELTA = _BLOCKS["contentBlockDelta"]
 
 

@@ -4,34 +4,26 @@ One rule: a block that cannot be said is reported whole, so that nothing within 
 wire: its cache point follows it.
 """
 
-import base64
-import binascii
 import hashlib
 import re
 from typing import assert_never
 
-import msgspec
-
 from gatewright.dialects.bedrock_converse.content import STATUS, input_of
-from gatewright.dialects.bedrock_converse.formats import format_of, sniffed
+from gatewright.dialects.bedrock_converse.media import home_media, media_wire, plain
 from gatewright.dialects.bedrock_converse.models import ModelFacts
 from gatewright.dialects.bedrock_converse.seals import NAME, redacted, signature
 from gatewright.ir.blocks import (
     Block,
     CacheHint,
     Citation,
-    FileRef,
-    Inline,
     Media,
     Native,
     Node,
     Reasoning,
     Refusal,
-    Source,
     Text,
     ToolCall,
     ToolResult,
-    Url,
 )
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.seal import readable
@@ -41,7 +33,6 @@ from gatewright.wire.json import decode, encode
 EMPTY = "(empty)"
 """Stands for the text of a tool result that says nothing: the API refuses blank text."""
 _GOOD_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
-_BAD_TITLE = re.compile(r"[^a-zA-Z0-9\s\-()\[\]]")
 STATUS_OF = {is_error: word for word, is_error in STATUS.items()}
 
 
@@ -50,12 +41,6 @@ def upstream_id(call_id: str) -> str:
     if _GOOD_ID.match(call_id):
         return call_id
     return "tooluse_" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def plain(value: object) -> JsonValue:
-    """A node as JSON, to be the value of a loss."""
-    built: JsonValue = msgspec.to_builtins(value)
-    return built
 
 
 def deep(into: JsonObject, extras: JsonObject) -> JsonObject:
@@ -100,34 +85,6 @@ def citation_wire(citation: Citation) -> JsonObject:
     return wire
 
 
-def home_source(media: Media) -> JsonObject:
-    """The source as it came."""
-    source = media.source
-    match source:
-        case Url():
-            return {"s3Location": {"uri": source.url}}
-        case FileRef():
-            return {"s3Location": {"uri": source.id}}
-        case Inline():
-            if not source.text:
-                return {"bytes": source.data}
-            return {"content": [{"text": source.data}]} if "content" in media.form else {"text": source.data}
-        case _:
-            assert_never(source)
-
-
-def home_media(media: Media) -> JsonObject:
-    """A block of this dialect's own, without its extras."""
-    spelt = next((word.removeprefix("format:") for word in media.form if word.startswith("format:")), None)
-    word = format_of(media.kind, media.source.media_type or "") if spelt is None else spelt
-    inner: JsonObject = {"format": word} if word else {}
-    if media.title is not None:
-        inner["name"] = media.title
-    inner["source"] = home_source(media)
-    wire: JsonObject = {media.kind: inner}
-    return {"guardContent": wire} if "guard" in media.form else wire
-
-
 def home_text(text: Text) -> JsonObject:
     """A block of this dialect's own, without citations and extras."""
     if "guard" in text.form:
@@ -135,68 +92,6 @@ def home_text(text: Text) -> JsonObject:
     if "json" in text.form:
         return {"json": decode(text.text.encode())}
     return {"text": text.text}
-
-
-def media_wire(block: Media, losses: Losses) -> JsonObject | None:
-    """Media from abroad; None when the API cannot read it (and it is reported)."""
-    source = _source(block.source, block)
-    if source is None:
-        losses.dropped(block.at, f"converse cannot read this {block.kind}", plain(block))
-        return None
-    word, told = source
-    inner: JsonObject = {"format": word, "source": told}
-    if block.kind == "document":
-        inner["name"] = _title(block, losses)
-    elif block.title is not None:
-        losses.hint(join(block.at, "filename"), f"{block.kind} blocks have no name", block.title)
-    if block.detail is not None:
-        losses.hint(join(block.at, "detail"), "converse has no image detail", block.detail)
-    said = block.source.media_type
-    if not said:
-        losses.hint(block.at, "the format is read off the data", word)
-    elif block.kind == "document" and word == "txt" and said.partition(";")[0].strip().lower() != "text/plain":
-        losses.hint(block.at, "told as plain text", said)
-    return {block.kind: inner}
-
-
-def _title(block: Media, losses: Losses) -> str:
-    """A document's name, which the API requires and is particular about."""
-    if block.title is None:
-        return "document"
-    kept = " ".join(_BAD_TITLE.sub(" ", block.title).split())[:200] or "document"
-    if kept != block.title:
-        losses.hint(join(block.at, "title"), "the name has characters that converse refuses", block.title)
-    return kept
-
-
-def _source(source: Source, block: Media) -> tuple[str, JsonObject] | None:
-    """(format, source) of what the API reads: bytes, or a place in S3."""
-    match source:
-        case Url():
-            if not source.url.startswith("s3://"):
-                return None
-            word = format_of(block.kind, source.media_type or "") or source.url.rpartition(".")[2].lower()
-            return word, {"s3Location": {"uri": source.url}}
-        case FileRef():
-            word = format_of(block.kind, source.media_type or "")
-            return (word, {"s3Location": {"uri": source.id}}) if source.origin == NAME and word else None
-        case Inline():
-            if source.text:
-                data = base64.b64encode(source.data.encode("utf-8", "replace")).decode("ascii")
-                return (format_of("document", source.media_type) or "txt", {"bytes": data}) if block.kind == "document" else None
-            data = "".join(source.data.split())
-            word = format_of(block.kind, source.media_type or sniffed(data))
-            return (word, {"bytes": data}) if word and _decodes(data) else None
-        case _:
-            assert_never(source)
-
-
-def _decodes(data: str) -> bool:
-    try:
-        base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return True
 
 
 class BlockWriter:

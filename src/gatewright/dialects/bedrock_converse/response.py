@@ -12,14 +12,14 @@ from gatewright.dialects.bedrock_converse.errors import problem_of
 from gatewright.dialects.bedrock_converse.finish import parse_finish, render_finish, stopped_for_json
 from gatewright.dialects.bedrock_converse.render_content import deep
 from gatewright.dialects.bedrock_converse.seals import NAME
-from gatewright.dialects.bedrock_converse.show import list_of, show
+from gatewright.dialects.bedrock_converse.show import show
 from gatewright.dialects.bedrock_converse.usage import parse_usage, render_tier, render_usage
 from gatewright.errors import Malformed, Problem, UpstreamFailed
 from gatewright.ir.blocks import Block, Reasoning, Refusal, Text, ToolCall
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.request import Asked, Rendered
 from gatewright.ir.response import Response, Usage
-from gatewright.jsontypes import JsonObject
+from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.fields import Fields
 from gatewright.wire.json import BadJson, decode_lenient
 
@@ -113,7 +113,7 @@ def render_response(response: Response) -> Rendered:
     called = any(isinstance(block, ToolCall) for block in response.blocks)
     refused = any(isinstance(block, Refusal) for block in response.blocks)
     reason = render_finish(response.finish, origin, losses, called=called, refused=refused)
-    message: JsonObject = {"role": "assistant", "content": list_of(content)}
+    message: JsonObject = {"role": "assistant", "content": list[JsonValue](content)}
     left = _within(response.extras, "output", "message")
     if home and "role" in left:
         del message["role"]

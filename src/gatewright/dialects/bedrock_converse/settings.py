@@ -5,8 +5,8 @@ One rule: what a model refuses is never sent to it; each change is a loss with t
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
 """
 
+from gatewright.dialects.bedrock_converse.media import plain
 from gatewright.dialects.bedrock_converse.models import ModelFacts
-from gatewright.dialects.bedrock_converse.render_content import plain
 from gatewright.dialects.bedrock_converse.tools import tool_name
 from gatewright.dialects.bedrock_converse.wishes import DISPLAY, text_format
 from gatewright.ir.claude_models import ModelFacts as ClaudeFacts

@@ -8,24 +8,17 @@ import hashlib
 from typing import assert_never
 
 from gatewright.dialects.bedrock_converse.content import input_of
+from gatewright.dialects.bedrock_converse.media import media_wire, plain
 from gatewright.dialects.bedrock_converse.models import ModelFacts
-from gatewright.dialects.bedrock_converse.render_content import (
-    BlockWriter,
-    citation_wire,
-    cited_wire,
-    deep,
-    media_wire,
-    plain,
-)
+from gatewright.dialects.bedrock_converse.render_content import BlockWriter, citation_wire, cited_wire, deep
 from gatewright.dialects.bedrock_converse.seals import NAME, NEXT, redacted, signature
 from gatewright.ir.blocks import Block, Citation, Media, Native, Node, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.seal import Seal
-from gatewright.jsontypes import JsonObject, JsonValue
+from gatewright.jsontypes import JsonObject
 from gatewright.wire.json import encode
 
 _HOME = ModelFacts(family="other")
-REDACTED_NAMES = frozenset({"redactedContent"})
 
 
 def client_call_id(call_id: str, message_id: str, index: int) -> str:
@@ -86,7 +79,7 @@ def _show_text(block: Text, origin: str, losses: Losses) -> list[JsonObject]:
     if origin == NAME and not block.citations and "cited" not in block.form:
         if not block.text and block.seal is not None:
             return []
-        return [deep(writer.blocks(_bare(block))[0], {}), *after]
+        return [*writer.blocks(_bare(block)), *after]
     if block.citations or "cited" in block.form:
         cited = [show_citation(item, origin, block.at, losses) for item in block.citations]
         return [deep(cited_wire(block, cited), losses.extras(block, origin=origin)), *after]
@@ -169,7 +162,3 @@ def extras_of(extras: JsonObject, origin: str, losses: Losses) -> JsonObject:
         if value not in (None, {}, []):
             losses.dropped(key, f"{NAME} has no word for it", value)
     return {}
-
-
-def list_of(blocks: list[JsonObject]) -> list[JsonValue]:
-    return list[JsonValue](blocks)

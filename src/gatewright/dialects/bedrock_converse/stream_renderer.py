@@ -13,7 +13,8 @@ from gatewright.dialects.bedrock_converse.content import RAW
 from gatewright.dialects.bedrock_converse.errors import render_stream_error
 from gatewright.dialects.bedrock_converse.finish import render_finish
 from gatewright.dialects.bedrock_converse.frames import DELTA, KEEP_ALIVE, event
-from gatewright.dialects.bedrock_converse.render_content import deep, plain
+from gatewright.dialects.bedrock_converse.media import plain
+from gatewright.dialects.bedrock_converse.render_content import deep
 from gatewright.dialects.bedrock_converse.response import report_message, report_usage
 from gatewright.dialects.bedrock_converse.seals import NAME, PREV, signature
 from gatewright.dialects.bedrock_converse.show import call_start, carrier, extras_of, show, show_citation

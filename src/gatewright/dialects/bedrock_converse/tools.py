@@ -7,8 +7,9 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfigur
 
 import re
 
+from gatewright.dialects.bedrock_converse.media import plain
 from gatewright.dialects.bedrock_converse.models import ModelFacts
-from gatewright.dialects.bedrock_converse.render_content import BlockWriter, plain
+from gatewright.dialects.bedrock_converse.render_content import BlockWriter
 from gatewright.dialects.bedrock_converse.request import CHOICES
 from gatewright.dialects.bedrock_converse.turns import inner_of
 from gatewright.ir.loss import Losses, join
@@ -157,9 +158,8 @@ def foreign_config(
             return None
         losses.dropped(path, "converse cannot forbid calls where the history has some", plain(choice))
     known = [inner_of(tool, "toolSpec").get("name") for tool in tools]
-    missing = [name for name in history or () if name not in known]
-    if history is not None and ((missing and not tools) or not tools):
-        for name in missing or ["tool"]:
+    if history is not None and not tools:
+        for name in history or ["tool"]:
             losses.hint(path_of(request, "tools"), "the history's tools have to be declared", name)
             tools.append({"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object", "properties": {}}}}})
     if not tools:

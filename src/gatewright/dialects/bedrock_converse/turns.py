@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-from gatewright.dialects.bedrock_converse.render_content import BlockWriter, plain, upstream_id
+from gatewright.dialects.bedrock_converse.media import plain
+from gatewright.dialects.bedrock_converse.render_content import BlockWriter, upstream_id
 from gatewright.ir.blocks import Block, Message, Text, ToolCall, ToolResult
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.request import Request
