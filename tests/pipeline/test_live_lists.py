@@ -65,9 +65,10 @@ async def test_a_provider_that_cannot_be_asked_takes_nothing_away(tmp_path, refu
 
 
 async def test_nobody_listens_there(tmp_path):
-    """A local server that is switched off."""
+    """A local server that is switched off; what was remembered of it is not written over."""
     async with asking(tmp_path, 1) as lists:
         await lists.refresh(("up",))
+        assert not (tmp_path / "model-lists.json").exists()
         assert "127.0.0.1:1" in lists.known.problem("up")
         assert lists.known.due(lists._now()) == ()
 

@@ -146,6 +146,7 @@ class LiveLists:
         if not self._prices.loaded:
             await asyncio.to_thread(self._prices.load)
             self.known.changed()
+            self._changed = False  # prices are not what is remembered
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def one(provider: str) -> None:
