@@ -90,7 +90,7 @@ async def test_an_exception_as_the_only_frame_is_an_http_error(tmp_path):
             got = await call(gw.port, "/model/up%2Fm/converse-stream", ASKED)
     assert got.status == 400
     code, _, message = bedrock_oracle.read_error(got.status, tuple(got.headers.items()), got.body)
-    assert (code, message) == ("validationException", "no PNG")
+    assert (code, message) == ("ValidationException", "no PNG")
 
 
 async def test_what_is_refused_after_a_keep_alive_is_told_inside_the_stream(tmp_path, monkeypatch):

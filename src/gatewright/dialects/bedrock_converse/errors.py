@@ -152,7 +152,8 @@ def error_document(problem: Problem) -> JsonObject:
 
 def _type(problem: Problem) -> str:
     if problem.origin == NAME and problem.type:
-        return problem.type
+        # Frames begin it in lower case, and SDKs have no class of that name.
+        return problem.type[:1].upper() + problem.type[1:]
     by_status = TYPE_OF_STATUS.get(problem.status) if problem.kind == "upstream" else None
     return by_status or TYPE_OF_KIND[problem.kind]
 
