@@ -148,6 +148,10 @@ CASES = {
         ("grok-4", {"reasoning": {"effort": "low"}}, {}, [("reasoning", "dropped")]),
         ("grok-4", {"reasoning": {"summary": "auto"}}, {"reasoning": {"summary": "auto"}}, []),
     ],
+    "openrouter-keeps-nothing": [
+        ("m", {"store": True, "input": "x"}, {"input": "x"}, [("store", "hint")]),
+        ("m", {"store": False}, {"store": False}, []),
+    ],
     "cerebras-parameters": [("m", {"logit_bias": {}, "seed": 1}, {"seed": 1}, [("logit_bias", "dropped")])],
     "cohere-parameters": [
         ("m", {"n": 1, "parallel_tool_calls": True}, {"n": 1}, [("parallel_tool_calls", "hint")]),

@@ -26,6 +26,7 @@ INFERENCE: tuple[Host, ...] = (
         forwards=("embeddings", "completions", "any"),
         price="openrouter",
         quirks=(
+            "openrouter-keeps-nothing",
             "openrouter-stream",
             "openai-limit",
             "openai-sampling",

@@ -297,6 +297,15 @@ MENDED: tuple[Quirk, ...] = (
         mend=without_effort,
     ),
     Quirk(
+        name="openrouter-keeps-nothing",
+        what="Answers 400 to a Responses request that is to be stored; the gateway keeps it instead.",
+        link="https://www.openrouter.ai/docs/api_reference/responses/error-handling",
+        case="written",
+        dialect="openai_responses",
+        keys=frozenset(("store",)),
+        mend=without("openrouter", ("store",), unless={"store": (False,)}),
+    ),
+    Quirk(
         name="cerebras-parameters",
         what="Answers 400 to penalties and `logit_bias`.",
         link="https://inference-docs.cerebras.ai/resources/openai",
