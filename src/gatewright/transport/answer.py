@@ -184,7 +184,8 @@ class Answer:
             return
         pieces = self._pieces
         before = len(pieces)
-        self._quiet_bytes += len(data)
+        size = len(data)
+        self._quiet_bytes += size
         try:
             parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -208,8 +209,9 @@ class Answer:
                 conn.expect(self.timeouts.idle_s if self.has_body else self.timeouts.first_event_s)
         else:
             self._quiet_bytes = 0
-            self._size += len(data) + _PIECE_OVERHEAD * (len(pieces) - before)
-            if self._size <= HIGH_WATER_BYTES:
+            size += self._size + _PIECE_OVERHEAD * (len(pieces) - before)
+            self._size = size
+            if size <= HIGH_WATER_BYTES:
                 if self.has_body:
                     conn.heard_at = self._loop.time()
                 else:

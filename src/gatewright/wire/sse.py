@@ -44,6 +44,8 @@ class SseParser:
 
     def split(self, data: bytes) -> list[bytes]:
         """As `feed`, but the events unread: each its lines, joined by LF, without the blank line. For who knows most by sight."""
+        if self._started and not self._buffer and data.find(b"\n\n") == len(data) - 2 and b"\r" not in data:
+            return [data[:-2]]  # one event and nothing else: what a model that speaks token by token sends
         if self._buffer:
             if self._started and not self._ends_here(data):
                 # Joining and searching anew with every read would make a large event quadratic.
