@@ -3,8 +3,11 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gatewright.providers.quirks import BY_NAME, mendings
+from gatewright.providers.catalog import HOSTS
+from gatewright.providers.quirks import BY_NAME, QUIRKS, mendings
 from gatewright.providers.quirks.seam import Mending
 from gatewright.wire.json import BadJson
 
@@ -83,3 +86,40 @@ def test_only_quirks_that_are_concerned_are_asked():
     mending = mendings([BY_NAME[n] for n in ("mistral-parameters", "mistral-call-ids")], ["openai_chat"], "m")["openai_chat"]
     raw = b'{"messages": [{"x": 1e999}], "stream_options": {}}'
     assert mending.raw(raw)[0] == b'{"messages":[{"x": 1e999}]}'
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["", "none", "high", "developer", "assistant", "call_1"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["role", "content", "name", "tool_calls", "tool_call_id", "id", "reasoning_content", "cache_control", "scope"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+KEYS = sorted({key for quirk in QUIRKS for key in quirk.keys | quirk.beside} | {"model", "user", "store", "zzz"})
+
+
+@given(st.sampled_from([quirk for quirk in QUIRKS if quirk.mend]), st.dictionaries(st.sampled_from(KEYS), JSON, max_size=6))
+@settings(max_examples=400, deadline=None)
+def test_bytes_and_documents_are_mended_alike(quirk, document):
+    """Whatever stands where; and what was mended has nothing left to mend."""
+    mending = Mending(quirk.dialect, [quirk])
+    raw, losses = mending.raw(json.dumps(document).encode())
+    rendered = json.loads(json.dumps(document))
+    told = mending.document(rendered, lambda field: field)
+    assert json.loads(raw) == rendered
+    assert losses == told
+    assert mending.raw(raw) == (raw, ())
+
+
+def test_nearly_all_models_of_nearly_all_hosts_pay_nothing():
+    """A host that is called all day must not be slower for the oddities of another."""
+    names = HOSTS["openai"].quirks
+    assert mendings([BY_NAME[name] for name in names], ["openai_chat", "openai_responses"], "gpt-4o") == {}
+    assert HOSTS["anthropic"].quirks == ()
