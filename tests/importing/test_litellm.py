@@ -49,6 +49,13 @@ def test_a_model_group_is_a_model_and_its_deployments_are_targets():
         ("{model: together_ai/meta-llama/Llama-3}", "together", "meta-llama/Llama-3"),
         ("{model: openrouter/anthropic/claude-opus-4.1}", "openrouter", "anthropic/claude-opus-4.1"),
         ("{model: ollama_chat/llama3.3}", "ollama", "llama3.3"),
+        ("{model: openai/responses/gpt-5}", "openai", "gpt-5"),
+        ("{model: azure/o_series/dep, api_base: 'https://r.openai.azure.com', api_key: k}", "azure", "dep"),
+        (
+            "{model: 'bedrock/arn:aws:bedrock:us-east-1:1:x/y', aws_region_name: us-east-1}",
+            "bedrock",
+            "arn:aws:bedrock:us-east-1:1:x/y",
+        ),
         ("{model: hosted_vllm/Qwen/Qwen3, api_base: 'http://10.0.0.1:8000/v1'}", "vllm", "Qwen/Qwen3"),
         ("{model: my-model, custom_llm_provider: groq}", "groq", "my-model"),
         ("{model: org/model, api_base: 'https://h.example.com/v1', api_key: sk-1}", "custom", "org/model"),

@@ -172,7 +172,7 @@ def _placed(written: str, named: str | None, *, has_base: bool) -> tuple[str, st
         kind = kind_of(named, KINDS)
         return None if kind is None else (kind, rest if slash and kind_of(prefix, KINDS) == kind else written)
     if slash and (kind := kind_of(prefix, KINDS)) is not None:
-        return kind, _bedrock_model(rest) if kind == "bedrock" else rest
+        return kind, _bedrock_model(rest) if kind == "bedrock" else _without_hints(rest)
     if slash and not has_base:
         return None
     for host in HOSTS.values():
@@ -181,6 +181,13 @@ def _placed(written: str, named: str | None, *, has_base: bool) -> tuple[str, st
     if re.match(r"(ft:)?(gpt|chatgpt|o\d|text-|dall-e|whisper|tts|omni|babbage|davinci)", written):
         return "openai", written
     return ("custom", written) if has_base else None
+
+
+def _without_hints(rest: str) -> str:
+    """`responses/gpt-5`, `o_series/my-deployment`: in which dialect to call it is decided here by the client's and the host's."""
+    for hint in ("responses/", "o_series/", "gpt5_series/"):
+        rest = rest.removeprefix(hint)
+    return rest
 
 
 def _bedrock_model(rest: str) -> str:
