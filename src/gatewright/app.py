@@ -28,7 +28,7 @@ from gatewright.pipeline.authenticate import Authenticate, digest
 from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.forward import Forward
-from gatewright.pipeline.invoke import Framing, Invoke
+from gatewright.pipeline.invoke import CountInput, Framing, Invoke
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.peek import PeekStage
@@ -180,6 +180,7 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
         "generate": compose([settle, authenticate, peek, route, attempt]),
         "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, attempt]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
+        "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, CountTokens(attempt)]),
         "forward": compose([settle, authenticate, Forward(attempt, router)]),
         "list_models": models,
         "get_model": models,

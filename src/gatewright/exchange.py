@@ -24,6 +24,7 @@ Operation = Literal[
     "generate",  # a model call in one of the dialects
     "invoke",  # Bedrock's InvokeModel: Anthropic's Messages in another wrapping
     "count_tokens",
+    "count_input",  # Bedrock's CountTokens: a model call in a wrapping, to be counted
     "list_models",
     "get_model",
     "get_response",

@@ -48,7 +48,7 @@ def sse(document):
 
 
 def config(port, kind="anthropic"):
-    return f"providers: {{up: {{kind: {kind}, base_url: 'http://127.0.0.1:{port}', api_key: k}}}}"
+    return f"providers: {{up: {{kind: {kind}, base_url: 'http://127.0.0.1:{port}', api_key: upstream-key}}}}"
 
 
 def told(body):
@@ -166,3 +166,52 @@ async def test_nobodys_body_is_read_without_a_key(tmp_path):
         got = await call(gw.port, "/model/up%2Fm/invoke", b"nonsense", headers="")
     assert got.headers["x-amzn-errortype"] == "UnrecognizedClientException"
     assert up.requests == []
+
+
+def to_count(body):
+    return json.dumps({"input": {"invokeModel": {"body": base64.b64encode(body).decode()}}}).encode()
+
+
+async def test_tokens_of_an_invoke_body_are_counted_by_whoever_counts_messages(tmp_path):
+    """Claude Code asks so in its Bedrock mode."""
+    async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
+        up.answers = [[answer(b'{"input_tokens":14}')]]
+        got = await call(gw.port, "/model/up%2Fm/count-tokens", to_count(BODY))
+    assert (got.status, json.loads(got.body)) == (200, {"inputTokens": 14})
+    assert up.head().startswith(b"POST /v1/messages/count_tokens ")
+    assert json.loads(up.body()) == {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+async def test_tokens_of_a_converse_call_are_counted_too(tmp_path):
+    converse = {"input": {"converse": {"messages": [{"role": "user", "content": [{"text": "How many are these?"}]}]}}}
+    async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
+        up.answers = [[answer(b'{"input_tokens":14}')]]
+        got = await call(gw.port, "/bedrock/model/up%2Fm/count-tokens", json.dumps(converse).encode())
+    assert (got.status, json.loads(got.body)) == (200, {"inputTokens": 14})
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{}", "an input with converse or invokeModel"),
+        (b'{"input":{}}', "expected converse or invokeModel, got neither"),
+        (b'{"input":{"invokeModel":{"body":"%%"}}}', "Invalid base64"),
+        (b"nonsense", "not JSON"),
+        (to_count(b'{"inputText":"x"}'), "Anthropic's Messages"),
+    ],
+)
+async def test_what_cannot_be_counted_is_refused_in_bedrocks_words(tmp_path, body, words):
+    async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
+        got = await call(gw.port, "/model/up%2Fm/count-tokens", body)
+    assert (got.status, got.headers["x-amzn-errortype"]) == (400, "ValidationException")
+    assert words in json.loads(got.body)["message"]
+    assert up.requests == []
+
+
+async def test_errors_while_counting_are_told_in_bedrocks_words(tmp_path):
+    async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
+        refusal = b'{"type":"error","error":{"type":"rate_limit_error","message":"slow down"}}'
+        up.answers = [[answer(refusal, status=429)]]
+        got = await call(gw.port, "/model/up%2Fm/count-tokens", to_count(BODY))
+    assert got.headers["x-amzn-errortype"] == "ThrottlingException"
+    assert json.loads(got.body) == {"message": "slow down"}

@@ -41,6 +41,7 @@ PROVIDERS = {"openai", "claude"}
         ("POST", "/model/smart/converse-stream", "generate", "bedrock_converse"),
         ("POST", "/model/arn:aws:bedrock:us-west-2:1:inference-profile/x/invoke", "invoke", "bedrock_converse"),
         ("POST", "/bedrock/model/a/b/invoke-with-response-stream", "invoke", "bedrock_converse"),
+        ("POST", "/model/x/count-tokens", "count_input", "bedrock_converse"),
         ("GET", "/model/x/converse", "unknown", "bedrock_converse"),
         ("POST", "/model/x/apply-guardrail", "unknown", "bedrock_converse"),
         ("POST", "/model/converse", "unknown", "bedrock_converse"),

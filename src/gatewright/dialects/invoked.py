@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from gatewright.errors import Malformed, refuse
+from gatewright.ir.blocks import DialectName
 from gatewright.wire.eventstream import CONTENT_TYPE, encode_headers, frame
 from gatewright.wire.http import Call
 from gatewright.wire.json import BadJson, encode
@@ -33,6 +34,20 @@ class _Body(msgspec.Struct):
     anthropic_beta: list[str] | None = None
 
 
+class _Wrapped(msgspec.Struct):
+    body: bytes
+    """Decoded from base64 by msgspec."""
+
+
+class _Input(msgspec.Struct, rename="camel"):
+    converse: msgspec.Raw = msgspec.Raw()
+    invoke_model: _Wrapped | None = None
+
+
+class _ToCount(msgspec.Struct):
+    input: _Input
+
+
 class _Counted(msgspec.Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -49,6 +64,7 @@ class _Event(msgspec.Struct):
 
 _body = msgspec.json.Decoder(_Body).decode
 _event = msgspec.json.Decoder(_Event).decode
+_to_count = msgspec.json.Decoder(_ToCount).decode
 
 
 def read_path(path: str) -> tuple[str, bool]:
@@ -81,6 +97,25 @@ def as_messages(call: Call) -> Call:
     if flags:
         headers = {**call.headers, "anthropic-beta": f"{before},{flags}" if before else flags}
     return Call(path="/v1/messages", body=splice(call.body, edits), headers=headers)
+
+
+def as_counted(call: Call, model: str) -> tuple[DialectName, Call]:
+    """The call whose tokens CountTokens is to count, and its dialect. Raises Malformed where it holds none.
+
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html
+    """
+    try:
+        told = _to_count(call.body).input
+    except msgspec.ValidationError as error:
+        raise Malformed("", "an input with converse or invokeModel", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Malformed("", "a JSON object", "something that is not JSON") from None
+    if told.invoke_model is not None:
+        path = f"/model/{model}/invoke"
+        return "anthropic", as_messages(Call(path=path, body=told.invoke_model.body, headers=call.headers))
+    if not bytes(told.converse):
+        raise Malformed("input", "converse or invokeModel", "neither")
+    return "bedrock_converse", Call(path=f"/model/{model}/converse", body=bytes(told.converse), headers=call.headers)
 
 
 class Frames:

@@ -8,13 +8,18 @@ beneath it is Anthropic's, so that nothing else knows of this.
 
 from collections.abc import Callable
 
+import msgspec
+
 from gatewright.dialects.bedrock_converse.frames import KEEP_ALIVE
-from gatewright.dialects.invoked import HEADERS, Frames, as_messages
+from gatewright.dialects.invoked import HEADERS, Frames, as_counted, as_messages
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Next, Reply, Segment, Source
 from gatewright.pipeline.attempt import SSE, error_reply
+from gatewright.pipeline.count import COUNTED
 from gatewright.pipeline.translate import Dialects
+from gatewright.wire.json import decode_object, encode
+from gatewright.wire.splice import splice
 
 
 class Invoke:
@@ -37,6 +42,33 @@ class Invoke:
             for name, count in (("input", exchange.usage.input), ("output", exchange.usage.output)):
                 if count is not None:
                     reply.headers += b"x-amzn-bedrock-%b-token-count: %d\r\n" % (name.encode("ascii"), count)
+        return reply
+
+
+class CountInput:
+    """For CountTokens, beneath authentication: what is to be counted, as its own clients ask; the answer in Bedrock's words."""
+
+    def __init__(self, dialects: Dialects) -> None:
+        self.dialects = dialects
+
+    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+        client = exchange.dialect
+        exchange.dialect, asked = as_counted(exchange.call, exchange.params[0])
+        foreign = exchange.dialect != client
+        if foreign:  # a counting endpoint refuses what makes no difference to the count
+            costless: dict[str, bytes | None] = {
+                key: None for key in decode_object(asked.body) if key not in COUNTED["anthropic"]
+            }
+            asked = msgspec.structs.replace(asked, body=splice(asked.body, costless))
+        exchange.call = asked
+        try:
+            reply = await following(exchange)
+        finally:
+            exchange.dialect = client
+        if reply.problem is not None and foreign:
+            return error_reply(self.dialects[client], reply.problem, exchange.request_id)
+        if reply.problem is None and foreign:
+            reply.body = encode({"inputTokens": decode_object(reply.body).get("input_tokens")})
         return reply
 
 

@@ -44,6 +44,7 @@ _BEDROCK_ACTIONS: dict[str, Operation] = {
     "converse-stream": "generate",
     "invoke": "invoke",
     "invoke-with-response-stream": "invoke",
+    "count-tokens": "count_input",
 }
 """After `/model/{id}/`. An id may be an ARN, with slashes in it."""
 _BEDROCK_PREFIX = "/bedrock/model/"
