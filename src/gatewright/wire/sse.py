@@ -44,7 +44,7 @@ class SseParser:
 
     def split(self, data: bytes) -> list[bytes]:
         """As `feed`, but the events unread: each its lines, joined by LF, without the blank line. For who knows most by sight."""
-        if self._started and not self._buffer and data.find(b"\n\n") == len(data) - 2 and b"\r" not in data:
+        if self._started and not self._buffer and 0 <= data.find(b"\n\n") == len(data) - 2 and b"\r" not in data:
             return [data[:-2]]  # one event and nothing else: what a model that speaks token by token sends
         if self._buffer:
             if self._started and not self._ends_here(data):
