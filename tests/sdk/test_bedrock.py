@@ -39,14 +39,13 @@ ON_BEDROCK = [
     for api in ("bedrock_converse", "bedrock_invoke")
     for scenario in SCENARIOS
     if not (api == "bedrock_converse" and scenario in UNLIKE_CONVERSE)
-    and not (scenario is counting and client in TALKS)
     and (client, api) != ("bedrock_converse", "bedrock_invoke")  # served by Converse: nothing is translated
 ]
 HELD = [
     (client, scenario)
     for client in TALKS
     for scenario in SCENARIOS
-    if scenario is not counting and (client, scenario) != ("bedrock_converse", images)  # Converse has no pictures by URL
+    if (client, scenario) != ("bedrock_converse", images)  # Converse has no pictures by URL
 ]
 
 

@@ -16,7 +16,7 @@ from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Next, Reply, Segment, Source
 from gatewright.pipeline.attempt import SSE, error_reply
-from gatewright.pipeline.count import COUNTED
+from gatewright.pipeline.count import COUNTED, PATHS
 from gatewright.pipeline.translate import Dialects
 from gatewright.wire.json import decode_object, encode
 from gatewright.wire.splice import splice
@@ -59,7 +59,7 @@ class CountInput:
             costless: dict[str, bytes | None] = {
                 key: None for key in decode_object(asked.body) if key not in COUNTED["anthropic"]
             }
-            asked = msgspec.structs.replace(asked, body=splice(asked.body, costless))
+            asked = msgspec.structs.replace(asked, path=PATHS["anthropic"], body=splice(asked.body, costless))
         exchange.call = asked
         try:
             reply = await following(exchange)

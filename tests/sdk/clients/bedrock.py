@@ -89,7 +89,9 @@ class ConverseTalk:
         self._model = model
 
     def count(self, text: str) -> int | None:
-        return None
+        asked = {"converse": {"messages": [{"role": "user", "content": [{"text": text}]}]}}
+        with bearer(self._key):
+            return int(self.client.count_tokens(modelId=self._model, input=asked)["inputTokens"])
 
     def close(self) -> None:
         """The client goes on: others share it."""
@@ -214,7 +216,10 @@ class InvokeTalk:
         self._model = model
 
     def count(self, text: str) -> int | None:
-        return None
+        body = {"anthropic_version": VERSION, "max_tokens": 9, "messages": [{"role": "user", "content": text}]}
+        with bearer(self._key):
+            counted = self.client.count_tokens(modelId=self._model, input={"invokeModel": {"body": json.dumps(body)}})
+        return int(counted["inputTokens"])
 
     def close(self) -> None:
         """The client goes on: others share it."""
