@@ -106,7 +106,7 @@ KEYS = sorted({key for quirk in QUIRKS for key in quirk.keys | quirk.beside} | {
 
 
 @given(st.sampled_from([quirk for quirk in QUIRKS if quirk.mend]), st.dictionaries(st.sampled_from(KEYS), JSON, max_size=6))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_bytes_and_documents_are_mended_alike(quirk, document):
     """Whatever stands where; and what was mended has nothing left to mend."""
     mending = Mending(quirk.dialect, [quirk])

@@ -17,11 +17,13 @@ from gatewright.providers.quirks.parameters import (
     effort_of,
     only,
     reasons,
+    reasons_in_responses,
     several,
     spelt,
     unless_default,
     without,
     without_effort,
+    without_effort_in_responses,
 )
 from gatewright.providers.quirks.seam import Quirk
 
@@ -149,7 +151,7 @@ MENDED: tuple[Quirk, ...] = (
         keys=frozenset(("temperature", "top_p", "top_logprobs")),
         beside=frozenset(("reasoning",)),
         models=_MAY_REASON,
-        mend=unless_default("openai", ("temperature", "top_p", "top_logprobs"), when=reasons),
+        mend=unless_default("openai", ("temperature", "top_p", "top_logprobs"), when=reasons_in_responses),
     ),
     Quirk(
         name="developer-role",
@@ -294,7 +296,7 @@ MENDED: tuple[Quirk, ...] = (
         dialect="openai_responses",
         keys=frozenset(("reasoning",)),
         models=_GROK_BY_NAME,
-        mend=without_effort,
+        mend=without_effort_in_responses,
     ),
     Quirk(
         name="openrouter-keeps-nothing",

@@ -87,19 +87,26 @@ def effort_of(host: str, words: Mapping[str, str]) -> Mend:
     return mend
 
 
+_NO_EFFORT = "this model takes no effort"
+
+
 def without_effort(body: JsonObject, tell: Tell) -> None:
-    """For models that reason, or do not, without being asked: chat's `reasoning_effort`, Responses' `reasoning.effort`."""
-    why = "this model takes no effort"
+    """For models that reason, or do not, without being asked."""
     if "reasoning_effort" in body:
-        tell.losses.dropped(tell.where("reasoning_effort"), why, body.pop("reasoning_effort"))
+        tell.losses.dropped(tell.where("reasoning_effort"), _NO_EFFORT, body.pop("reasoning_effort"))
+
+
+def without_effort_in_responses(body: JsonObject, tell: Tell) -> None:
+    """The same where it is `reasoning.effort`."""
     reasoning = body.get("reasoning")
-    if isinstance(reasoning, dict) and "effort" in reasoning:
-        tell.losses.dropped(tell.where("reasoning"), why, reasoning["effort"])
-        rest = {key: value for key, value in reasoning.items() if key != "effort"}
-        if rest:
-            body["reasoning"] = rest
-        else:
-            del body["reasoning"]
+    if not isinstance(reasoning, dict) or "effort" not in reasoning:
+        return
+    tell.losses.dropped(tell.where("reasoning"), _NO_EFFORT, reasoning["effort"])
+    rest = {key: value for key, value in reasoning.items() if key != "effort"}
+    if rest:
+        body["reasoning"] = rest
+    else:
+        del body["reasoning"]
 
 
 def unless_default(host: str, fields: Iterable[str], *, when: Callable[[JsonObject], bool] = bool) -> Mend:
@@ -128,9 +135,16 @@ TAKEN: Mapping[str, tuple[JsonValue, ...]] = {
 
 
 def reasons(body: JsonObject) -> bool:
-    """Whether a request asks for an effort, in either of OpenAI's APIs; models that need not reason do so then only."""
+    """Whether a chat request asks for an effort; models that need not reason do so then only."""
+    return _is_effort(body.get("reasoning_effort"))
+
+
+def reasons_in_responses(body: JsonObject) -> bool:
     reasoning = body.get("reasoning")
-    effort = reasoning.get("effort") if isinstance(reasoning, dict) else body.get("reasoning_effort")
+    return isinstance(reasoning, dict) and _is_effort(reasoning.get("effort"))
+
+
+def _is_effort(effort: JsonValue) -> bool:
     return isinstance(effort, str) and effort != "none"
 
 
