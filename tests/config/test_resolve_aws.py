@@ -85,6 +85,7 @@ def test_named_keys_are_used_though_a_token_lies_about(load):
         ("", "region"),
         ("region: eu-centrl-1", 'no AWS region that is known here; did you mean "eu-central-1"'),
         ("region: Frankfurt", '"Frankfurt" is no AWS region'),
+        ("region: Frankfurt, api_key: k", '"Frankfurt" is no AWS region'),
         ("region: eu-west-1, profile: wrok", "no AWS profile 'wrok'"),
         ("region: eu-west-1, access_key_id: AKIA", 'missing key "secret_access_key"'),
         ("region: eu-west-1, secret_access_key: env:KEY", 'missing key "access_key_id"'),

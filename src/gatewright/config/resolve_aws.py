@@ -81,16 +81,20 @@ def _region(section: ProviderSection, settings: Mapping[str, str], bases: Iterab
     region = settings.get("region", "") if section.region is not None or not of_host else of_host
     if not region and not places:
         return ""  # told already: without a region there is no base URL either
-    at: KeyPath = (*path, "region")
     if not region:
         desk.wrong(path, 'missing key "region" (or set AWS_REGION): a signature is for one region', key=True)
-    elif _REGION.fullmatch(region) is None:
-        desk.wrong(at, f'"{region}" is no AWS region (such as us-east-1){hint(region, REGIONS)}')
     elif of_host and region != of_host:
-        desk.wrong(at, f'"{region}", but calls go to a host of {of_host}, which refuses signatures for any other')
-    elif region not in REGIONS:
-        desk.warn(at, f'"{region}" is no AWS region that is known here{hint(region, REGIONS)}')
+        why = f'"{region}", but calls go to a host of {of_host}, which refuses signatures for any other'
+        desk.wrong((*path, "region"), why)
     return region
+
+
+def check_region(region: str, path: KeyPath, desk: Desk) -> None:
+    """A slip in it would show as a host that nobody knows, at the first call."""
+    if _REGION.fullmatch(region) is None:
+        desk.wrong(path, f'"{region}" is no AWS region (such as us-east-1){hint(region, REGIONS)}')
+    elif region not in REGIONS:
+        desk.warn(path, f'"{region}" is no AWS region that is known here{hint(region, REGIONS)}')
 
 
 def _check_profile(profile: str, path: KeyPath, desk: Desk) -> None:

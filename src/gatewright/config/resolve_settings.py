@@ -6,7 +6,7 @@ One rule: a setting becomes part of a URL, so it is one name and nothing that co
 import re
 
 from gatewright.config.references import Desk
-from gatewright.config.resolve_aws import aws_region
+from gatewright.config.resolve_aws import aws_region, check_region
 from gatewright.config.schema import ProviderSection
 from gatewright.config.secrets import BadReference, resolve
 from gatewright.config.tree import KeyPath
@@ -46,6 +46,8 @@ def resolve_settings(section: ProviderSection, host: Host, path: KeyPath, desk: 
             desk.wrong((*path, name), f'"{value[:80]}" cannot stand in a URL; expected {setting.what}')
         elif value:
             found[name] = value
+            if name == "region":
+                check_region(value, (*path, name), desk)
         elif setting.need == "without a key" and not _has_key(section, host, desk):
             desk.wrong(path, f'missing key "{name}" (or set {" or ".join(setting.env)}): {setting.what}')
     return found
