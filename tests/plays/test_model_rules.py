@@ -51,3 +51,32 @@ async def test_a_models_longest_answer_is_asked_for_where_a_limit_must_be(tmp_pa
         up.answers = [[answer(json.dumps(whole("anthropic")).encode())]]
         assert (await ask(gw, "openai_chat", "long")).status == 200
         assert json.loads(up.body())["max_tokens"] == 12345
+
+
+@pytest.mark.parametrize("losses", ["warn", "refuse"])
+@pytest.mark.parametrize(
+    ("dialect", "overrides", "told"),
+    [
+        ("openai_chat", "{temperature: 0.25}", "temperature"),
+        ("openai_chat", "{top_p: 0.5}", "top_p"),
+        ("openai_responses", "{temperature: 0.25}", "temperature"),
+        ("openai_responses", "{top_p: 0.5}", "top_p"),
+        ("openai_responses", "{stop: [END]}", "stop"),
+    ],
+)
+async def test_an_override_that_the_model_refuses_is_told_as_lost(tmp_path, dialect, overrides, told, losses):
+    """Though nothing crosses: a model of OpenAI's that always reasons answers 400 to it, and Responses has no stop sequences."""
+    async with upstream() as up:
+        set_ = f"  set: {{targets: [openai/gpt-5-mini], losses: {losses}, overrides: {overrides}}}\n"
+        base = f"http://127.0.0.1:{up.port}/v1"
+        openai = f"openai: {{base_url: '{base}', dialects: [{dialect}], api_key: sk-up}}"
+        async with gateway(f"providers:\n  {openai}\nmodels:\n{set_}", tmp_path) as gw:
+            up.answers = [[answer(json.dumps(whole(dialect)).encode())]]
+            got = await ask(gw, dialect, "set")
+            if losses == "refuse":
+                assert (got.status, len(up.requests)) == (400, 0)
+                assert told in got.json["error"]["message"]
+            else:
+                assert got.status == 200
+                assert told not in json.loads(up.body())
+                assert f'"{told}";w=dropped' in got.headers["x-gatewright-loss"]

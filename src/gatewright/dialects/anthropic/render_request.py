@@ -13,11 +13,15 @@ from gatewright.ir.claude_models import ModelFacts, facts_of
 from gatewright.ir.loss import Losses, is_void
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, Rendered, Request, Target
+from gatewright.ir.unsaid import tell_unsaid
 from gatewright.jsontypes import JsonObject, JsonValue
 
 PATH = "/v1/messages"
 COUNT_PATH = "/v1/messages/count_tokens"
 VERSION = ("anthropic-version", "2023-06-01")
+
+_UNSAID = ("seed", "frequency_penalty", "presence_penalty", "verbosity", "store")
+"""Neutral fields that the API does not have."""
 
 _DISPLAY_WORD = {meaning: word for word, meaning in DISPLAY.items()}
 
@@ -41,7 +45,7 @@ def _home(request: Request, target: Target, writer: BlockWriter, losses: Losses)
     body["messages"] = list[JsonValue](messages)
     if request.tools:
         body["tools"] = list[JsonValue](home_tools(request, writer))
-    if (choice := home_choice(request, writer)) is not None:
+    if (choice := home_choice(request, writer, losses)) is not None:
         body["tool_choice"] = choice
     sampling = request.sampling
     for key in ("temperature", "top_p", "top_k"):
@@ -58,6 +62,7 @@ def _home(request: Request, target: Target, writer: BlockWriter, losses: Losses)
     _home_thinking(body, request, writer)
     if request.thinking is not None and not request.thinking.at:  # the route's word, not the client's
         _told_thinking(body, request, facts_of(target.model), losses)
+    tell_unsaid(request, _UNSAID, losses)
     counting = "count_tokens" in request.form
     return Rendered(
         body=deep(body, writer.losses.extras(request, origin=request.origin)) | request.client,

@@ -169,15 +169,20 @@ def _object_schema(tool: Tool, losses: Losses) -> JsonObject:
     return {**schema, "type": "object"}
 
 
-def home_choice(request: Request, writer: BlockWriter) -> JsonObject | None:
-    choice = request.tool_choice
-    if choice is None:
+def home_choice(request: Request, writer: BlockWriter, losses: Losses) -> JsonObject | None:
+    choice, parallel = request.tool_choice, request.parallel_tool_calls
+    if choice is None and parallel is None:
+        return None
+    if choice is None:  # the route's word on parallel calls, for which the client gave no place
+        if request.tools:
+            return {"type": "auto", "disable_parallel_tool_use": not parallel}
+        losses.hint(path_of(request, "parallel_tool_calls"), "there are no tools to call", parallel)
         return None
     wire: JsonObject = {} if choice.mode == "native" else {"type": WIRE_CHOICE[choice.mode]}
     if choice.mode == "tool":
         wire["name"] = choice.names[0]
-    if request.parallel_tool_calls is not None:
-        wire["disable_parallel_tool_use"] = not request.parallel_tool_calls
+    if parallel is not None:
+        wire["disable_parallel_tool_use"] = not parallel
     return writer.extras(choice, wire)
 
 

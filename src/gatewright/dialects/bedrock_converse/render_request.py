@@ -17,12 +17,15 @@ from gatewright.dialects.bedrock_converse.wishes import MORE, home_thinking, hom
 from gatewright.ir.loss import Losses, is_void
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, Rendered, Request, Target
+from gatewright.ir.unsaid import tell_unsaid
 from gatewright.jsontypes import JsonObject, JsonValue
 
 TIERS = {"default": "default", "standard_only": "default", "priority": "priority", "flex": "flex"}
 """A request's service tier in others' words → ours."""
 _LABEL = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.\-]{0,256}\Z")
 MAX_LABELS = 16
+_UNSAID = ("seed", "frequency_penalty", "presence_penalty", "parallel_tool_calls", "verbosity", "user", "store")
+"""Neutral fields that the API does not have."""
 
 
 def render_request(request: Request, target: Target) -> Rendered:
@@ -83,6 +86,7 @@ def _home(request: Request, target: Target, writer: BlockWriter, losses: Losses)
         body["serviceTier"] = {"type": request.service_tier}
     if request.metadata:
         body["requestMetadata"] = request.metadata
+    tell_unsaid(request, _UNSAID, losses)
     return _rendered(deep(body, losses.extras(request, origin=request.origin)), request, target, losses)
 
 

@@ -19,6 +19,7 @@ from gatewright.ir.openai_models import ModelFacts, facts_of
 from gatewright.ir.paths import path_of
 from gatewright.ir.request import Asked, OutputFormat, Rendered, Request, Target, Thinking
 from gatewright.ir.strictness import strict_or_loss
+from gatewright.ir.unsaid import tell_unsaid
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.json import encode
 
@@ -70,6 +71,8 @@ def render_request(request: Request, target: Target) -> Rendered:
     if request.origin != NAME:
         _foreign(request, body, facts)
         _fit_sampling(request, body, facts, losses)
+    else:
+        tell_unsaid(request, _UNSAID, losses)
     return Rendered(body=body, losses=losses.done(), path=PATH, asked=Asked(issuer=target.issuer, model=target.model))
 
 
