@@ -205,7 +205,7 @@ class Attempt:
     ) -> Reply:
         client = self.dialects[exchange.dialect]
         content_type = incoming.header(b"content-type") or b""
-        streamed = b"stream" in content_type and (b"event-stream" in content_type or are_frames(content_type))
+        streamed = content_type.find(b"stream") >= 0 and (b"event-stream" in content_type or are_frames(content_type))
         if exchange.stream and not streamed:
             incoming = Begun(incoming, await incoming.next() or b"")
             streamed = looks_like_a_stream(incoming.first, array=prepared.passing and wants_array(client, exchange))

@@ -16,7 +16,7 @@ def check_text(body: bytes) -> None:
     try:
         if not body.isascii():
             body.decode("utf-8")
-        if b"\\" in body and _HALF.search(body):  # perhaps half of a pair
+        if 0x5C in body and _HALF.search(body):  # perhaps half of a pair
             decode(body)
     except UnicodeDecodeError as error:
         raise Malformed("", "UTF-8", f"a byte that is none at {error.start}") from None

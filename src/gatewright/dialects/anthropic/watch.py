@@ -31,7 +31,7 @@ class MessagesWatch:
             return data
         seen = self._tail + data
         at, width = seen.rfind(b"\n\n"), 2
-        if b"\r" in seen and (crlf := seen.rfind(b"\r\n\r\n")) > at:
+        if 0x0D in seen and (crlf := seen.rfind(b"\r\n\r\n")) > at:
             at, width = crlf, 4
         if at < 0:
             self._tail = seen if len(seen) <= MAX_EVENT_BYTES else b""
@@ -48,7 +48,7 @@ class MessagesWatch:
         return b""
 
     def _look(self, block: bytes) -> None:
-        if not self.content and b"content_block_" in block:
+        if not self.content and block.find(b"content_block_") >= 0:
             self.content = True
         if _MESSAGE not in block and _ERROR not in block:
             return

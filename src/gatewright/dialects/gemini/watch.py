@@ -66,7 +66,7 @@ class GeminiWatch:
         return b""
 
     def _see(self, document: bytes) -> None:
-        if b'"usageMetadata"' in document:
+        if document.find(b'"usageMetadata"') >= 0:
             self._last_usage = document
             if b'"candidatesTokenCount"' in document:
                 self._last_output = document

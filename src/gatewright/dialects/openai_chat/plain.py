@@ -47,12 +47,12 @@ class Plain:
         end = len(event)
         if not event.endswith(self._tail):
             end = _padding(event)
-            if not event.endswith(self._tail, 0, end) or b'":' in event[end + len(_PADDING) :]:
+            if not event.endswith(self._tail, 0, end) or event.find(b'":', end + len(_PADDING)) >= 0:
                 return False
         text_end = end - self._tail_size
         if text_end - head_size > MAX_TEXT:
             return False
-        return text_end >= head_size and b'":' not in event[head_size:text_end]
+        return text_end >= head_size and event.find(b'":', head_size, text_end) < 0
 
 
 def _padding(event: bytes) -> int:

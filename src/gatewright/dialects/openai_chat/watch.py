@@ -134,7 +134,7 @@ class ChatWatch:
         return drop
 
     def _read(self, event: bytes) -> bool:
-        if event.startswith(b"data: ") and b"\n" not in event[:-2]:
+        if event.startswith(b"data: ") and event.find(b"\n", 0, -2) < 0:
             return self._payload(b"", event[6:].strip())
         parser = SseParser()
         drop = False

@@ -61,7 +61,7 @@ class ResponsesWatch:
 
     def _last_break(self, start: int) -> int:
         """Where the last complete event in the tail ends; 0 when none does."""
-        if b"\r" in self._tail:
+        if 0x0D in self._tail:
             return max((found.end() for found in _BREAK.finditer(self._tail, start)), default=0)
         return self._tail.rfind(b"\n\n", start) + 2 if self._tail.find(b"\n\n", start) >= 0 else 0
 
