@@ -121,6 +121,16 @@ async def test_a_kept_list_that_cannot_be_had_is_not_asked_for_in_a_hurry(tmp_pa
         assert len(up.requests) == 1
 
 
+async def test_a_provider_without_a_list_is_not_asked_for_one(tmp_path):
+    """A ladder may lead to one; that must not end the keeping of other lists."""
+    async with upstream() as up, asking(tmp_path, up.port, "databricks", "/serving-endpoints") as lists:
+        lists.keep(("up",))
+        lists.poke("up")
+        await lists.refresh(("up",))
+        assert lists._keeping is None
+        assert (up.requests, lists.known.problem("up")) == ([], "")
+
+
 async def test_pages_are_followed_and_not_for_ever(tmp_path):
     """Cursors go back as they came; a provider that always has more is left after twenty."""
     async with upstream() as up, asking(tmp_path, up.port, "anthropic", "") as lists:

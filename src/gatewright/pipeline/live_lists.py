@@ -133,8 +133,12 @@ class LiveLists:
                 self._round = asyncio.get_running_loop().create_task(self.refresh(due))
 
     def keep(self, providers: tuple[str, ...]) -> None:
-        """Ask for these lists now, and again whenever they are due, until `close`: what names lead to depends on them."""
-        self._keeping = asyncio.get_running_loop().create_task(self._keep(providers))
+        """Ask for these lists now, and again whenever they are due, until `close`: what names lead to depends on them.
+
+        Of providers that have no list, or none that can be asked for, nothing is kept.
+        """
+        if listing := tuple(name for name in providers if name in self._calls):
+            self._keeping = asyncio.get_running_loop().create_task(self._keep(listing))
 
     async def _keep(self, providers: tuple[str, ...]) -> None:
         while True:
@@ -142,7 +146,10 @@ class LiveLists:
             await asyncio.sleep(max(LEAST_WAIT_S, self.known.wait_s(providers, self._now())))
 
     async def refresh(self, providers: tuple[str, ...]) -> None:
-        """Ask these providers; what went wrong is told by `KnownModels.problem`. Never raises but CancelledError."""
+        """Ask those of these providers that have lists; what went wrong is told by `KnownModels.problem`.
+
+        Never raises but CancelledError.
+        """
         if not self._prices.loaded:
             await asyncio.to_thread(self._prices.load)
             self.known.changed()
@@ -153,7 +160,7 @@ class LiveLists:
             async with slots:
                 await self._ask(provider)
 
-        asked = [provider for provider in providers if provider not in self._asking]
+        asked = [provider for provider in providers if provider in self._calls and provider not in self._asking]
         self._asking.update(asked)
         try:
             await asyncio.gather(*map(one, asked))
