@@ -95,7 +95,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 @asynccontextmanager
 async def gateway(
-    config_yaml: str, tmp_path, *, keepalive_s: float = 15.0, keys: str = "", environ: Mapping[str, str] | None = None
+    config_yaml: str, tmp_path, *, keepalive_s: float | None = None, keys: str = "", environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[SimpleNamespace]:
     """The gateway that a configuration describes, listening on a free port. `keys`: more client keys, as YAML list items.
     `environ`: variables beside those that say where state is kept.
@@ -105,7 +105,8 @@ async def gateway(
     around = environ or {}
     config = load_config(file, {"XDG_STATE_HOME": str(tmp_path), "GATEWRIGHT_HOME": str(tmp_path), **around})
     gw, closing = gateway_of(config, around)
-    gw.keepalive_s = keepalive_s
+    if keepalive_s is not None:
+        gw.keepalive_s = keepalive_s
     state = SimpleNamespace(connections=set(), tasks=set(), total_requests=0, default_headers=[])
     wrapped = SimpleNamespace(loaded_app=SimpleNamespace(gateway=gw))
     loop = asyncio.get_running_loop()

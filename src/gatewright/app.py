@@ -54,10 +54,8 @@ from gatewright.transport.fetch import MediaFetcher
 
 Closing: TypeAlias = Callable[[], Awaitable[None]]
 
-DRAIN_S = 30
-"""How long answers that run may go on after the gateway is told to stop."""
 LAST_WORDS_S = 2.0
-"""How long clients have to take the error event that ends an answer beyond that."""
+"""How long clients have to take the error event that ends an answer for which `server.drain_s` was too short."""
 
 CONFIG_VARIABLE = "GATEWRIGHT_CONFIG"
 """Path of the configuration file, for worker processes and for `create_app()` without arguments."""
@@ -197,6 +195,7 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
         providers=frozenset(endpoints),
         max_body_bytes=config.server.max_body_bytes,
         max_concurrent=config.server.max_concurrent,
+        keepalive_s=config.server.keepalive_s,
     )
     if climbed := ladder_providers(config):
         gateway.starting.append(partial(lists.keep, climbed))
@@ -266,7 +265,7 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, w
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=config.server.drain_s,
         ssl_certfile=config.server.tls_cert_file,
         ssl_keyfile=config.server.tls_key_file,
     )

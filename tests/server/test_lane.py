@@ -247,6 +247,16 @@ async def test_keepalives_while_the_upstream_thinks(tmp_path, monkeypatch):
         assert got.body.replace(b": keep-alive\n\n", b"") == DELTA + STOP + DONE
 
 
+@pytest.mark.parametrize(("seconds", "signs"), [(0.05, True), (15, False)])
+async def test_the_configuration_says_how_long_a_client_waits_for_a_sign_of_life(tmp_path, monkeypatch, seconds, signs):
+    """Whatever hangs up on silence between the gateway and its clients, `server.keepalive_s` comes before it."""
+    monkeypatch.setattr(sweep, "TICK_S", 0.02)
+    async with upstream() as up, gateway(f"server: {{keepalive_s: {seconds}}}\n{config(up.port)}", tmp_path) as gw:
+        up.answers = [[stream_head(), chunk(DELTA), 0.3, chunk(STOP + DONE), END]]
+        got = await call(gw.port, "/v1/chat/completions", CHAT_STREAM)
+        assert (b": keep-alive\n\n" in got.body) == signs
+
+
 async def test_an_error_after_an_early_head_is_an_event(tmp_path, monkeypatch):
     """When the head is out already, a refusal of the upstream can only be told inside the stream."""
     monkeypatch.setattr(sweep, "TICK_S", 0.02)

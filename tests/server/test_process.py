@@ -18,7 +18,6 @@ from tests.serving import END, KEY, answer, call, chunk, read_answer, stream_hea
 
 CLIMB_BYTES = 40 << 20
 """What a process may grow by under thousands of hostile requests, after as many have warmed it."""
-SERVE = "import sys; from gatewright import app; app.DRAIN_S = {drain_s}; from gatewright.cli import main; sys.argv = ['gatewright', *sys.argv[1:]]; main()"
 
 
 def free_port() -> int:
@@ -45,15 +44,15 @@ class Served:
 
 
 @asynccontextmanager
-async def served(tmp_path: Path, yaml: str, *, drain_s: float = 30, workers: int = 1) -> AsyncIterator[Served]:
+async def served(tmp_path: Path, yaml: str, *, drain_s: int = 30, workers: int = 1) -> AsyncIterator[Served]:
     """`gatewright serve` in a process of its own, up and answering."""
     port = free_port()
     file = tmp_path / "gatewright.yaml"
-    file.write_text(f"{yaml}\nkeys: [{{name: test, key: {KEY}}}]\n")
+    file.write_text(f"server: {{drain_s: {drain_s}}}\n{yaml}\nkeys: [{{name: test, key: {KEY}}}]\n")
     environ = {**os.environ, "GATEWRIGHT_HOME": str(tmp_path), "NO_COLOR": "1"}
     log = (tmp_path / "log").open("wb")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SERVE.format(drain_s=drain_s), "serve", "--config", str(file), "--port", str(port), "--workers", str(workers),
+        sys.executable, "-m", "gatewright", "serve", "--config", str(file), "--port", str(port), "--workers", str(workers),
         env=environ, stdout=log, stderr=log,
     )  # fmt: skip
     log.close()

@@ -106,6 +106,8 @@ def server_config(section: ServerSection, base: Path, environ: Mapping[str, str]
         workers=section.workers,
         max_body_bytes=section.max_body_bytes,
         max_concurrent=section.max_concurrent,
+        keepalive_s=section.keepalive_s,
+        drain_s=section.drain_s,
         state_dir=str(directory.absolute()),
         tls_cert_file=files[0],
         tls_key_file=files[1],

@@ -24,6 +24,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = 64 << 20
     max_concurrent: int = 0
     """Per worker. 0: no limit."""
+    keepalive_s: float = 15
+    drain_s: int = 30
     state_dir: str = ""
     """Absolute. May not exist yet."""
     tls_cert_file: str | None = None

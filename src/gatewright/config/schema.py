@@ -39,6 +39,10 @@ class ServerSection(Section):
     """Largest request body accepted; a larger one is answered 413."""
     max_concurrent: Annotated[int, Field(ge=0)] = 0
     """Requests served at once, over all keys and per worker; more are answered 503. 0: no limit."""
+    keepalive_s: Seconds = 15
+    """Silence of a streaming answer after which its client is sent a keep-alive, so that nothing on the way hangs up."""
+    drain_s: Annotated[int, Field(ge=0)] = 30
+    """After SIGTERM: how long running answers may go on before they end in an error event."""
     tls_cert_file: Name | None = None
     """PEM file with the certificate to serve HTTPS with, and its chain. Default: plain HTTP, behind a proxy or on this machine.
     The AWS SDKs send bearer tokens over HTTPS only."""
