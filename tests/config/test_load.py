@@ -243,6 +243,22 @@ def test_one_slip_is_told_once(complaints):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("providers: {groq: {credentials: clinet}}", "credentials"),
+        ("providers: {groq: {api_key: 12}}", "api_key"),
+        ("providers: {groq: {api_keys: sk-1}}", "api_keys"),
+        ("providers: {azure: {api_key: env:OPENAI_API_KEY, resource: a b}}", "resource"),
+        ("providers: {bedrock: {api_key: env:OPENAI_API_KEY, region: us east}}", "region"),
+    ],
+)
+def test_what_is_wrong_is_not_missing_too(complaints, text, at):
+    """The operator has written it; telling them to write it leads away from the slip."""
+    (line,) = complaints(text)
+    assert f".{at}: " in line
+
+
 def test_a_missing_file_is_a_configuration_error(tmp_path):
     """`gatewright check` exits 2, not with a traceback."""
     with pytest.raises(ConfigError, match="cannot be read: No such file"):

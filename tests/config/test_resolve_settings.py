@@ -48,7 +48,7 @@ def test_a_setting_cannot_lead_elsewhere(value, tmp_path):
 
 def test_what_is_missing_is_named_with_what_it_means(tmp_path):
     """And the way round it."""
-    assert 'missing key "resource" (name of the Azure resource, in place of a base URL), or "base_url"' in refused(
+    assert 'missing key "resource" (name of the Azure resource, in place of a base URL; or set AZURE_OPENAI_RESOURCE' in refused(
         "{kind: azure, api_key: k}", tmp_path
     )
     assert 'missing key "project" (or set GOOGLE_CLOUD_PROJECT or' in refused("{kind: vertex, auth: google}", tmp_path)

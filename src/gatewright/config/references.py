@@ -3,7 +3,7 @@
 One rule: whoever asks gets a value to go on with, or None when there is none, and the problem is on the list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -52,6 +52,14 @@ class Desk:
     def keys_at(self, path: KeyPath) -> frozenset[str]:
         """The keys that stand in the mapping at `path`, whole or not."""
         return frozenset(str(key[-1]) for key in self.tree.keys if key[:-1] == path)
+
+    def told(self, path: KeyPath, keys: Container[str]) -> bool:
+        """Whether something was found wrong with one of these keys of the mapping at `path`, so that it is not missing too."""
+        above = len(path)
+        return any(
+            problem.path[:above] == path and len(problem.path) > above and problem.path[above] in keys
+            for problem in self.problems
+        )
 
     def warn(self, path: KeyPath, message: str) -> None:
         place = self.tree.place(path)

@@ -165,7 +165,8 @@ def _bases(
             at = (*path, "base_url")
             base = host.base_of(dialect, base_url)
         else:
-            desk.wrong(path, _no_base(host))
+            if (missing := _no_base(host, settings, path, desk)) is not None:
+                desk.wrong(path, missing)
             return {}
         if base is not None:
             bases[dialect] = _check_base(dialect, base, host, at, desk)
@@ -182,12 +183,18 @@ def _spoken(host: Host, base_url: str | None) -> tuple[DialectName, ...]:
     return host.dialects
 
 
-def _no_base(host: Host) -> str:
-    needed = [setting for setting in host.settings if setting.name in placeholders(host.base_url)]
-    if not needed:
+def _no_base(host: Host, settings: Mapping[str, str], path: KeyPath, desk: Desk) -> str | None:
+    """What a base URL would be made with, where it is missing. None: something stands there, and was found wrong already."""
+    placed = placeholders(host.base_url)
+    missing = [setting for setting in host.settings if setting.name in placed and setting.name not in settings]
+    if not missing:
         return f'missing key "base_url": kind "{host.name}" has none of its own'
-    told = " and ".join(f'"{setting.name}" ({setting.what})' for setting in needed)
-    return f'missing key {told}, or "base_url": {host.title} is reached under a name of your own'
+    if desk.told(path, tuple(setting.name for setting in missing)):
+        return None
+    told = " and ".join(
+        f'"{setting.name}" ({setting.what}{"; or set " if setting.env else ""}{" or ".join(setting.env)})' for setting in missing
+    )
+    return f'missing key {told}, or "base_url": {host.title} has no address without'
 
 
 def _check_base(dialect: DialectName, base: str, host: Host, path: KeyPath, desk: Desk) -> str:
@@ -214,7 +221,7 @@ def _api_key(section: ProviderSection, host: Host, path: KeyPath, desk: Desk) ->
     name = first_set(host.env_keys, desk.environ)
     if name is not None:
         return Secret(desk.environ[name].strip())
-    if host.key == "required" and not section.headers:
+    if host.key == "required" and not section.headers and not desk.told(path, ("api_key", "api_keys", "credentials")):
         desk.wrong(path, f'missing key "api_key" (or set {" or ".join(host.env_keys)}): {host.title} answers nobody without')
     return None
 
