@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Reply, Source
 from gatewright.server.gateway import Gateway
+from gatewright.server.sweep import Sweeper
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,6 +22,11 @@ class AsgiApp:
         self.gateway = gateway
         self._startup = startup
         self._shutdown = shutdown
+
+    def hand_on(self, gateway: Gateway) -> None:
+        """Let `gateway` answer from now on; what runs goes on with the one that it began with. Within the event loop."""
+        old, self.gateway = self.gateway, gateway
+        Sweeper.of(asyncio.get_running_loop()).hand_on(old, gateway)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -55,9 +61,17 @@ class AsgiApp:
             problem = Problem(kind="too_large", message=f"The request body is larger than {self.gateway.max_body_bytes} bytes.")
             await _whole(send, self.gateway.refusal(method, target, headers, problem), "-")
             return
-        exchange = self.gateway.exchange(method, target, headers, body)
+        gateway = self.gateway
+        exchange = gateway.exchange(method, target, headers, body)
+        gateway.active += 1
+        try:
+            await self._answered(gateway, exchange, receive, send)
+        finally:
+            gateway.active -= 1
+
+    async def _answered(self, gateway: Gateway, exchange: Exchange, receive: Receive, send: Send) -> None:
         # ASGI servers do not cancel an application whose client left: watch for it ourselves.
-        answer = asyncio.ensure_future(self._answer(exchange, send))
+        answer = asyncio.ensure_future(self._handled(gateway, exchange, send))
         left = asyncio.ensure_future(_disconnected(receive))
         try:
             await asyncio.wait((answer, left), return_when=asyncio.FIRST_COMPLETED)
@@ -83,15 +97,8 @@ class AsgiApp:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    async def _answer(self, exchange: Exchange, send: Send) -> None:
-        self.gateway.active += 1
-        try:
-            await self._handled(exchange, send)
-        finally:
-            self.gateway.active -= 1
-
-    async def _handled(self, exchange: Exchange, send: Send) -> None:
-        reply = await self.gateway.handle(exchange)
+    async def _handled(self, gateway: Gateway, exchange: Exchange, send: Send) -> None:
+        reply = await gateway.handle(exchange)
         if reply.source is None:
             await _whole(send, reply, exchange.request_id)
             return

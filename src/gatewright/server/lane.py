@@ -110,7 +110,7 @@ class FastLane(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
         self._connections.add(self)
-        self.sweeper = Sweeper.of(self._loop, self.gateway)
+        self.sweeper = Sweeper.of(self._loop)
         self.sweeper.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

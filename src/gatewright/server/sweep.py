@@ -23,20 +23,25 @@ class Sweeper:
 
     _sweepers: "WeakKeyDictionary[asyncio.AbstractEventLoop, Sweeper]" = WeakKeyDictionary()
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, gateway: "Gateway") -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._gateway = gateway
         self._lanes: set[FastLane] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.date_line = b""
         """The `date` header, at most a second old while there are connections."""
 
     @classmethod
-    def of(cls, loop: asyncio.AbstractEventLoop, gateway: "Gateway") -> "Sweeper":
+    def of(cls, loop: asyncio.AbstractEventLoop) -> "Sweeper":
         sweeper = cls._sweepers.get(loop)
         if sweeper is None:
-            sweeper = cls._sweepers[loop] = cls(loop, gateway)
+            sweeper = cls._sweepers[loop] = cls(loop)
         return sweeper
+
+    def hand_on(self, old: "Gateway", new: "Gateway") -> None:
+        """Every connection of `old` asks `new` from its next request on. What runs has taken its gateway already."""
+        for lane in self._lanes:
+            if lane.gateway is old:
+                lane.gateway = new
 
     def add(self, lane: "FastLane") -> None:
         self._lanes.add(lane)
@@ -66,5 +71,5 @@ class Sweeper:
         elif lane.waiting_body:
             if silent > REQUEST_S or now - lane.began > REQUEST_TOTAL_S:
                 lane.timed_out()
-        elif silent > self._gateway.keepalive_s:
+        elif silent > lane.gateway.keepalive_s:
             lane.keep_alive(now)
