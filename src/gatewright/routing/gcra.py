@@ -1,6 +1,6 @@
 """GCRA: a rate limit whose whole state is one number, with no window and so no edge at which two bursts may meet.
 
-The state is the *theoretical arrival time* (TAT): the moment at which everything let through so far is paid off at the steady rate.
+The state is the *theoretical arrival time* (TAT): when everything let through so far is paid off at the steady rate.
 One rule: what is refused changes nothing.
 https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm (the virtual scheduling form)
 """
@@ -96,8 +96,8 @@ def reset_s(tat: float, now: float) -> float:
 def settle(tat: float, limit: Limit, reserved: float, used: float, now: float) -> float:
     """The state once `used` units are known of the `reserved` ones.
 
-    Less used: the rest is given back. More used: the state goes beyond the burst and refuses until that too is paid off, from `now`
-    on where all else is paid already. Never refuses: a request that ran must be paid for.
+    Less used: the rest is given back. More used: the state goes beyond the burst and refuses until that too is paid off,
+    from `now` on where all else is paid already. Never refuses: a request that ran must be paid for.
     """
     more = used - reserved
     return (max(tat, now) if more > 0 else tat) + more * limit.unit_s
