@@ -77,6 +77,39 @@ async def test_while_another_process_is_at_it_it_is_waited_for(tmp_path):
         await other.close()
 
 
+async def test_who_wants_the_same_waits_for_the_same(tmp_path):
+    """A token is sent once, whoever asks: the keeper that takes up what a dead process left, and a call beside it."""
+    async with scene(tmp_path) as s:
+        account = await s.log_in()
+        ours = renewal(s)
+        first, second = await asyncio.gather(ours.renew(account), ours.renew(account))
+        assert first == second
+        assert s.workos.refreshes == ["rt-ann-1"]
+        assert not ours._running
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["one process", "two"])
+async def test_why_a_login_was_lost_is_found_out_once(alone, tmp_path):
+    """Who was next in line knows less of it: the token is not sent again, and the reason stands."""
+    async with scene(tmp_path) as s:
+        account = await s.log_in()
+        s.workos.revoke("rt-ann-1")
+        await s.store.begin(account.id, 1)  # by one that ended before the answer
+        await s.store.end(account.id, 1, reason="", state="active", unanswered=True)
+        other = s.open()
+        mine = renewal(s)
+        two = (mine, mine) if alone else (mine, renewal(s, other))
+        lost = await asyncio.gather(*(each.renew(account) for each in two), return_exceptions=True)
+        assert [type(one) for one in lost] == [LoginLost, LoginLost]
+        assert ["by a process that ended" in one.problem.message for one in lost] == [True, True]
+        assert s.workos.refreshes == ["rt-ann-1"]
+        (kept,) = await s.store.all()
+        assert "by a process that ended" in kept.reason
+        assert kept.state == "needs_login"
+        assert (await s.store.begin(account.id, 1)).won
+        await other.close()
+
+
 async def test_a_refusal_for_good_marks_the_account(tmp_path):
     """Everybody who looks sees it."""
     async with scene(tmp_path) as s:

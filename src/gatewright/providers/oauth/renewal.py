@@ -72,7 +72,8 @@ class Renewal:
         self._fetch = fetch
         self._clock = clock
         self._sleep = sleep
-        self._running: set[asyncio.Task[Account]] = set()
+        self._running: dict[tuple[str, int], asyncio.Task[Account]] = {}
+        """By account and the generation that is renewed: who wants the same waits for the same."""
         self._unsaved: dict[str, Account] = {}
 
     async def renew(self, account: Account) -> Account:
@@ -82,9 +83,11 @@ class Renewal:
         """
         if (kept := self._unsaved.get(account.id)) is not None and kept.generation > account.generation:
             return kept
-        task = asyncio.create_task(self._renew(account))
-        self._running.add(task)
-        task.add_done_callback(self._done)
+        which = (account.id, account.generation)
+        task = self._running.get(which)
+        if task is None:
+            task = self._running[which] = asyncio.create_task(self._renew(account))
+            task.add_done_callback(lambda done: self._done(which, done))
         return await asyncio.shield(task)
 
     async def save(self) -> None:
@@ -97,12 +100,12 @@ class Renewal:
     async def settle(self, seconds: float) -> None:
         """Let renewals that run come to their end: what has been granted is to be saved."""
         if self._running:
-            await asyncio.wait(tuple(self._running), timeout=seconds)
-        for task in tuple(self._running):
+            await asyncio.wait(tuple(self._running.values()), timeout=seconds)
+        for task in tuple(self._running.values()):
             task.cancel()
 
-    def _done(self, task: asyncio.Task[Account]) -> None:
-        self._running.discard(task)
+    def _done(self, which: tuple[str, int], task: asyncio.Task[Account]) -> None:
+        del self._running[which]
         if not task.cancelled():
             task.exception()  # told to whoever waits; perhaps nobody does any more
 
@@ -118,6 +121,10 @@ class Renewal:
                 return now
             if now.tokens is None:
                 raise failed(account.provider, account.name, now.reason)
+            if now.state == "needs_login" and account.state != "needs_login":  # found out meanwhile, and said why
+                if begun.won:
+                    await self._book.end(account.id, account.generation, reason=now.reason, state=now.state, unanswered=False)
+                raise LoginLost(failed(account.provider, account.name, now.reason).problem)
             if begun.won:
                 return await self._ask(now, now.tokens, begun.unanswered_since)
             await self._sleep(LOOK_AGAIN_S)  # another process is at it; whoever waits here is bounded by its own patience
