@@ -6,8 +6,9 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from tests.npm import NpmMissing
 from tests.sdk.clients import PYTHON
-from tests.sdk.clients.node import NodeMissing, NodeProcess, node
+from tests.sdk.clients.node import NodeProcess, node
 from tests.sdk.gateway import serving
 from tests.sdk.talk import Place, Talk
 from tests.upstreams.server import Upstream
@@ -26,7 +27,7 @@ class Clients:
         if self._node is None:
             try:
                 self._node = self._stack.enter_context(node())
-            except NodeMissing as missing:
+            except NpmMissing as missing:
                 if os.environ.get("CI") == "true":
                     raise
                 pytest.skip(f"NODE SDKS NOT TESTED: {missing}")

@@ -62,11 +62,14 @@ def test_a_stored_response_is_found_and_deleted(api: Api, gateway: str) -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("client", ["anthropic", "openai_chat"])
-def test_the_tool_runners_of_the_node_sdks_finish_their_task(client: str, api: Api, gateway: str, clients: Clients) -> None:
+def test_the_tool_runners_of_the_node_sdks_finish_their_task(
+    client: str, api: Api, gateway: str, clients: Clients, *, stream: bool
+) -> None:
     """They keep the history themselves, and fall back from threads on their own."""
     place = Place(url=gateway, key=CLIENT_KEY, model=f"{api}-plain")
-    assert "The tools said: sun over Paris." in run_tools(clients.node_process(), client, place)
+    assert "The tools said: sun over Paris." in run_tools(clients.node_process(), client, place, stream=stream)
 
 
 @pytest.mark.parametrize("api", APIS)

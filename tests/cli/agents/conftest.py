@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from tests.cli.agents.installed import AgentsMissing, installed
+from tests.cli.agents.installed import installed
+from tests.npm import NpmMissing
 from tests.sdk.conftest import upstream
 from tests.sdk.gateway import serving
 from tests.upstreams.server import Upstream
@@ -24,7 +25,7 @@ def agents() -> None:
     """The agents are installed. Without npm the test is skipped, but not where CI=true."""
     try:
         installed()
-    except AgentsMissing as missing:
+    except NpmMissing as missing:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(f"CODING AGENTS NOT TESTED: {missing}")

@@ -1,49 +1,29 @@
 """The official Node SDKs, in one Node process, by JSON lines.
 
-One rule: what they need is installed from the lock file into a cache outside the checkout, without scripts.
+One rule: the scripts run beside their packages, outside the checkout.
 """
 
 import base64
 import dataclasses
-import hashlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import npm
 from tests.sdk.talk import Called, Failed, Heard, Place, Wish
 
 SOURCE = Path(__file__).parent.parent / "node"
 
 
-class NodeMissing(Exception):
-    """There is no Node here, or its packages could not be installed."""
-
-
 def installed() -> Path:
-    """The folder with the scripts and their packages; installs them when the lock file is new. Raises NodeMissing."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        raise NodeMissing("node and npm are needed for the Node SDKs")
-    digest = hashlib.sha256((SOURCE / "package-lock.json").read_bytes()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright-tests" / f"node-{digest}"
-    if not (cache / "done").exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(SOURCE / name, cache / name)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        try:
-            done = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=300, check=False)
-        except subprocess.TimeoutExpired:
-            raise NodeMissing("npm ci did not end within 300 s") from None
-        if done.returncode:
-            raise NodeMissing(f"npm ci failed: {done.stderr[-500:]}")
-        (cache / "done").touch()
+    """The folder with the scripts and their packages. Raises NpmMissing."""
+    folder = npm.installed(SOURCE, "node")
     for script in SOURCE.glob("*.mjs"):
-        shutil.copy(script, cache / script.name)
-    return cache
+        shutil.copy(script, folder / script.name)
+    return folder
 
 
 class NodeProcess:
@@ -72,7 +52,7 @@ class NodeProcess:
 
 @contextmanager
 def node() -> Iterator[NodeProcess]:
-    """A Node process with all the clients. Raises NodeMissing."""
+    """A Node process with all the clients. Raises NpmMissing."""
     command = ["node", "talk.mjs"]
     with subprocess.Popen(command, cwd=installed(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -81,9 +61,10 @@ def node() -> Iterator[NodeProcess]:
             process.kill()
 
 
-def run_tools(process: NodeProcess, client: str, place: Place) -> str:
+def run_tools(process: NodeProcess, client: str, place: Place, *, stream: bool) -> str:
     """The answer after the SDK ran its tools by itself."""
-    text: str = process.order(op="run_tools", client=client, url=place.url, key=place.key, model=place.model)["text"]
+    asked = {"url": place.url, "key": place.key, "model": place.model, "stream": stream}
+    text: str = process.order(op="run_tools", client=client, **asked)["text"]
     return text
 
 
