@@ -28,6 +28,7 @@ VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
     ("openai_chat", "answer"): {
         r"object|choices\[\]\.message\.role": ("chat.completion", "assistant"),  # constants of the API
         r"choices\[\]\.index": (0,),  # the order says it
+        r"service_tier": ("default",),  # where all calls go that no other is told of
         r"choices\[\]\.message\.tool_calls\[\]\.(type|index)": ("function", "custom", 0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
         r"choices\[\]\.message\.tool_calls\[\]\.function\.arguments": ("{}", ""),
         r"choices\[\]\.message\.annotations\[\]\.type": ("url_citation",),  # the key beside it says it
@@ -36,6 +37,7 @@ VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
         r":object": ("chat.completion.chunk", "chat.completion.done"),
         r":choices\[\]\.(delta|message)\.role": ("assistant",),
         r":choices\[\]\.index": (0,),
+        r":service_tier": ("default",),
         r":choices\[\]\.delta\.tool_calls\[\]\.type": ("function",),
         r":choices\[\]\.delta\.tool_calls\[\]\.index": _ANY,  # groups deltas; without it, a change of id does
         r":choices\[\]\.delta\.tool_calls\[\]\.function\.arguments": ("{}", ""),

@@ -78,3 +78,9 @@ class Response(Node, frozen=True, kw_only=True):
     """Unix seconds."""
     others: tuple[JsonObject, ...] = ()
     """Further choices or candidates (n > 1), verbatim: only their own dialect can show them."""
+
+
+def told_in_usage(response: Response) -> tuple[str, ...]:
+    """Extras of an answer that its usage says, too: whoever renders the usage has told them."""
+    tier = response.usage.service_tier if response.usage is not None else None
+    return ("service_tier",) if tier is not None and response.extras.get("service_tier") == tier else ()

@@ -13,12 +13,12 @@ from gatewright.dialects.anthropic.errors import problem_of
 from gatewright.dialects.anthropic.finish import parse_finish, render_finish, stopped_for_json
 from gatewright.dialects.anthropic.render_content import deep, plain
 from gatewright.dialects.anthropic.show import carrier, drop, show_call, show_citation, show_native, show_reasoning
-from gatewright.dialects.anthropic.usage import parse_usage, render_usage
+from gatewright.dialects.anthropic.usage import TIERS, parse_usage, render_usage
 from gatewright.errors import Malformed, Problem, UpstreamFailed
 from gatewright.ir.blocks import Block, Media, Native, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.request import Asked, Rendered
-from gatewright.ir.response import Response, Usage
+from gatewright.ir.response import Response, Usage, told_in_usage
 from gatewright.ir.seal import Seal, carry
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.fields import Fields
@@ -119,7 +119,7 @@ def render_response(response: Response) -> Rendered:
     report_message(response.created, response.others, losses)
     if response.usage is not None:
         report_usage(response.usage, origin, losses)
-    return Rendered(body=deep(body, losses.extras(response, origin=origin)), losses=losses.done())
+    return Rendered(body=deep(body, losses.extras(response, origin=origin, skip=told_in_usage(response))), losses=losses.done())
 
 
 def report_message(created: int | None, others: tuple[JsonObject, ...], losses: Losses) -> None:
@@ -137,6 +137,8 @@ def report_usage(usage: Usage, origin: str, losses: Losses) -> None:
     for axis in ("audio_in", "audio_out"):
         if value := getattr(usage, axis):
             losses.hint(join("usage", axis), "counted among all tokens", value)
+    if usage.service_tier is not None and usage.service_tier not in TIERS:
+        losses.hint("usage.service_tier", "no such tier in messages", usage.service_tier)
 
 
 def show(block: Block, message_id: str, index: int, origin: str, losses: Losses) -> list[JsonObject]:

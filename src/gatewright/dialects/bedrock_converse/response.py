@@ -13,12 +13,12 @@ from gatewright.dialects.bedrock_converse.finish import parse_finish, render_fin
 from gatewright.dialects.bedrock_converse.render_content import deep
 from gatewright.dialects.bedrock_converse.seals import NAME
 from gatewright.dialects.bedrock_converse.show import show
-from gatewright.dialects.bedrock_converse.usage import parse_usage, render_tier, render_usage
+from gatewright.dialects.bedrock_converse.usage import TIERS, parse_usage, render_tier, render_usage
 from gatewright.errors import Malformed, Problem, UpstreamFailed
 from gatewright.ir.blocks import Block, Reasoning, Refusal, Text, ToolCall
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.request import Asked, Rendered
-from gatewright.ir.response import Response, Usage
+from gatewright.ir.response import Response, Usage, told_in_usage
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.fields import Fields
 from gatewright.wire.json import BadJson, decode_lenient
@@ -131,7 +131,7 @@ def render_response(response: Response) -> Rendered:
         body["metrics"] = {"latencyMs": 0}
         report_message(response.id, response.model, response.created, response.others, losses)
         report_usage(response.usage, losses)
-    return Rendered(body=deep(body, losses.extras(response, origin=origin)), losses=losses.done())
+    return Rendered(body=deep(body, losses.extras(response, origin=origin, skip=told_in_usage(response))), losses=losses.done())
 
 
 def _within(extras: JsonObject, *keys: str) -> JsonObject:
@@ -155,3 +155,5 @@ def report_usage(usage: Usage | None, losses: Losses) -> None:
     for axis in ("audio_in", "audio_out", "reasoning"):
         if usage is not None and (value := getattr(usage, axis)):
             losses.hint(join("usage", axis), "counted among all tokens", value)
+    if usage is not None and usage.service_tier is not None and usage.service_tier not in TIERS:
+        losses.hint("serviceTier", "no such tier in converse", usage.service_tier)

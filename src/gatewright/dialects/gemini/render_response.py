@@ -16,7 +16,7 @@ from gatewright.dialects.gemini.usage import render_usage
 from gatewright.ir.blocks import Block, Citation, Text, TokenLogprob
 from gatewright.ir.loss import Losses
 from gatewright.ir.request import Rendered
-from gatewright.ir.response import Finish, Response, Usage
+from gatewright.ir.response import Finish, Response, Usage, told_in_usage
 from gatewright.jsontypes import JsonObject, JsonValue
 
 
@@ -24,7 +24,7 @@ def render_response(response: Response) -> Rendered:
     losses = Losses("gemini")
     home = response.origin == "gemini"
     writer = PartWriter(losses, response.origin, issuer=None)
-    extras = losses.extras(response, origin=response.origin)
+    extras = losses.extras(response, origin=response.origin, skip=told_in_usage(response))
     top, candidate, content_extras = split_extras(extras)
     parts: list[JsonValue] = [part for block in response.blocks for part in writer.parts(block)]
     body: JsonObject = {}

@@ -37,7 +37,7 @@ from gatewright.ir.blocks import (
 )
 from gatewright.ir.loss import Losses, join
 from gatewright.ir.request import Rendered, Request
-from gatewright.ir.response import Finish, Response
+from gatewright.ir.response import Finish, Response, told_in_usage
 from gatewright.ir.seal import Seal
 from gatewright.jsontypes import JsonObject, JsonValue
 
@@ -310,7 +310,7 @@ def foreign_call(call: ToolCall, request: Request, ref: str) -> JsonObject:
 
 
 def _foreign_response(response: Response, request: Request, losses: Losses) -> JsonObject:
-    losses.extras(response, origin=response.origin)
+    losses.extras(response, origin=response.origin, skip=told_in_usage(response))
     writer = AnswerWriter(response, request, losses)
     for index, block in enumerate(response.blocks):
         writer.add(block, index)

@@ -12,13 +12,16 @@ from gatewright.dialects.openai_responses.usage import render_usage
 from gatewright.ir.blocks import Refusal, Text
 from gatewright.ir.loss import Losses
 from gatewright.ir.request import Rendered, Request
-from gatewright.ir.response import Finish, Response
+from gatewright.ir.response import Finish, Response, told_in_usage
 from gatewright.jsontypes import JsonObject, JsonValue
 
 INCOMPLETE = {"length": "max_output_tokens", "context": "max_output_tokens", "content_filter": "content_filter"}
 """Finish → `incomplete_details.reason`; every other finish is `completed`."""
 _PLAIN = frozenset(("stop", "tool_calls", "refusal", "length", "content_filter"))
 """Finishes that the API can tell."""
+
+TIERS = {word: word for word in ("auto", "default", "flex", "scale", "priority")} | {"standard": "default"}
+"""The tier that served, in others' words → ours."""
 
 _DEFAULTS: JsonObject = {
     "background": False,
@@ -132,8 +135,16 @@ def head_of(response: Response, request: Request) -> JsonObject:
         **echo(request),
         **{key: value for key, value in request.answer.items() if key == "previous_response_id"},
     }
-    tier = response.usage.service_tier if response.usage is not None else None
-    return head | ({"service_tier": tier} if tier in ("auto", "default", "flex", "scale", "priority") else {})
+    tier = told_tier(response)
+    return head | ({} if tier is None else {"service_tier": tier})
+
+
+def told_tier(response: Response) -> str | None:
+    """The tier that served, in the API's words: as the usage says it, else the upstream's object. None: unknown, or no word."""
+    tier: JsonValue = response.usage.service_tier if response.usage is not None else None
+    if tier is None:
+        tier = response.extras.get("service_tier")
+    return TIERS.get(tier) if isinstance(tier, str) else None
 
 
 def body_of(response: Response, request: Request, output: list[JsonValue]) -> JsonObject:
@@ -161,9 +172,19 @@ def render_response(response: Response, request: Request) -> Rendered:
     return Rendered(body=body_of(response, request, output), losses=losses.done())
 
 
+def extras_losses(response: Response, losses: Losses) -> None:
+    """What only its own dialect says of the answer; a tier that is shown is not lost."""
+    unsaid = response.usage is None or response.usage.service_tier is None
+    shown = ("service_tier",) if unsaid and told_tier(response) is not None else told_in_usage(response)
+    losses.extras(response, origin=response.origin, skip=shown)
+
+
 def answer_losses(response: Response, losses: Losses) -> None:
     """What the answer as a whole, from another dialect, says beyond its blocks."""
-    losses.extras(response, origin=response.origin)
+    extras_losses(response, losses)
+    tier = response.usage.service_tier if response.usage is not None else None
+    if tier is not None and tier not in TIERS:
+        losses.hint("service_tier", "no such tier in the Responses API", tier)
     finish_losses(response.finish, losses, refused=refuses(response))
     for i, other in enumerate(response.others):
         losses.dropped(f"choices[{i + 1}]", "the Responses API gives one answer", plain(other))

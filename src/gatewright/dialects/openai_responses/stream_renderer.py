@@ -14,7 +14,7 @@ from gatewright.dialects.openai_responses.errors import error_event, failed_erro
 from gatewright.dialects.openai_responses.names import NAME, as_object, item_id, response_id
 from gatewright.dialects.openai_responses.render_output import Writer, continues, is_part
 from gatewright.dialects.openai_responses.render_parts import annotation, logprob_of, told_logprobs
-from gatewright.dialects.openai_responses.render_response import answer_losses, as_told, body_of, head_of
+from gatewright.dialects.openai_responses.render_response import answer_losses, as_told, body_of, extras_losses, head_of
 from gatewright.dialects.openai_responses.tools import callables
 from gatewright.errors import Problem
 from gatewright.ir.blocks import Block, DialectName, Native, Reasoning, Refusal, Text, ToolCall
@@ -148,7 +148,7 @@ class ResponsesStreamRenderer:
         self._folder.add(event)
         base = event.id if as_told(event.extras, event.origin) else response_id(event.id, self._request)
         self._writer = Writer(base, event.origin, self._writer.known, self._losses)
-        self._losses.extras(self._folder.response, origin=event.origin)
+        extras_losses(self._folder.response, self._losses)
         body = self._in_progress()
         self._say(wire, "response.created", response=body)
         self._say(wire, "response.in_progress", response=body)
