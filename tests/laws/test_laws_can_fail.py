@@ -5,7 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gatewright.dialects.protocol import Peek
 from gatewright.ir.events import TextDelta
+from gatewright.wire.http import Call
 from tests.laws import cases, laws, seen
 from tests.laws.dialects import DIALECTS
 
@@ -42,6 +44,16 @@ def test_a_field_dropped_at_home_is_found(monkeypatch):
 
     monkeypatch.setitem(DIALECTS, "anthropic", Drops(DIALECTS["anthropic"]))
     assert any("messages is missing" in v.what for v in laws.law_1(_see("anthropic", stream=False)))
+
+
+def test_an_answer_that_a_stream_cannot_tell_is_found(monkeypatch):
+    """Law 2 folds what was unfolded: text lost between the two is missed, and so is an event out of place."""
+    honest = laws.unfold
+    answer = _see("anthropic", stream=False)
+    monkeypatch.setattr(laws, "unfold", lambda response: [e for e in honest(response) if not isinstance(e, TextDelta)])
+    assert any(v.law == "2" and "text" in v.what for v in laws.violations(answer, "2"))
+    monkeypatch.setattr(laws, "unfold", lambda response: honest(response)[1:])
+    assert any(v.law == "2" and "raised" in v.what for v in laws.violations(answer, "2"))
 
 
 def test_a_parser_that_depends_on_the_chunking_is_found(monkeypatch):
@@ -120,3 +132,104 @@ def test_a_changed_status_is_found(monkeypatch):
     monkeypatch.setitem(DIALECTS, "openai_chat", Blunt(DIALECTS["openai_chat"]))
     place, path = next((p, f) for p, f in cases.files() if cases.load(p, f).failed and cases.load(p, f).dialect == "anthropic")
     assert any("became 500" in v.what for v in laws.law_errors(seen.see.__wrapped__(place, path)))
+
+
+class Watcher(Lying):
+    """Passes all but carriage returns and the last byte, and sees nothing."""
+
+    usage = problem = None
+    content = finished = False
+
+    def feed(self, data):
+        return self.honest.feed(data)[:-1]
+
+
+WATCHED = ("bytes, not", "usage", "the end was not seen", "content was not seen")
+
+
+@pytest.mark.parametrize("complaint", WATCHED)
+def test_a_watch_that_touches_what_passes_or_misses_what_it_tells_is_found(monkeypatch, complaint):
+    """Law P compares the bytes that pass, and what the watch saw with what a translation would have."""
+
+    class Blind(Lying):
+        def watch(self, call):
+            return Watcher(self.honest.watch(call))
+
+    assert laws.law_passing(_see("anthropic", stream=True)) == []
+    monkeypatch.setitem(DIALECTS, "anthropic", Blind(DIALECTS["anthropic"]))
+    assert any(v.law == "P" and complaint in v.what for v in laws.law_passing(_see("anthropic", stream=True)))
+
+
+def test_a_usage_that_is_not_read_from_a_passing_answer_is_found(monkeypatch):
+    """Law P, for answers that are not streamed."""
+
+    class Unread(Lying):
+        def read_usage(self, body):
+            return None
+
+    monkeypatch.setitem(DIALECTS, "anthropic", Unread(DIALECTS["anthropic"]))
+    assert any("read_usage" in v.what for v in laws.law_passing(_see("anthropic", stream=False)))
+
+
+@pytest.mark.parametrize(
+    ("lie", "complaint"),
+    [
+        ({"pass_edits": lambda call, target: {"messages": None}}, "pass_edits"),
+        ({"pass_path": lambda call, target: "messages"}, "pass_path"),
+        ({"peek": lambda call: Peek(model="another", stream=False)}, "peek"),
+    ],
+    ids=["edits", "path", "peek"],
+)
+def test_a_passing_request_that_is_bent_is_found(monkeypatch, lie, complaint):
+    """Law P, on the way to the upstream."""
+    bent = Lying(DIALECTS["anthropic"])
+    vars(bent).update(lie)
+    monkeypatch.setitem(DIALECTS, "anthropic", bent)
+    assert any(complaint in v.what for v in laws.law_passing(_see("anthropic", stream=False)))
+
+
+@pytest.mark.parametrize("method", ["parse_request", "render_request", "parse_response", "render_response"])
+def test_a_dialect_that_falls_over_strange_values_is_found(monkeypatch, method):
+    """Law R gives each field values of other types; only the gateway's own exceptions may come of them."""
+    honest = DIALECTS["anthropic"]
+
+    def brittle(*given):
+        told = repr([value.body if isinstance(value, Call) else value for value in given])
+        if "strange" in told:
+            raise KeyError("a word that it did not expect")
+        return getattr(honest, method)(*given)
+
+    side = "request" if method.endswith("request") else "answer"
+    feature = "tools" if side == "request" else ""
+    assert laws.law_robust(_see("anthropic", stream=False, feature=feature)) == []
+    lying = Lying(honest)
+    vars(lying)[method] = brittle
+    monkeypatch.setitem(DIALECTS, "anthropic", lying)
+    found = laws.law_robust(_see("anthropic", stream=False, feature=feature))
+    assert any(v.law == "R" and v.what.startswith(side) and "KeyError" in v.what for v in found)
+
+
+def test_a_stream_that_makes_a_parser_fall_over_or_stammer_is_found(monkeypatch):
+    """Law R, for streams: neither another exception nor events out of order."""
+
+    class Brittle(Lying):
+        def feed(self, data):
+            if b"strange" in data:
+                raise KeyError("a word that it did not expect")
+            return self.honest.feed(data)
+
+    class Stammering(Lying):
+        def close(self):
+            return self.honest.close() * 2 + [TextDelta(0, "once more")]
+
+    for parser, complaint in ((Brittle, "KeyError"), (Stammering, "AssertionError")):
+
+        class Careless(Lying):
+            def stream_parser(self, asked, parser=parser):
+                return parser(self.honest.stream_parser(asked))
+
+        with monkeypatch.context() as patch:
+            patch.setitem(DIALECTS, "anthropic", Careless(DIALECTS["anthropic"]))
+            assert any(
+                v.what.startswith("stream") and complaint in v.what for v in laws.law_robust(_see("anthropic", stream=True))
+            )
