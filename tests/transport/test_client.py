@@ -9,6 +9,7 @@ import tracemalloc
 import pytest
 
 from gatewright.transport import ConnectFailed, Cut, HttpTransport, Outgoing, header_lines
+from gatewright.transport.strand import Strand
 from tests.transport.upstream import (
     CHUNKED,
     OK,
@@ -266,3 +267,27 @@ def test_a_url_that_cannot_be_used_is_refused_at_once(url):
     with pytest.raises(ValueError) as caught:
         HttpTransport(url)
     assert "secret" not in str(caught.value)
+
+
+@on_both_loops
+async def test_a_connection_read_out_after_its_end_is_not_asked_again():
+    """The answer's reader goes on within the callback; its next request must not be written to what is already gone."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        async with client(f"http://127.0.0.1:{listening.getsockname()[1]}") as transport:
+            loop = asyncio.get_running_loop()
+            conn = await transport._pool.obtain(post().timeouts)
+            served, _ = listening.accept()
+            answer = conn.begin(post(body=b"x" * 100_000), b"POST / HTTP/1.1\r\n\r\n", loop.time() + 60)
+            offered = []
+
+            async def read():
+                assert await answer.read(100) == b"ok"
+                offered.append(transport._pool.take(loop.time()))
+
+            Strand(loop).begin(read())
+            await until(lambda: conn._upload is None)
+            conn._wire.pause_reading()
+            served.sendall(OK)
+            conn.connection_lost(ConnectionResetError())
+            assert offered == [None]
+            served.close()

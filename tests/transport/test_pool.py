@@ -5,7 +5,8 @@ import contextlib
 
 import pytest
 
-from gatewright.transport import ConnectFailed, PoolTimeout
+from gatewright.transport import ConnectFailed, PoolTimeout, TransportError
+from gatewright.transport.strand import Strand
 from tests.transport.upstream import CHUNKED, OK, always, answering, client, on_both_loops, post, until, upstream, whole
 
 
@@ -210,3 +211,39 @@ async def test_a_crowd_of_clients_that_leave_at_random_leaks_nothing():
         assert not pool._waiters
         assert pool._slots == len(pool._all) <= 3
         assert await whole(await transport.send(post())) == (200, b"ok")
+
+
+@on_both_loops
+async def test_a_connection_given_back_to_nobody_is_found_by_who_was_about_to_queue():
+    """A strand becomes a task on its way to the queue; what comes back in that turn of the loop would lie idle beside it."""
+    async with upstream(always(OK)) as server, client(server.url, max_connections=1) as transport:
+        loop = asyncio.get_running_loop()
+        await whole(await transport.send(post()))
+        conn = transport._pool.take(loop.time())
+        told = loop.create_future()
+
+        async def ask():
+            try:
+                told.set_result(await whole(await transport.send(post(connect_s=0.3))))
+            except TransportError as error:
+                told.set_result(error)
+
+        Strand(loop).begin(ask())
+        transport._pool.give_back(conn)
+        assert await told == (200, b"ok")
+        assert len(server.peers) == 1
+
+
+@on_both_loops
+async def test_a_retry_makes_room_past_connections_that_are_closed():
+    """A closed one among the idle frees no slot: the next must."""
+    async with upstream(always(OK)) as server, client(server.url, max_connections=2) as transport:
+        pool, limits = transport._pool, post(connect_s=0.3).timeouts
+        first, second = await pool.obtain(limits), await pool.obtain(limits)
+        pool.give_back(first)
+        pool.give_back(second)
+        first.discard()
+        await pool.obtain(limits, retry=True)
+        assert pool._idle == [first, second]
+        assert await pool.obtain(limits, retry=True) is not second
+        assert second.closed

@@ -1,6 +1,8 @@
 """Strands: what a request runs in until it needs a task."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -173,3 +175,95 @@ async def test_a_bug_ends_there_and_the_strand_lives_on():
     it = Strand(asyncio.get_running_loop())
     it.begin(broken())
     it.begin(in_a_task())  # it can still be used
+
+
+@on_a_loop
+async def test_cancelling_before_the_tasks_first_turn_raises_all_the_same():
+    """Task and client may go in the same turn of the loop; what the coroutine holds must be let go of."""
+    said = []
+
+    async def talk():
+        try:
+            await in_a_task()
+        except asyncio.CancelledError:
+            said.append("cancelled")
+            raise
+
+    it = Strand(asyncio.get_running_loop())
+    it.begin(talk())
+    it.cancel()
+    await asyncio.sleep(0.01)
+    assert said == ["cancelled"]
+
+
+@on_a_loop
+async def test_cancelling_itself_raises_where_it_waits_next():
+    """A connection may be lost by what its own request does."""
+    it, bell, said = Strand(asyncio.get_running_loop()), Bell(), []
+
+    async def talk():
+        it.cancel()
+        said.append("on")
+        try:
+            await bell.heard()
+        except asyncio.CancelledError:
+            said.append("cancelled")
+            raise
+
+    it.begin(talk())
+    await asyncio.sleep(0.01)
+    assert said == ["on", "cancelled"]
+
+
+@on_a_loop
+async def test_an_old_bell_does_not_wake_what_went_on_in_a_task():
+    """It waits for something else by now."""
+    it, bell, said = Strand(asyncio.get_running_loop()), Bell(), []
+
+    async def talk():
+        await bell.heard()
+        await asyncio.sleep(0.02)
+        said.append("slept")
+
+    it.begin(talk())
+    bell.ring()
+    bell.ring()
+    await asyncio.sleep(0)
+    bell.ring()
+    assert said == []
+    await asyncio.sleep(0.05)
+    assert said == ["slept"]
+
+
+@pytest.mark.parametrize("where", ["at once", "on the bell", "in a task"])
+def test_what_was_cancelled_is_gone_without_the_collector(where):
+    """A request holds its body; clients that leave must not fill the memory until somebody looks for cycles."""
+
+    async def main():
+        bell = Bell()
+        it = Strand(asyncio.get_running_loop())
+
+        async def talk(_body):
+            if where == "on the bell":
+                await bell.heard()
+            await asyncio.sleep(5)
+
+        body = Body()
+        seen = weakref.ref(body)
+        it.begin(talk(body))
+        del body
+        if where == "in a task":
+            await asyncio.sleep(0.01)
+        it.cancel()
+        await asyncio.sleep(0.01)
+        assert seen() is None
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+
+
+class Body:
+    """Something whose end can be seen."""

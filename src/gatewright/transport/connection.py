@@ -214,6 +214,7 @@ class Connection(asyncio.Protocol):
         wire = self._wire
         if wire is None or answer.paused or wire.get_extra_info("ssl_object") is not None:
             return
+        answer.extra = True  # whatever it says of keeping the connection: its reader must not be given this one again
         sock: socket.socket | None = wire.get_extra_info("socket")
         try:
             while sock is not None and self.answer is answer and (data := os.read(sock.fileno(), UPLOAD_PIECE_BYTES)):

@@ -59,8 +59,11 @@ class Pool:
         Raises `PoolTimeout`, `ConnectFailed` or `TimedOut`, all with `sent` False.
         """
         await in_a_task()
-        if retry and self._slots >= self._max and self._idle:
-            self._idle.pop(0).discard()
+        if retry:
+            while self._slots >= self._max and self._idle:
+                self._idle.pop(0).discard()
+        elif (idle := self.take(asyncio.get_running_loop().time())) is not None:
+            return idle  # given back meanwhile: had we queued up, nobody would come to give it to us
         while True:
             if self._is_closed:
                 raise self._closed_error()

@@ -77,16 +77,24 @@ class Strand:
         finally:
             running = around
         if waits_for is not PAUSE:
-            self._task = self._loop.create_task(_adopted(coro, waits_for))
+            self._coro = None
+            rest = _adopted(coro, waits_for)
+            rest.send(None)
+            self._task = self._loop.create_task(rest)
 
     def cancel(self) -> None:
         """Raise CancelledError in the coroutine, where it waits; nothing when it has ended."""
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
             return
-        coro, self._coro = self._coro, None
-        if coro is None or coro.cr_running:  # type: ignore[attr-defined] # coroutines have it
+        coro = self._coro
+        if coro is None:
             return
+        if coro.cr_running:  # type: ignore[attr-defined] # coroutines have it
+            self._loop.call_soon(self.cancel)  # where it waits next
+            return
+        self._coro = None
         try:
             coro.throw(asyncio.CancelledError())
         except (StopIteration, asyncio.CancelledError):
@@ -97,16 +105,33 @@ class Strand:
         coro.close()
 
 
+async def _adopted(coro: Coroutine[Any, Any, None], waits_for: object) -> None:
+    """The rest of a coroutine that has already begun and waits for something only tasks can wait for.
+
+    To be begun before it is given to its task: a task that is cancelled before its first turn throws into what has not begun, and
+    that could not hand it on. (A coroutine, because tasks take no generators from Python 3.12 on.)
+    """
+    await _rest(coro, waits_for)
+
+
 @types.coroutine
-def _adopted(coro: Coroutine[Any, Any, None], waits_for: object) -> Generator[object, None, None]:
-    """The rest of a coroutine that has already begun and waits for something only tasks can wait for."""
-    while True:
-        thrown: BaseException | None = None
-        try:
-            yield waits_for
-        except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
-            thrown = error
-        try:
-            waits_for = coro.send(None) if thrown is None else coro.throw(thrown)
-        except StopIteration:
-            return
+def _rest(coro: Coroutine[Any, Any, None], waits_for: object) -> Generator[object, None, None]:
+    thrown: BaseException | None = None
+    try:
+        yield PAUSE
+    except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
+        thrown = error
+    try:
+        while True:
+            if thrown is None:
+                try:
+                    yield waits_for
+                except BaseException as error:  # noqa: BLE001 - handed on, whatever it is
+                    thrown = error
+            try:
+                waits_for = coro.send(None) if thrown is None else coro.throw(thrown)
+            except StopIteration:
+                return
+            thrown = None
+    finally:
+        thrown = None  # it holds this frame, and with it the request
