@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
-from gatewright.app import gateway_of
+from gatewright.app import generation_of
 from gatewright.config import load_config
+from gatewright.reload import House
 from gatewright.server.lane import FastLane
 
 KEY = "gw-test-key"
@@ -104,7 +105,8 @@ async def gateway(
     file.write_text(config_yaml + f"\nkeys: [{{name: test, key: {KEY}}}{keys and ', ' + keys}]\n")
     around = environ or {}
     config = load_config(file, {"XDG_STATE_HOME": str(tmp_path), "GATEWRIGHT_HOME": str(tmp_path), **around})
-    gw, closing = gateway_of(config, around)
+    house = House(generation_of(config, around))
+    gw = house.current.gateway
     if keepalive_s is not None:
         gw.keepalive_s = keepalive_s
     state = SimpleNamespace(connections=set(), tasks=set(), total_requests=0, default_headers=[])
@@ -119,8 +121,7 @@ async def gateway(
         for lane in list(state.connections):
             lane.transport.abort()
         await asyncio.sleep(0)
-        for close in closing:
-            await close()
+        await house.close()
 
 
 class Answer(SimpleNamespace):

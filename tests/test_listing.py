@@ -48,7 +48,7 @@ def test_with_live_lists_off_only_ladders_ask(lists):
 def test_the_price_list_holds_for_a_kinds_own_host(lists):
     """Behind another's base URL other prices may hold; none is told then."""
     it = lists()
-    it._prices.load()
+    it.prices.load()
     assert it.price_of("openai", "gpt-5-mini").input_usd is not None
     assert it.price_of("res", "gpt-5-mini").input_usd is not None
     assert it.price_of("mirror", "gpt-5-mini").input_usd is None

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+import msgspec
 import uvicorn
 
-from gatewright.config import Config, ProviderConfig, from_environment, load_config, with_client_key
+from gatewright.config import Config, ConfigError, ConfigProblem, ProviderConfig, from_environment, load_config, with_client_key
+from gatewright.config.credentials import ClientConfig
+from gatewright.config.tree import TOP
 from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Next, Operation, Principal
@@ -43,6 +46,7 @@ from gatewright.providers.quirks import BETAS
 from gatewright.providers.quirks import BY_NAME as QUIRKS
 from gatewright.providers.shapes import shapes_of
 from gatewright.record.usage import UsageCounter
+from gatewright.reload import Generation, House, Reloader
 from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
 from gatewright.server.lane import FastLane
@@ -53,9 +57,6 @@ from gatewright.transport import HttpTransport, Timeouts, Transport, proxy_for
 from gatewright.transport.fetch import MediaFetcher
 
 Closing: TypeAlias = Callable[[], Awaitable[None]]
-
-LAST_WORDS_S = 2.0
-"""How long clients have to take the error event that ends an answer for which `server.drain_s` was too short."""
 
 CONFIG_VARIABLE = "GATEWRIGHT_CONFIG"
 """Path of the configuration file, for worker processes and for `create_app()` without arguments."""
@@ -157,17 +158,39 @@ def endpoints_of(
     return endpoints, closing
 
 
-def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, list[Closing]]:
-    """The gateway that `config` describes, and what is to be closed at its end."""
+def _kept_endpoint(before: Generation | None, config: ProviderConfig) -> Endpoint | None:
+    """The endpoint of a provider that has not changed, with its connections, tokens and resting keys. None: it is built anew.
+
+    So is one that reads a file which the configuration only names, and one that must know the client keys.
+    """
+    if before is None or before.config.providers.get(config.name) != config:
+        return None
+    return None if config.ca_file is not None or isinstance(config.credential, ClientConfig) else before.endpoints[config.name]
+
+
+def generation_of(config: Config, environ: Mapping[str, str], before: Generation | None = None) -> Generation:
+    """What `config` describes. `before`: what serves now; it is not touched, but what goes on unchanged is taken from it."""
     principals = {digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys}
-    endpoints, closing = endpoints_of(config, environ, lambda key: digest(key.encode("latin-1")) in principals)
-    lists = lists_of(config, endpoints, partial(_transport, environ=environ))
+    book = None if before is None else before.book
+    if book is None:
+        book = accounts_of(config, environ)
+    endpoints = {
+        name: _kept_endpoint(before, provider)
+        or endpoint_of(provider, environ, lambda key: digest(key.encode("latin-1")) in principals, book)
+        for name, provider in config.providers.items()
+    }
+    prices = None if before is None else before.lists.prices
+    lists = lists_of(config, endpoints, partial(_transport, environ=environ), prices=prices)
     router = router_of(config, endpoints, lists)
-    settle = Settle(BY_NAME, UsageCounter())
+    usage = UsageCounter() if before is None else before.usage
+    settle = Settle(BY_NAME, usage)
     authenticate = Authenticate(principals)
     peek = PeekStage(BY_NAME)
     route = RouteStage(router, random.random)
-    kept = KeptStore(Path(config.server.state_dir) / "kept.db", max_rows=config.responses_state.max_items)
+    if before is None:
+        kept = KeptStore(Path(config.server.state_dir) / "kept.db", max_rows=config.responses_state.max_items)
+    else:
+        kept = before.kept
     media = config.media_fetch
     fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
     attempt = Attempt(BY_NAME, kept, fetcher)
@@ -202,7 +225,26 @@ def gateway_of(config: Config, environ: Mapping[str, str]) -> tuple[Gateway, lis
     for endpoint in endpoints.values():
         if isinstance(endpoint.credential, AccountsCredential):
             gateway.starting.append(endpoint.credential.start)
-    return gateway, [lists.close, *closing, kept.close]
+    return Generation(
+        config=config,
+        gateway=gateway,
+        endpoints=endpoints,
+        lists=lists,
+        authenticate=authenticate,
+        usage=usage,
+        kept=kept,
+        book=book,
+    )
+
+
+def _next_generation(path: Path, environ: Mapping[str, str], state_dir: str, before: Generation) -> Generation:
+    """What the file describes now, with the stores where they are. Raises ConfigError, GatewrightError, OSError, ValueError."""
+    config = load_config(path, environ)
+    if not path.read_bytes().strip():  # an editor's or a disk's accident, which would take everything away
+        raise ConfigError(config.source, (ConfigProblem(place=TOP, message="is empty"),))
+    asked, _ = with_client_key(config, environ)
+    held = msgspec.structs.replace(asked, server=msgspec.structs.replace(asked.server, state_dir=state_dir))
+    return msgspec.structs.replace(generation_of(held, environ, before), config=asked)
 
 
 async def list_models(config: Config, environ: Mapping[str, str]) -> tuple[tuple[Shown, ...], Mapping[str, str]]:
@@ -218,36 +260,50 @@ async def list_models(config: Config, environ: Mapping[str, str]) -> tuple[tuple
 
 def create_app(config: Config | None = None) -> AsgiApp:
     """An ASGI application. Without a configuration: the file that $GATEWRIGHT_CONFIG names, else the environment."""
+    return _app(config, reloads=False)
+
+
+def reloading_app(config: Config | None = None) -> AsgiApp:
+    """As `create_app`; changes of the file are taken over while it serves. For processes of our own: it takes SIGHUP."""
+    return _app(config, reloads=True)
+
+
+def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
     environ = os.environ
     if config is None:
         named = environ.get(CONFIG_VARIABLE)
         config = load_config(Path(named), environ) if named else from_environment(environ)
     config, _ = with_client_key(config, environ)
-    gateway, closing = gateway_of(config, environ)
+    house = House(generation_of(config, environ))
+    path, state_dir = Path(config.source), config.server.state_dir
+    reloader: Reloader | None = None
 
     async def startup() -> None:
+        nonlocal reloader
         # What exists now lives for ever: keep the collector from walking it, and let it run more rarely.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
-        for begin in gateway.starting:
-            begin()
+        house.current.begin()
+        if reloads and house.current.config.files:
+            reloader = Reloader(house, partial(_next_generation, path, environ, state_dir), app.hand_on)
+            reloader.start()
 
     async def shutdown() -> None:
-        gateway.draining = True
-        for close in closing:  # streams that outlasted the deadline lose their upstream here, and tell their clients so
-            await close()
-            await gateway.quiet(LAST_WORDS_S)
+        if reloader is not None:
+            await reloader.stop()
+        await house.close()
 
-    return AsgiApp(gateway, startup=startup, shutdown=shutdown)
+    app = AsgiApp(house.current.gateway, startup=startup, shutdown=shutdown)
+    return app
 
 
 def serve(config: Config, *, host: str | None = None, port: int | None = None, workers: int | None = None) -> None:
     """Serve until told to stop. More than one worker needs the configuration to come from a file or the environment."""
     count = workers or config.server.workers
     if config.source and Path(config.source).is_file():
-        os.environ[CONFIG_VARIABLE] = str(Path(config.source).resolve())
-    application: AsgiApp | str = create_app(config) if count == 1 else "gatewright.app:create_app"
+        os.environ[CONFIG_VARIABLE] = str(Path(config.source).absolute())  # not `resolve`: a link may lead elsewhere tomorrow
+    application: AsgiApp | str = reloading_app(config) if count == 1 else "gatewright.app:reloading_app"
     settings = uvicorn.Config(
         application,
         factory=count > 1,

@@ -29,9 +29,10 @@ def lists_of(
     transport_to: Callable[[ProviderConfig, str], Transport] | None = None,
     *,
     live: bool | None = None,
+    prices: PriceBook | None = None,
 ) -> LiveLists:
     """What asks providers for their models. `live`: all of them, or those alone that a ladder needs; None: as configured.
-    `transport_to`: the way to a provider's other hosts.
+    `transport_to`: the way to a provider's other hosts. `prices`: a list that may be loaded already.
     """
     climbed = ladder_providers(config)
     everybody = config.model_lists.live if live is None else live
@@ -55,7 +56,7 @@ def lists_of(
         endpoints=endpoints,
         calls=asked,
         known=known,
-        prices=PriceBook(),
+        prices=PriceBook() if prices is None else prices,
         price_names=priced,
         now=time.monotonic,
         remember=document.write,

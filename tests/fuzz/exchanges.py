@@ -13,12 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
-from gatewright.app import gateway_of
+from gatewright.app import generation_of
 from gatewright.config import load_config
 from gatewright.exchange import Reply
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.events import StreamError
-from gatewright.pipeline.endpoint import Endpoint
 from gatewright.server.gateway import Gateway
 from gatewright.transport import Cut, Incoming, Outgoing, TooLarge
 from gatewright.wire import eventstream
@@ -115,17 +114,15 @@ def stage() -> tuple[Gateway, ScriptedTransport, asyncio.AbstractEventLoop, _Bug
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     file = home / "gatewright.yaml"
     file.write_text(CONFIG, encoding="utf-8")
-    gateway, closing = gateway_of(load_config(file, {"GATEWRIGHT_HOME": str(home)}), {})
+    generation = generation_of(load_config(file, {"GATEWRIGHT_HOME": str(home)}), {})
     transport = ScriptedTransport()
-    for close in closing:
-        endpoint = getattr(close, "__self__", None)
-        if isinstance(endpoint, Endpoint):
-            endpoint.transport = transport
-            endpoint._transports = dict.fromkeys(endpoint._transports, transport)
+    for endpoint in generation.endpoints.values():
+        endpoint.transport = transport
+        endpoint._transports = dict.fromkeys(endpoint._transports, transport)
     bugs = _Bugs()
     log = logging.getLogger("gatewright")
     log.addHandler(bugs)
-    return gateway, transport, asyncio.new_event_loop(), bugs
+    return generation.gateway, transport, asyncio.new_event_loop(), bugs
 
 
 def exchange_holds(client: DialectName, target: bytes, body: bytes, answer: Scripted, *, cut: bool) -> str:

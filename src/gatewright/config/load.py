@@ -25,6 +25,7 @@ from gatewright.config.resolve_providers import resolve_providers, warn_of_self
 from gatewright.config.schema import ConfigFile, MediaFetchSection, ServerSection, TimeoutsSection
 from gatewright.config.shape import check_shape
 from gatewright.config.tree import TOP, Tree, read_file
+from gatewright.config.watch import stamp_of
 from gatewright.jsontypes import JsonObject
 
 
@@ -32,11 +33,13 @@ def load_config(path: str | os.PathLike[str], environ: Mapping[str, str]) -> Con
     """The configuration in a file. Raises ConfigError with every problem that can be found, in the file's order."""
     place = Path(path)
     file = str(path)
+    stamp = stamp_of(place)
     try:
         tree = read_file(place)
     except OSError as error:
         raise ConfigError(file, (ConfigProblem(place=TOP, message=f"cannot be read: {error.strerror}"),)) from None
-    return resolve_config(tree, file, place.parent, environ)
+    config = resolve_config(tree, file, place.parent, environ)
+    return msgspec.structs.replace(config, files={str(place.absolute()): stamp, **config.files})
 
 
 def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]) -> Config:
@@ -70,7 +73,7 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
     warn_of_missing_logins(config.providers, config.server.state_dir, desk)
     if not names.providers:
         desk.warn((), "no providers: nothing can be answered")
-    return msgspec.structs.replace(config, warnings=tuple(desk.warnings))
+    return msgspec.structs.replace(config, warnings=tuple(desk.warnings), files=desk.files)
 
 
 def _media_fetch(section: MediaFetchSection, desk: Desk) -> MediaFetchConfig:
@@ -109,6 +112,7 @@ def server_config(section: ServerSection, base: Path, environ: Mapping[str, str]
         keepalive_s=section.keepalive_s,
         drain_s=section.drain_s,
         state_dir=str(directory.absolute()),
+        watch=section.watch,
         tls_cert_file=files[0],
         tls_key_file=files[1],
     )

@@ -10,6 +10,7 @@ import msgspec
 
 from gatewright.config.credentials import CredentialConfig
 from gatewright.config.secrets import Secret
+from gatewright.config.watch import Stamp
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject
 from gatewright.providers.catalog import Auth, Forward
@@ -28,6 +29,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: int = 30
     state_dir: str = ""
     """Absolute. May not exist yet."""
+    watch: bool = True
     tls_cert_file: str | None = None
     """Absolute. None: plain HTTP."""
     tls_key_file: str | None = None
@@ -137,5 +139,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: TimeoutsConfig = TimeoutsConfig()
     responses_state: ResponsesStateConfig = ResponsesStateConfig()
     model_lists: ModelListsConfig = ModelListsConfig()
+    files: Mapping[str, Stamp] = {}
+    """Absolute paths of what it was read from, secrets among them, as they were just before."""
     warnings: tuple[str, ...] = ()
     """What works but should not stay so, one line each, with the place."""

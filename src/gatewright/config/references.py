@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from gatewright.config.problems import ConfigProblem
 from gatewright.config.secrets import BadReference, Secret, is_reference, resolve
 from gatewright.config.tree import KeyPath, Tree, show_path
+from gatewright.config.watch import Stamp, stamp_of
 
 FORBIDDEN = frozenset("\r\n\0")
 """What would end a header early."""
@@ -45,6 +46,8 @@ class Desk:
         self.environ = environ
         self.problems: list[ConfigProblem] = []
         self.warnings: list[str] = []
+        self.files: dict[str, Stamp] = {}
+        """What was read on the way."""
 
     def wrong(self, path: KeyPath, message: str, *, key: bool = False) -> None:
         self.problems.append(ConfigProblem(place=self.tree.place(path, key=key), path=path, message=message))
@@ -69,6 +72,8 @@ class Desk:
 
     def text(self, written: str, path: KeyPath) -> str | None:
         """What a plain setting stands for: itself, or the variable or file it refers to."""
+        if written.startswith("file:"):
+            self._note(self.base / Path(written.removeprefix("file:")).expanduser())
         try:
             return resolve(written, self.environ, self.base)
         except BadReference as error:
@@ -102,9 +107,13 @@ class Desk:
     def existing_file(self, written: str, path: KeyPath) -> str | None:
         """The absolute path of a file that can be read."""
         place = self.base / Path(written).expanduser()
+        self._note(place)
         try:
             with place.open("rb"):
                 return str(place.resolve())
         except OSError as error:
             self.wrong(path, f'cannot read file "{place}": {error.strerror}')
             return None
+
+    def _note(self, file: Path) -> None:
+        self.files[str(file.absolute())] = stamp_of(file)

@@ -43,6 +43,8 @@ class ServerSection(Section):
     """Silence of a streaming answer after which its client is sent a keep-alive, so that nothing on the way hangs up."""
     drain_s: Annotated[int, Field(ge=0)] = 30
     """After SIGTERM: how long running answers may go on before they end in an error event."""
+    watch: bool = True
+    """Whether changes of this file, and of secret files that it names, are taken over while serving. SIGHUP works in any case."""
     tls_cert_file: Name | None = None
     """PEM file with the certificate to serve HTTPS with, and its chain. Default: plain HTTP, behind a proxy or on this machine.
     The AWS SDKs send bearer tokens over HTTPS only."""

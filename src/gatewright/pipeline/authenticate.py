@@ -33,8 +33,12 @@ class Authenticate(Check):
     def __init__(self, principals: Mapping[bytes, Principal]) -> None:
         self.principals = principals
         """SHA-256 of the key → who it is."""
-        self._digests: dict[bytes, bytes] = {}
+        self.digests: dict[bytes, bytes] = {}
         """Of keys that were good: hashing one costs more than all else here. Found by a keyed hash, so not by a prefix either."""
+
+    def inherit(self, elder: "Authenticate") -> None:
+        """Remember the digests that `elder` does, of keys that are still good."""
+        self.digests.update({key: known for key, known in elder.digests.items() if known in self.principals})
 
     def check(self, exchange: Exchange) -> None:
         credential = exchange.credential
@@ -42,13 +46,13 @@ class Authenticate(Check):
             signed = (exchange.call.headers.get("authorization") or "").startswith("AWS4-HMAC-SHA256")
             message = f"No API key. {SIGNED if signed else HELP}"
             raise Refused(Problem(kind="authentication", code="missing_api_key", message=message))
-        known = self._digests.get(credential)
+        known = self.digests.get(credential)
         principal = self.principals.get(known or digest(credential))
         if principal is not None:
             if known is None:
-                if len(self._digests) >= KEPT:
-                    self._digests.clear()
-                self._digests[credential] = digest(credential)
+                if len(self.digests) >= KEPT:
+                    self.digests.clear()
+                self.digests[credential] = digest(credential)
         else:  # perhaps the provider's: then ours is beside it
             principal = self.principals.get(digest(gateway_key(exchange.call.headers).encode("latin-1")))
         if principal is None:

@@ -103,13 +103,14 @@ class LiveLists:
         self._endpoints = endpoints
         self._calls = calls
         self.known = known
-        self._prices = prices
+        self.prices = prices
         self._price_names = price_names
         self._now = now
         self._way_to = way_to
         self._remember = remember
-        self._identities = identities or {}
+        self.identities = identities or {}
         self._changed = False
+        self._is_closed = False
         known.subscribe(self._note_change)
         self._ways: dict[str, Transport] = {}
         self._asking: set[str] = set()
@@ -123,13 +124,13 @@ class LiveLists:
 
     def price_of(self, provider: str, model: str) -> Facts:
         """What the price list says of a provider's model, once it is loaded."""
-        return self._prices.facts(self._price_names.get(provider, ""), model)
+        return self.prices.facts(self._price_names.get(provider, ""), model)
 
     def poke(self, provider: str = "") -> None:
         """Somebody wants lists, or one: ask for those that are due, if no round is running. Returns at once."""
-        if self._round is None or self._round.done():
+        if (self._round is None or self._round.done()) and not self._is_closed:
             due = tuple(name for name in self.known.due(self._now()) if provider in ("", name))
-            if due or not (provider or self._prices.loaded):
+            if due or not (provider or self.prices.loaded):
                 self._round = asyncio.get_running_loop().create_task(self.refresh(due))
 
     def keep(self, providers: tuple[str, ...]) -> None:
@@ -150,8 +151,8 @@ class LiveLists:
 
         Never raises but CancelledError.
         """
-        if not self._prices.loaded:
-            await asyncio.to_thread(self._prices.load)
+        if not self.prices.loaded:
+            await asyncio.to_thread(self.prices.load)
             self.known.changed()
             self._changed = False  # prices are not what is remembered
         slots = asyncio.Semaphore(AT_ONCE)
@@ -168,13 +169,19 @@ class LiveLists:
             self._asking.difference_update(asked)
         if self._changed and self._remember is not None:
             self._changed = False
-            await asyncio.to_thread(self._remember, self.known.packed(self._identities))
+            await asyncio.to_thread(self._remember, self.known.packed(self.identities))
 
     def _note_change(self) -> None:
         self._changed = True
 
+    def inherit(self, elder: "LiveLists") -> None:
+        """Begin with what `elder`, which is closed, knows of the same providers."""
+        same = {name for name, identity in self.identities.items() if elder.identities.get(name) == identity}
+        self.known.inherit(elder.known, same)
+
     async def close(self) -> None:
-        """Stop asking; the gateway is stopping."""
+        """Stop asking; what is known goes on being told."""
+        self._is_closed = True
         for task in (self._round, self._keeping):
             if task is not None:
                 task.cancel()

@@ -49,7 +49,7 @@ class KnownModels:
 
     def __init__(self, providers: Iterable[str], *, refresh_s: float = 3600.0) -> None:
         """`refresh_s`: age at which a list is asked for again."""
-        self._shelves = {name: _Shelf() for name in providers}
+        self.shelves = {name: _Shelf() for name in providers}
         self._refresh_s = refresh_s
         self._listeners: list[Callable[[], None]] = []
 
@@ -58,29 +58,29 @@ class KnownModels:
 
     def providers(self) -> tuple[str, ...]:
         """Those whose lists are kept."""
-        return tuple(self._shelves)
+        return tuple(self.shelves)
 
     def models(self, provider: str) -> Mapping[str, Facts]:
         """What the provider lists, as far as known; empty when nothing is."""
-        shelf = self._shelves.get(provider)
+        shelf = self.shelves.get(provider)
         return {} if shelf is None else shelf.models
 
     def problem(self, provider: str) -> str:
         """Why the last try to ask failed; empty when it did not."""
-        shelf = self._shelves.get(provider)
+        shelf = self.shelves.get(provider)
         return "" if shelf is None else shelf.problem
 
     def due(self, now: float) -> tuple[str, ...]:
         """Providers to be asked now."""
-        return tuple(name for name, shelf in self._shelves.items() if shelf.due_at <= now)
+        return tuple(name for name, shelf in self.shelves.items() if shelf.due_at <= now)
 
     def wait_s(self, providers: Iterable[str], now: float) -> float:
         """Seconds until the first of these is due; 0 when one is."""
-        return max(0.0, min((self._shelves[name].due_at for name in providers), default=now + self._refresh_s) - now)
+        return max(0.0, min((self.shelves[name].due_at for name in providers), default=now + self._refresh_s) - now)
 
     def learn(self, provider: str, models: Iterable[Listed], now: float) -> None:
         """A list has come. What is over the bounds is left out; an empty list is not believed where a full one was known."""
-        shelf = self._shelves[provider]
+        shelf = self.shelves[provider]
         shelf.failures, shelf.problem = 0, ""
         shelf.due_at = now + self._refresh_s
         found: dict[str, Facts] = {}
@@ -95,7 +95,7 @@ class KnownModels:
 
     def packed(self, identities: Mapping[str, str]) -> bytes:
         """All lists, to be known again after a restart. `identities`: provider → what makes its list another's by changing."""
-        lists = {name: _Packed(identities[name], shelf.models) for name, shelf in self._shelves.items() if shelf.models}
+        lists = {name: _Packed(identities[name], shelf.models) for name, shelf in self.shelves.items() if shelf.models}
         return msgspec.json.encode(lists)
 
     def unpack(self, content: bytes, identities: Mapping[str, str]) -> None:
@@ -105,10 +105,17 @@ class KnownModels:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
         for name, packed in lists.items():
-            shelf = self._shelves.get(name)
+            shelf = self.shelves.get(name)
             if shelf is not None and packed.identity == identities.get(name):
                 kept = list(packed.models.items())[:MOST]
                 shelf.models = {model: facts for model, facts in kept if _is_name(model)}
+        self.changed()
+
+    def inherit(self, elder: "KnownModels", providers: Iterable[str]) -> None:
+        """Know what `elder` knows of these providers, and ask again when it would have; `elder` asks nobody any more."""
+        for name in providers:
+            if name in self.shelves and name in elder.shelves:
+                self.shelves[name] = elder.shelves[name]
         self.changed()
 
     def changed(self) -> None:
@@ -118,7 +125,7 @@ class KnownModels:
 
     def miss(self, provider: str, problem: str, now: float) -> float:
         """The provider could not be asked: wait, longer each time. The seconds until the next try."""
-        shelf = self._shelves[provider]
+        shelf = self.shelves[provider]
         wait_s: float = min(FIRST_RETRY_S * 2.0 ** min(shelf.failures, 16), self._refresh_s)
         shelf.failures += 1
         shelf.problem = problem

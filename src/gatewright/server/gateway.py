@@ -1,6 +1,5 @@
 """The gateway as a server sees it: give it a request, get a reply."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from gatewright.dialects.invoked import HEADERS
@@ -59,6 +58,8 @@ class Gateway:
         self.max_concurrent = max_concurrent
         """Requests answered at once by this process; more are told to come back. 0: no limit."""
         self.active = 0
+        self.others: Callable[[], int] = lambda: 0
+        """Answers of other gateways in this process: those that this one took over from."""
         self.draining = False
         self.starting: list[Callable[[], None]] = []
         """What begins with the gateway, inside its event loop: background work that has a reason not to wait for a request."""
@@ -66,19 +67,12 @@ class Gateway:
     def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
         return self.inbound.exchange(method, target, headers, body)
 
-    async def quiet(self, within_s: float) -> None:
-        """Return when no answer runs any more, at the latest after `within_s` seconds."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + within_s
-        while self.active and loop.time() < end:  # noqa: ASYNC110 - once, at the end; an event would cost every request
-            await asyncio.sleep(0.02)
-
     def handle(self, exchange: Exchange) -> Awaitable[Reply]:
         """The reply. Awaited, it raises only CancelledError (the client left)."""
         operation = exchange.operation
         if operation == "health" or operation == "ready":  # noqa: PLR1714 - two comparisons cost less than a tuple
             return self._at_once(HEALTH if operation == "health" else self._ready())
-        if self.max_concurrent and self.active > self.max_concurrent:
+        if self.max_concurrent and self.active + self.others() > self.max_concurrent:
             return self._at_once(error_reply(self.dialects[exchange.dialect], _FULL, exchange.request_id))
         coding = exchange.call.headers.get("content-encoding")
         if coding is not None and coding.strip().lower() not in ("", "identity"):

@@ -39,7 +39,7 @@ class KeptStore:
         self._path = path
         """None: in memory, for this process alone."""
         self._clock = clock
-        self._max_rows = max_rows
+        self.max_rows = max_rows
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kept")
         self._connection: sqlite3.Connection | None = None
         self._puts = 0
@@ -100,10 +100,10 @@ class KeptStore:
         """Drop what has ended, and the oldest beyond the cap."""
         db.execute("delete from kept where ends <= ?", (now,))
         (count,) = db.execute("select count(*) from kept").fetchone()
-        if count > self._max_rows:
+        if count > self.max_rows:
             db.execute(
                 "delete from kept where (owner, kind, id) in (select owner, kind, id from kept order by made limit ?)",
-                (count - self._max_rows,),
+                (count - self.max_rows,),
             )
 
     def _get(self, db: sqlite3.Connection, owner: str, kind: str, ids: Sequence[str]) -> dict[str, bytes]:
