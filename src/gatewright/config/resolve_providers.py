@@ -32,7 +32,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 RESERVED = frozenset(
     {"v1", "v1beta", "v1alpha", "health", "ready", "chat", "responses", "messages", "models", "completions", "embeddings"}
-    | {"images", "audio", "moderations", "rerank", "files", "uploads", "batches", "api", "model"}
+    | {"images", "audio", "moderations", "rerank", "files", "upload", "uploads", "batches", "api", "model"}
 )
 """First segments of the gateway's own paths: `/{provider}/…` pins a provider, and must not be taken for one of these."""
 

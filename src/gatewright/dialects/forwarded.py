@@ -29,6 +29,8 @@ FAMILIES: dict[str, str] = {
 def family_of(path: str) -> str:
     """The family a path belongs to; `any` for what nobody has heard of yet."""
     segments = [s for s in path.split("/") if s]
+    if segments and segments[0] == "upload":  # Google's: `/upload/v1beta/files`
+        segments = segments[1:]
     if segments and segments[0] in ("v1", "v1beta", "v1alpha", "v2"):
         segments = segments[1:]
     if not segments:

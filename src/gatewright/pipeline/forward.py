@@ -15,6 +15,7 @@ from gatewright.errors import Problem, Refused, refuse
 from gatewright.exchange import Exchange, Next, Reply, Segment
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Target
+from gatewright.pipeline import uploads
 from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
 from gatewright.pipeline.route import Router, may_use, may_use_all
@@ -41,9 +42,11 @@ def _FIRST() -> float:  # noqa: N802 - a constant in the place of chance
 class Forward:
     """Innermost stage of `forward`. It chooses by model where the request names one, else by what the providers have."""
 
-    def __init__(self, attempt: Attempt, router: Router) -> None:
+    def __init__(self, attempt: Attempt, router: Router, scheme: str = "http") -> None:
+        """`scheme`: by which clients reach this gateway, where no proxy before it says otherwise."""
         self.attempt = attempt
         self.router = router
+        self.scheme = scheme
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         family = family_of(exchange.call.path)
@@ -55,8 +58,11 @@ class Forward:
         if not (has(endpoint, family) and speaks(exchange.dialect, endpoint)):
             raise refuse("not_found", f"Provider '{endpoint.name}' has no {family} endpoint to forward {exchange.call.path} to.")
         dialect = spoken(exchange.dialect, endpoint)
-        content_type = exchange.call.headers.get("content-type") or "application/json"
+        uploading = uploads.is_upload(exchange.call.path)
+        content_type = exchange.call.headers.get("content-type") or ("" if uploading else "application/json")
         headers = forwarded_headers(dialect, exchange.call.headers)
+        if uploading:
+            headers += uploads.asked(exchange.call.headers)
         if dialect == "anthropic" and exchange.call.headers.get("anthropic-version") is None:
             headers += (("anthropic-version", "2023-06-01"),)
         if endpoint.betas is not None:
@@ -68,7 +74,7 @@ class Forward:
                 path=self._path(exchange, candidate, dialect),
                 headers=header_lines(headers) if headers else b"",
                 body=body,
-                content_type=header_lines((("content-type", content_type),)) if body else b"",
+                content_type=header_lines((("content-type", content_type),)) if body and content_type else b"",
                 model=candidate.model,
                 client=exchange.call.headers,
             )
@@ -81,6 +87,8 @@ class Forward:
         """Whom to forward to, and the body with the model's name there."""
         call = exchange.call
         body = call.body
+        if uploads.is_upload(call.path):
+            return Candidate(self._by_family(exchange, family), ""), body
         content_type = call.headers.get("content-type") or ""
         field = model_field(body, content_type) if body and content_type.lower().startswith("multipart/") else None
         in_path = exchange.dialect == "gemini" and bool(exchange.params)
@@ -146,7 +154,7 @@ class Forward:
         path = exchange.call.path
         if dialect in _OPENAI:
             path = path.removeprefix("/v1")  # the base URL of an OpenAI-style host has it
-        elif not path.startswith("/v1"):
+        elif not path.startswith("/v1") and not uploads.is_upload(path):
             path = ("/v1beta" if dialect == "gemini" else "/v1") + path
         if exchange.dialect == "gemini" and exchange.params:
             path = f"/{path.split('/')[1]}/models/{candidate.model}:{exchange.params[1]}"
@@ -157,6 +165,8 @@ class Forward:
         if incoming.status >= 400:
             return await self._refused(exchange, candidate, incoming, dialect)
         head = answer_lines(incoming) + carried(incoming) + candidate.served_line
+        if uploads.is_upload(exchange.call.path):
+            head += uploads.told(incoming, exchange, candidate.endpoint.name, self.scheme)
         content_type = (incoming.header(b"content-type") or b"").lower()
         length = incoming.header(b"content-length")
         if content_type.startswith(b"application/json") and (length is None or int(length) <= WHOLE_BYTES):

@@ -79,6 +79,8 @@ def match(method: str, path: str, providers: Container[str]) -> Match:
         head, _, rest = path[1:].partition("/")
     if head == "model" and rest:
         return _bedrock(method, path, rest, pin)
+    if head == "upload":
+        return _upload(method, path, rest, pin)
     version = head if head in _VERSIONS else ""
     tail = "/" + rest if version else path
     gemini = version in ("v1beta", "v1alpha") or (tail.startswith("/models/") and ":" in tail)
@@ -140,6 +142,13 @@ def _gemini(method: str, path: str, tail: str, pin: str) -> Match:
             return Match(_GEMINI_ACTIONS.get(action, "forward"), "gemini", path, pin, (model, action))
         return Match("unknown", "gemini", path, pin)
     return Match("forward" if method in _FORWARDED_METHODS else "unknown", "gemini", path, pin)
+
+
+def _upload(method: str, path: str, rest: str, pin: str) -> Match:
+    """Google's: `/upload/v1beta/files`."""
+    version, _, below = rest.partition("/")
+    known = version in _VERSIONS and bool(below) and method in _FORWARDED_METHODS and not _climbs(path)
+    return Match("forward" if known else "unknown", "gemini", path, pin)
 
 
 def _bedrock(method: str, path: str, rest: str, pin: str) -> Match:
