@@ -47,6 +47,17 @@ def test_a_bad_base_url_names_the_provider(environ):
         from_environment(environ | {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "api.openai.com"})
 
 
+def test_an_identity_that_cannot_be_used_keeps_nobody_from_starting(environ, tmp_path):
+    """Its variables are set for other programs, too; a key that is there for us alone is another matter."""
+    stray = {"GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "gone.json"), "GOOGLE_CLOUD_PROJECT": "p"}
+    config = from_environment(environ | {"OPENAI_API_KEY": "sk-1"} | stray)
+    assert list(config.providers) == ["openai", "demo"]
+    (line,) = config.warnings
+    assert line.startswith("GOOGLE_APPLICATION_CREDENTIALS is set, but Vertex AI is left out: cannot read file")
+    with pytest.raises(ConfigError, match=r"providers\.openai\.base_url"):
+        from_environment(environ | {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": "nowhere"} | stray)
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:4000/v1", "http://localhost:4000"])
 def test_the_gateway_never_calls_itself(environ, url):
     """A shell set up for the gateway's clients is often the shell it is started from."""

@@ -3,7 +3,7 @@
 One rule: what is found is what the catalogue lists; a base URL that would make the gateway call itself is left alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,12 +11,13 @@ import msgspec
 from gatewright.config.client_key import client_key
 from gatewright.config.load import resolve_config, state_dir
 from gatewright.config.model import Config, KeyConfig
+from gatewright.config.problems import ConfigError
 from gatewright.config.references import url_fault
 from gatewright.config.resolve_providers import is_own
 from gatewright.config.tree import TOP, Tree
 from gatewright.jsontypes import JsonObject
 from gatewright.providers.catalog import HOSTS
-from gatewright.providers.environment import Found, discover
+from gatewright.providers.environment import Found, discover, first_set
 from gatewright.stores.logins import logged_in
 
 SOURCE = "environment"
@@ -35,17 +36,39 @@ def from_environment(environ: Mapping[str, str], *, port: int | None = None) -> 
     port = port or _port(environ)
     found = discover(environ, logged_in(state_dir(environ)))
     looping = [item for item in found if _is_self(item, port)]
-    providers: JsonObject = {item.host.name: _section(item) for item in found if item not in looping}
-    models = _bare_names(tuple(providers))
-    tree = Tree(value={"server": {"port": port}, "providers": providers, "models": models}, places={(): TOP}, keys={})
-    config = resolve_config(tree, SOURCE, Path(), environ)
-    ignored = tuple(
+    used = [item for item in found if item not in looping]
+    ignored = [
         f"{item.base_url_name} points at this gateway itself; {item.host.title} is left out. Unset it for the gateway"
         for item in looping
-    )
+    ]
+    try:
+        config = _resolved(used, port, environ)
+    except ConfigError as error:
+        left_out = {item.host.name: why for item in used if (why := _stray(item, error, environ))}
+        ignored += left_out.values()
+        config = _resolved([item for item in used if item.host.name not in left_out], port, environ)
     warnings = tuple(line.removeprefix(f"{SOURCE}:1:1 ") for line in config.warnings)
     key = client_key(state_dir(environ), environ)
     return msgspec.structs.replace(config, keys=(key,), warnings=(*warnings, *ignored))
+
+
+def _resolved(found: Sequence[Found], port: int, environ: Mapping[str, str]) -> Config:
+    providers: JsonObject = {item.host.name: _section(item) for item in found}
+    models = _bare_names(tuple(providers))
+    tree = Tree(value={"server": {"port": port}, "providers": providers, "models": models}, places={(): TOP}, keys={})
+    return resolve_config(tree, SOURCE, Path(), environ)
+
+
+def _stray(item: Found, error: ConfigError, environ: Mapping[str, str]) -> str:
+    """Why a cloud is left out whose identity cannot be used; empty where it can, or where a key or a base URL was meant.
+
+    Such variables are set for other programs, too: what is wrong with them must not keep the gateway from starting.
+    """
+    sign = first_set(item.host.env_signs, environ)
+    why = next((problem.message for problem in error.problems if problem.path[:2] == ("providers", item.host.name)), "")
+    if item.key_name is not None or item.base_url_name is not None or sign is None or not why:
+        return ""
+    return f"{sign} is set, but {item.host.title} is left out: {why}"
 
 
 def _bare_names(providers: tuple[str, ...]) -> JsonObject:
