@@ -10,6 +10,12 @@ import binascii
 import msgspec
 
 PREFIX = "gw1."
+_OPENING = base64.b64encode(b'{"dialect":"').decode("ascii")
+"""What follows in every packed seal: its first field comes first."""
+MARK = f'"{PREFIX}{_OPENING}'.encode("ascii")
+"""How a packed seal begins as a JSON string. The longer, the faster a body without one is searched."""
+MARK_64 = b'"' + base64.b64encode(MARK[1:19])
+"""The same where a dialect's field holds bytes, which JSON shows in base64."""
 _MAX_PACKED = 4 << 20
 
 
