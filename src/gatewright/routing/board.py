@@ -89,17 +89,22 @@ class Board:
     def admit(self, endpoint: str, model: str, now: float) -> Passed | None:
         """Permits for a call, or None when a circuit is open or its probes are out."""
         whole, one = (endpoint, ""), (endpoint, model)
-        of_endpoint, whole_after = admit(self.circuits.get(whole, FRESH), self.rule, now)
-        if of_endpoint is None:
+        whole_before, one_before = self.circuits.get(whole, FRESH), self.circuits.get(one, FRESH)
+        if whole_before.opened_at is None and one_before.opened_at is None:  # nearly always
+            of_endpoint = Permit(whole_before.episode, now)
+            same = whole_before.episode == one_before.episode
+            return Passed(endpoint, model, of_endpoint, of_endpoint if same else Permit(one_before.episode, now))
+        probe, whole_after = admit(whole_before, self.rule, now)
+        if probe is None:
             return None
-        of_model, one_after = admit(self.circuits.get(one, FRESH), self.rule, now)
+        of_model, one_after = admit(one_before, self.rule, now)
         if of_model is None:
             return None
         if whole_after.probes:
             self.circuits[whole] = whole_after
         if one_after.probes:
             self.circuits[one] = one_after
-        return Passed(endpoint, model, of_endpoint, of_model)
+        return Passed(endpoint, model, probe, of_model)
 
     def ended(self, passed: Passed, cause: Cause | None, now: float) -> None:
         """The call ended so; None: it succeeded. After content is out, the cause as of the stage `streaming`."""
