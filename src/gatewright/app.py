@@ -202,7 +202,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, attempt]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
         "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, CountTokens(attempt)]),
-        "forward": compose([settle, authenticate, Forward(attempt, router)]),
+        "forward": compose([settle, authenticate, Forward(attempt, router, "https" if config.server.tls_cert_file else "http")]),
         "list_models": models,
         "get_model": models,
     }

@@ -72,6 +72,13 @@ async def test_the_url_is_the_one_that_clients_reach(tmp_path, said, scheme):
         assert got.headers["x-goog-upload-url"].startswith(f"{scheme}://")
 
 
+async def test_a_gateway_that_serves_https_leads_back_by_https(tmp_path):
+    """Without a proxy before it; the socket of the test is a plain one."""
+    (tmp_path / "own.pem").touch()
+    async with upstream() as up, gateway("server: {tls_cert_file: own.pem}" + config(up.port), tmp_path) as gw:
+        assert (await begin(gw, up)).headers["x-goog-upload-url"].startswith("https://x/")
+
+
 async def test_uploads_need_a_key_for_the_whole_provider(tmp_path):
     """A file is anybody's of the project; nor does a body that names a model open the door."""
     async with upstream() as up, gateway(config(up.port), tmp_path, keys=KEYS) as gw:
