@@ -56,6 +56,8 @@ VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
     },
     ("anthropic", "request"): {
         r"stream": (False,),
+        r"tools\[\]\.type": ("custom",),  # read as one without it
+        r"messages\[\]\.content\[\]\.is_error": (False,),  # the default
         rf"tools\[\]\.{_SCHEMA}\.type": ("object",),
     },
     ("anthropic", "answer"): {
@@ -71,15 +73,22 @@ VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
         rf"tools\[\]\.(functionDeclarations|function_declarations)\[\]\.{_SCHEMA}\.type": ("object", "OBJECT"),
         _RESULT_ID: _ANY,  # pairs a result with its call; without it the order does
     },
-    ("bedrock_converse", "request"): {r"toolConfig\.tools\[\]\.toolSpec\.inputSchema\.json\.type": ("object",)},
-    ("bedrock_converse", "answer"): {r"output\.message\.role": ("assistant",)},
+    ("bedrock_converse", "request"): {
+        r"toolConfig\.tools\[\]\.toolSpec\.inputSchema\.json\.type": ("object",),
+        r"messages\[\]\.content\[\]\.toolResult\.status": ("success",),  # the default
+    },
+    ("bedrock_converse", "answer"): {
+        r"output\.message\.role": ("assistant",),
+        r"output\.message\.content\[\]\.toolResult\.status": ("success",),
+    },
     ("bedrock_converse", "stream"): {
         r".*:p": _ANY,  # padding against traffic analysis
         r"messageStart:role": ("assistant",),
     },
     ("gemini", "answer"): {r"candidates\[\]\.content\.role": ("model",), r"candidates\[\]\.index": (0,)},
     ("gemini", "stream"): {
-        r".*\.partialArgs\[\]\.willContinue": _ANY,  # whether more of it follows: framing
+        r".*\.(partialArgs\[\]|functionCall)\.willContinue": _ANY,  # whether more of it follows: framing
+        r".*\.thought": (False,),  # the default
         r":candidates\[\]\.content\.role": ("model",),
         r":candidates\[\]\.index": (0,),
     },

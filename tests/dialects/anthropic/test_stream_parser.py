@@ -267,3 +267,21 @@ def test_usage_is_told_at_the_start_too():
     """So that an abort can be settled."""
     assert any(isinstance(event, UsageUpdate) for event in events_of(wire(start()), closed=False))
     assert json.loads(WHOLE.split(b"data: ")[1].split(b"\n")[0])["type"] == "message_start"
+
+
+def test_fields_that_nobody_knows_yet_stand_with_the_message():
+    """`estimated_tokens` of a thinking delta was new once; whatever an event says beside what is known is not lost."""
+    events = checked(
+        events_of(
+            wire(
+                start(),
+                block_start(0, type="thinking", thinking="", signature=""),
+                delta(0, type="thinking_delta", thinking="Hm", estimated_tokens=7),
+                {**block_stop(0), "took_ms": 5},
+                message_delta(),
+                {**END, "farewell": "x"},
+            )
+        )
+    )
+    extras = events[-1].extras
+    assert (extras["estimated_tokens"], extras["took_ms"], extras["farewell"]) == (7, 5, "x")

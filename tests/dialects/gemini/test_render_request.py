@@ -3,7 +3,21 @@
 import pytest
 
 from gatewright.errors import Refused
-from gatewright.ir.blocks import CacheHint, FileRef, Inline, Media, Message, Native, Reasoning, Text, ToolCall, ToolResult, Url
+from gatewright.ir.blocks import (
+    CacheHint,
+    Citation,
+    FileRef,
+    Inline,
+    Media,
+    Message,
+    Native,
+    Reasoning,
+    Text,
+    TokenLogprob,
+    ToolCall,
+    ToolResult,
+    Url,
+)
 from gatewright.ir.request import OutputFormat, Request, Sampling, Thinking, Tool, ToolChoice
 from gatewright.ir.seal import Seal
 from tests.dialects.gemini.asking import losses_of, rendered
@@ -306,3 +320,25 @@ def test_what_gemini_cannot_say_is_told_in_the_clients_terms():
         "service_tier": "hint",
         "logit_bias": "dropped",
     }
+
+
+def test_what_an_answer_told_of_its_text_is_told_as_lost():
+    """Log probabilities, citations within a result and the summary beside the reasoning have no place in a request."""
+    told = Text(text="Hi", logprobs=(TokenLogprob(token="Hi", logprob=-0.1),), at="t")
+    cited = Text(text="ok", citations=(Citation(kind="url_citation", origin="openai_chat", url="https://example.com"),), at="c")
+    thought = Reasoning(text="all", summary=("short",), at="r")
+    found = ToolResult(call_id="a", content=(cited,), at="result.a")
+    paths = set(losses_of(rendered(chat(user("Hi"), assistant(thought, told, call("a")), user(found)))))
+    assert {"t.logprobs", "c.citations[0]", "r.summary"} <= paths
+
+
+def test_a_failed_result_without_its_call_says_that_it_failed():
+    """Sent as text, it has no other place to say so."""
+    body = rendered(chat(user(result("gone", "no", is_error=True)))).body
+    assert body["contents"][0]["parts"][0]["text"].startswith("Error of ")
+
+
+def test_the_name_of_no_schema_is_a_loss():
+    """JSON without a schema has nothing that a name could stand in."""
+    lost = losses_of(rendered(chat(user("Hi"), output=OutputFormat(kind="json_schema", name="n", description="d", at="f"))))
+    assert {"f.name", "f.description"} <= set(lost)

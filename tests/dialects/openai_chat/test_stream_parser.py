@@ -130,3 +130,26 @@ def test_speech_pieces_become_one_sound():
     events = parse(wire(*(chunk({"audio": piece}) for piece in pieces), chunk({}, "stop")))
     words, sound = fold(events).blocks
     assert (words.text, sound.source.data, sound.extras) == ("La", "AAECAw==", {"id": "x", "expires_at": 9})
+
+
+def test_log_probabilities_of_a_refusal_are_kept():
+    """They come in chunks as the text does, in a list of their own."""
+    one, two = ({"token": word, "logprob": -0.1, "bytes": None, "top_logprobs": []} for word in ("I ", "won't"))
+    chunks = [chunk({"refusal": told["token"]}) for told in (one, two)]
+    for told, entry in zip(chunks, (one, two), strict=True):
+        told["choices"][0]["logprobs"] = {"content": None, "refusal": [entry]}
+    folded = fold(parse(wire(*chunks, chunk({}, "stop"))))
+    assert folded.extras["choices[0].logprobs"] == {"refusal": [one, two]}
+
+
+def test_an_id_of_speech_without_sound_is_kept():
+    """A stream that broke off its speech still told which it was."""
+    folded = fold(parse(wire(chunk({"audio": {"id": "audio_1", "expires_at": 9}}), chunk({}, "stop"))))
+    assert {"id": "audio_1", "expires_at": 9} in folded.extras.values()
+
+
+def test_new_fields_of_a_later_delta_of_a_call_belong_to_the_call():
+    """The first delta names the call; what hosts add to a later one is not lost."""
+    deltas = [tool(0, '{"x":', id="a", name="f"), {**tool(0, "1}"), "progress": 2}]
+    folded = fold(parse(wire(*(chunk({"tool_calls": [one]}) for one in deltas), chunk({}, "tool_calls"))))
+    assert folded.blocks[0].extras == {"progress": 2}

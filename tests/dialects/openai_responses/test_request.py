@@ -156,3 +156,11 @@ def test_pictures_say_their_type_and_unreadable_media_are_losses():
         ("messages[0].content[0].media_type", "hint"),
         ("messages[0].content[1]", "dropped"),
     }
+
+
+def test_a_reference_needs_no_type_and_a_result_no_call():
+    """The API's own types leave both out; what names nothing to pair with stays what it is."""
+    given = [{"id": "msg_1"}, {"type": "function_call_output", "output": "done"}]
+    request = request_of(input=given)
+    assert [type(message.blocks[0]) for message in request.messages] == [Native, Native]
+    assert sent(request).body["input"] == given

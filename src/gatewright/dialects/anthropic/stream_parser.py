@@ -61,7 +61,7 @@ class _Delta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 _decode_delta = msgspec.json.Decoder(_Delta).decode
 _DELTA = b"content_block_delta"
-_EVENT_LEVEL = frozenset({"type", "delta", "usage"})
+_EVENT_LEVEL = frozenset({"type", "delta", "usage", "message", "content_block", "index"})
 _NULLS = frozenset({"stop_reason", "stop_sequence", "content", "type", "role"})
 """Fields of message_start's message that only hold a place."""
 
@@ -111,6 +111,10 @@ class MessagesParser:
         if self._finish is not None and self._open is None and self._held is None:
             return [*found, *self._stop()]
         return [*found, *self._fail("the provider's stream was cut off")]
+
+    def _keep(self, fields: Fields) -> None:
+        """What an event or a delta says beyond what is known: the last word of each stands with the message."""
+        self._extras |= {key: value for key, value in fields.rest().items() if key not in _EVENT_LEVEL}
 
     def _fail(self, message: str) -> list[StreamEvent]:
         self._done = True
@@ -163,10 +167,12 @@ class MessagesParser:
                 return [*self._begin(), *self._block_delta(fields, event)]
             case "content_block_stop":
                 _index(fields)
+                self._keep(fields)
                 return self._block_stop()
             case "message_delta":
                 return [*self._begin(), *self._message_delta(fields)]
             case "message_stop":
+                self._keep(fields)
                 return [*self._begin(), *self._block_stop(), *self._stop()]
             case "ping":
                 return []
@@ -190,6 +196,7 @@ class MessagesParser:
 
     def _start(self, fields: Fields) -> list[StreamEvent]:
         self._started = True
+        self._keep(fields)
         message = fields.fields("message")
         if message is None:
             return [MessageStart(id="", model=self._asked.model, origin=NAME)]
@@ -214,6 +221,7 @@ class MessagesParser:
         block = fields.fields("content_block")
         if block is None:
             raise Malformed("content_block", "an object", "nothing")
+        self._keep(fields)
         block.at = f"content[{self._index + 1}]"
         whole = dict(block.rest())
         if whole.get("signature") == "":
@@ -272,10 +280,14 @@ class MessagesParser:
             opened = self._imply(word, index)
         elif index != self._wire_index:
             raise Malformed("index", f"{self._wire_index}, the open block's", str(index))
+        self._keep(fields)
         if self._held is not None:
             self._grow(delta, word)
             return opened
-        return [*opened, *self._known_delta(delta, word, event)]
+        told = self._known_delta(delta, word, event)
+        if not any(isinstance(one, NativeEvent) for one in told):
+            self._keep(delta)
+        return [*opened, *told]
 
     def _imply(self, word: str, index: int) -> list[StreamEvent]:
         """Open the block that a delta without a start belongs to (some hosts send none)."""
@@ -341,7 +353,7 @@ class MessagesParser:
             self._finish = finish or self._finish
             taken = {"stop_reason"} | ({"stop_sequence"} if finish is not None and finish.sequence is not None else set())
             self._extras |= {key: value for key, value in delta.items() if key not in taken}
-        self._extras |= {key: value for key, value in fields.rest().items() if key not in _EVENT_LEVEL}
+        self._keep(fields)
         if isinstance(usage, dict) and usage:
             self._usage = merge_usage(self._usage, usage)
             closed.append(UsageUpdate(parse_usage(self._usage)))

@@ -115,6 +115,9 @@ def _foreign_output(request: Request, output: OutputFormat, out: JsonObject, can
         return
     out["responseMimeType"] = JSON_MIME
     if output.schema is None:
+        for key, said in (("name", output.name), ("description", output.description)):
+            if said is not None:
+                losses.hint(f"{path}.{key}", "there is no schema that it could name", said)
         return
     schema = SchemaFilter(losses).rewrite(output.schema, path)
     for key, value_ in (("title", output.name), ("description", output.description)):

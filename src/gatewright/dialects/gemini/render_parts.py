@@ -7,6 +7,8 @@ https://ai.google.dev/api/caching#Part
 from collections.abc import Iterable
 from typing import assert_never
 
+from msgspec import to_builtins
+
 from gatewright.dialects.gemini.media import render_media
 from gatewright.dialects.gemini.parts import PLAIN_RESULTS
 from gatewright.dialects.gemini.proto import Speller, merge
@@ -103,19 +105,27 @@ class PartWriter:
         part: JsonObject = {} if "notext" in block.form else {"text": block.text}
         self.cache(block.cache, block.at)
         if self.issuer is not None and not self.home:
-            for i, citation in enumerate(block.citations):
-                told: JsonObject = {"url": citation.url, "title": citation.title, "cited": citation.cited} | {
-                    "kind": citation.kind,
-                    "start": citation.start,
-                    "end": citation.end,
-                    **citation.extras,
-                }
-                self.losses.hint(citation.at or f"{block.at}.citations[{i}]", "gemini takes no citations back", told)
+            self._about_text(block)
         self._signed(part, Speller(block.form), block.seal, block.at)
         return self._extras(block, part)
 
+    def _about_text(self, block: Text) -> None:
+        """What an answer told of its text, and a request cannot give back."""
+        for i, citation in enumerate(block.citations):
+            told: JsonObject = {"url": citation.url, "title": citation.title, "cited": citation.cited} | {
+                "kind": citation.kind,
+                "start": citation.start,
+                "end": citation.end,
+                **citation.extras,
+            }
+            self.losses.hint(citation.at or f"{block.at}.citations[{i}]", "gemini takes no citations back", told)
+        if block.logprobs:
+            self.losses.hint(join(block.at, "logprobs"), "gemini takes no log probabilities back", to_builtins(block.logprobs))
+
     def _reasoning(self, block: Reasoning) -> list[JsonObject]:
         text = block.text or "\n\n".join(block.summary)
+        if block.text and block.summary:
+            self.losses.hint(join(block.at, "summary"), "gemini has one text of reasoning", list(block.summary))
         spell = Speller(block.form)
         if self.home or self.issuer is None:
             part: JsonObject = {"thought": True} if "notext" in block.form else {"text": text, "thought": True}
@@ -224,6 +234,7 @@ class PartWriter:
                 case Text():
                     texts.append(inner.text)
                     self.cache(inner.cache, inner.at)
+                    self._about_text(inner)
                     self.losses.extras(inner, origin=self.origin)
                 case Refusal():
                     texts.append(inner.text)

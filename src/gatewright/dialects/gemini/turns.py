@@ -166,5 +166,5 @@ def _as_text(result: ToolResult, writer: PartWriter) -> list[JsonValue]:
     media = inner.get("parts")
     name = result.name or result.call_id
     text = told if isinstance(told, str) else encode(told).decode()
-    parts: list[JsonValue] = [{"text": f"Result of {name}: {text}"}]
+    parts: list[JsonValue] = [{"text": f"{'Error' if result.is_error else 'Result'} of {name}: {text}"}]
     return parts + (media if isinstance(media, list) else []) + list(more)

@@ -12,16 +12,15 @@ class Speech:
 
     def __init__(self) -> None:
         self._sound: list[str] = []
-        self._rest: JsonObject = {}
+        self.rest: JsonObject = {}
+        """What is told beside sound and transcript."""
 
     def add(self, audio: JsonObject) -> str:
         """Takes one delta; gives its piece of the transcript."""
         data, words = audio.get("data"), audio.get("transcript")
         if isinstance(data, str) and data:
             self._sound.append(data)
-        self._rest |= {
-            key: value for key, value in audio.items() if key not in {"data", "transcript"} and value not in ("", None)
-        }
+        self.rest |= {key: value for key, value in audio.items() if key not in {"data", "transcript"} and value not in ("", None)}
         return words if isinstance(words, str) else ""
 
     def block(self) -> Media | None:
@@ -33,4 +32,4 @@ class Speech:
             data = base64.b64encode(b"".join(base64.b64decode(piece) for piece in self._sound)).decode("ascii")
         except (binascii.Error, ValueError):
             data = "".join(self._sound)
-        return Media(kind="audio", source=Inline(media_type="", data=data), form=("audio",), extras=self._rest)
+        return Media(kind="audio", source=Inline(media_type="", data=data), form=("audio",), extras=self.rest)

@@ -9,6 +9,7 @@ from gatewright.dialects.openai_chat.words import nest
 from gatewright.errors import Malformed
 from gatewright.ir.blocks import ToolCall
 from gatewright.ir.events import ArgumentsDelta, BlockStart, BlockStop, SealDelta, StreamEvent
+from gatewright.ir.loss import is_void
 from gatewright.ir.seal import Seal
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire import json as wire_json
@@ -25,7 +26,7 @@ class Late(ValueError):
 class _Call:
     """One call so far."""
 
-    __slots__ = ("custom", "extras", "form", "id", "key", "name", "pieces", "seal", "state")
+    __slots__ = ("custom", "extras", "form", "id", "key", "late", "name", "pieces", "seal", "state")
 
     def __init__(self, key: object) -> None:
         self.key = key
@@ -37,6 +38,8 @@ class _Call:
         self.seal: Seal | None = None
         self.pieces: list[str] = []
         """Arguments so far, all of them."""
+        self.late: JsonObject = {}
+        """Fields that came once it was open."""
         self.state = "waiting"
         """`waiting` → `open` → `closed`."""
 
@@ -83,6 +86,9 @@ class Calls:
             call.id, call.name = call.id or id_, call.name or name
             nest(fields.rest(), prefix, inner.rest())
             call.extras |= {k: v for k, v in fields.rest().items() if v is not None}
+        elif fields.rest() or inner.rest():
+            nest(fields.rest(), prefix, inner.rest())
+            call.late |= {k: v for k, v in fields.rest().items() if not is_void(v) and call.extras.get(k) != v}
         return self._more(call, text)
 
     def add_legacy(self, item: JsonValue, index: int) -> list[StreamEvent]:
@@ -156,7 +162,7 @@ class Calls:
         assert call is not None
         call.state = "closed"
         sealed: list[StreamEvent] = [SealDelta(self._index, call.seal)] if call.seal is not None else []
-        return [*sealed, BlockStop(self._index)]
+        return [*sealed, BlockStop(self._index, call.late)]
 
     def note(self, text: str) -> None:
         """An ArgumentsDelta of the open call was given elsewhere."""

@@ -226,14 +226,17 @@ class ChatStreamParser(OpenBlocks):
             if key not in {"index", "delta", "finish_reason", "logprobs", "stop_reason"}:
                 self._add_late(f"{CHOICE}.{key}", value)
         if isinstance(delta, dict) and delta:
-            self._delta(delta, tokens)
+            tokens = self._delta(delta, tokens)
+        if isinstance(tokens, dict):
+            self._late_tokens(tokens)
         if isinstance(word := choice.get("stop_reason"), str):
             self._stop_string = word
         raw = choice.get("finish_reason")
         if isinstance(raw, str) and (raw or self._finish is None):
             self._finish = raw
 
-    def _delta(self, delta: JsonObject, tokens: JsonValue) -> None:
+    def _delta(self, delta: JsonObject, tokens: JsonValue) -> JsonValue:
+        """Gives back the `tokens` that belong to no text of it."""
         fields = Fields(delta, MESSAGE)
         if fields.peek("role") == "assistant":
             fields.take("role")
@@ -243,7 +246,9 @@ class ChatStreamParser(OpenBlocks):
             fields.take("content")
             if content:
                 self._open("text", Text(text=""))
-                self._events.append(TextDelta(self._index, content, self._tokens(tokens)))
+                told = _tokens(tokens)
+                self._events.append(TextDelta(self._index, content, told))
+                tokens = None if told else tokens
         elif isinstance(content, list) and content:
             fields.take("content")
             for i, item in enumerate(content):
@@ -271,14 +276,18 @@ class ChatStreamParser(OpenBlocks):
             self._emit(self._calls.add_legacy(fields.take("function_call"), self._index + 1))
         for key, value in fields.rest().items():
             self._add_late(f"{MESSAGE}.{key}", value)
+        return tokens
 
-    def _tokens(self, tokens: JsonValue) -> tuple[TokenLogprob, ...]:
-        match tokens:
-            case {"content": [_, *_] as items} if all(is_logprob(item) for item in items):
-                return tuple(parse_logprob(cast("JsonObject", item)) for item in items)
-            case dict():
-                self._add_late(f"{CHOICE}.logprobs", {k: v for k, v in tokens.items() if not is_void(v)})
-        return ()
+    def _late_tokens(self, tokens: JsonObject) -> None:
+        """Log probabilities of a refusal, or of tokens that make no text: in lists that grow."""
+        key = f"{CHOICE}.logprobs"
+        before = self._late.get(key)
+        known: JsonObject = dict(before) if isinstance(before, dict) else {}
+        for name, value in tokens.items():
+            so_far = known.get(name)
+            if not is_void(value):
+                known[name] = [*so_far, *value] if isinstance(so_far, list) and isinstance(value, list) else value
+        self._add_late(key, known)
 
     def _reasoning(self, fields: Fields) -> None:
         blocks = parse_details(fields, issuer=self._issuer)
@@ -367,6 +376,8 @@ class ChatStreamParser(OpenBlocks):
         self._open(None)
         if (speech := self._speech.block()) is not None:
             self._whole(speech)
+        elif self._speech.rest:
+            self._add_late(f"{MESSAGE}.audio", self._speech.rest)
         finish: Finish | None = finish_of(self._finish, self._blocks)
         if self._stop_string is not None and finish is not None:
             if finish.reason == "stop":
@@ -383,6 +394,14 @@ class ChatStreamParser(OpenBlocks):
     def _fail_with(self, problem: Problem) -> None:
         self._events.append(StreamError(problem))
         self._over = True
+
+
+def _tokens(tokens: JsonValue) -> tuple[TokenLogprob, ...]:
+    match tokens:
+        case {"content": [_, *_] as items} if all(is_logprob(item) for item in items):
+            return tuple(parse_logprob(cast("JsonObject", item)) for item in items)
+        case _:
+            return ()
 
 
 def _constant(key: str, value: JsonValue) -> bool:

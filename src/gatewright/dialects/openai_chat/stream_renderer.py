@@ -277,7 +277,8 @@ class ChatStreamRenderer(ChunkWriter):
         if event.extras and not (self._home and isinstance(block, Reasoning)):
             extras = self._extras(event.extras, block.at)
             if extras and isinstance(block, ToolCall):
-                parts.append(self._chunk({"tool_calls": [{"index": self._calls - 1, **extras}]}))
+                holders: JsonObject = {key.partition(".")[0]: {} for key in extras if "." in key}
+                parts.append(self._chunk({"tool_calls": [merge({"index": self._calls - 1, **holders}, extras)]}))
 
     def _end_call(self, call: ToolCall, seal: Seal | None, parts: list[bytes]) -> None:
         number = self._calls - 1

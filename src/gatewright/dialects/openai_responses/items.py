@@ -52,6 +52,8 @@ class Items:
     def _item(self, fields: Fields, whole: JsonObject) -> Message | None:
         kind = fields.text("type")
         match kind:
+            case None if "role" not in fields and isinstance(fields.peek("id"), str):
+                return _native(whole, fields.at)  # a reference to an item needs no type
             case None | "message":
                 return _message(fields, whole, typed=kind is not None)
             case "function_call" | "custom_tool_call":
@@ -110,6 +112,8 @@ def _native(whole: JsonObject, at: str) -> Message:
 
 
 def _result(fields: Fields, whole: JsonObject, *, custom: bool) -> Block:
+    if fields.peek("call_id") is None:  # the API's type has it optional; no other API takes a result of nothing
+        return Native(origin=NAME, data=whole, at=fields.at)
     output = fields.peek("output")
     content: tuple[Block, ...]
     if isinstance(output, str):
