@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.plays.scene import DIALECTS, ask, asking, events, frames, only_tally, path_of, providers, send, served, whole
-from tests.serving import END, answer, chunk, gateway, stream_head, upstream
+from tests.serving import END, answer, call, chunk, gateway, stream_head, upstream
 
 NASTY = 'data: not an event\n\ndata: [DONE] event: message_stop {"type":"message_stop"} \u2028 \x85 Grüße 👩‍👩‍👧 \\u0000 "finish_reason":"stop" "error"'
 
@@ -298,3 +298,27 @@ async def test_the_array_form_of_gemini_streams_from_any_provider(tmp_path):
             assert "hello" in json.dumps(got.json)
             assert isinstance(got.json, list)
             assert only_tally(gw).output_tokens == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "who"),
+    [("/v1/chat/completions", "away/m", "away/m"), ("/v1/embeddings", "away/e", "away/e"), ("/away/v1/files", None, "away")],
+)
+async def test_a_provider_that_cannot_be_reached_is_named(path, asked, who, tmp_path):
+    """A host and a port say little to whoever configured a provider."""
+    yaml = "providers: {away: {kind: openai, base_url: 'http://127.0.0.1:1/v1', api_key: sk-away}}\n"
+    body = json.dumps({"model": asked, "input": "hi", "messages": [{"role": "user", "content": "hi"}]}).encode() if asked else b""
+    async with gateway(yaml, tmp_path) as gw:
+        got = await call(gw.port, path, body, method="POST" if asked else "GET")
+        assert json.loads(got.body)["error"]["message"].startswith(f"{who}: 127.0.0.1:1: connection refused"), got.body
+
+
+async def test_of_several_targets_each_is_named_once(tmp_path):
+    """With its own failure."""
+    yaml = "providers: {away: {kind: openai, base_url: 'http://127.0.0.1:1/v1', api_key: sk-away}}\n"
+    yaml += "models: {both: {targets: [away/m], fallback: [away/n]}}\n"
+    async with gateway(yaml, tmp_path) as gw:
+        got = await ask(gw, "openai_chat", "both")
+        message = json.loads(got.body)["error"]["message"]
+        assert message.count("away/m") == message.count("away/n") == 1
+        assert message.count("127.0.0.1:1: connection refused") == 2

@@ -106,7 +106,9 @@ class Attempt:
         """The failure that tells the client most, with every attempt named. A hint when to come back outlives them all."""
         failures = [problem for _, problem in tried if problem.kind in RETRYABLE]
         most = min(failures, key=lambda problem: _TELLING.index(problem.kind))  # of equals the first
-        told = ", ".join(f"{name} {problem.http_status} ({problem.message[:120]})" for name, problem in tried)
+        told = ", ".join(
+            f"{name} {problem.http_status} ({problem.message.removeprefix(f'{name}: ')[:120]})" for name, problem in tried
+        )
         problem = Problem(
             kind=most.kind,
             status=most.status,
@@ -137,7 +139,7 @@ class Attempt:
                 client=exchange.call.headers,
             )
         except TransportError as error:
-            return self.error(exchange, error.problem)
+            return self.error(exchange, attributed(candidate, error.problem))
         except ValueError as error:  # what the client named cannot stand in a request line
             raise Refused(Problem(kind="invalid_request", message=f"This cannot be sent upstream: {error}.")) from None
         try:
@@ -148,7 +150,7 @@ class Attempt:
             last = candidate is exchange.plan[-1]
             return await self._answer(exchange, candidate, prepared, incoming, last=last)
         except TransportError as error:
-            return self.error(exchange, error.problem)
+            return self.error(exchange, attributed(candidate, error.problem))
         except UpstreamFailed as error:
             incoming.abort()
             return self.error(exchange, error.problem)
@@ -313,6 +315,14 @@ def stream_type(client: Dialect, alt: object) -> bytes:
     if client.framing == "eventstream":
         return FRAMES
     return JSON if client.name == "gemini" and alt != "sse" else SSE
+
+
+def attributed(candidate: Candidate, problem: Problem) -> Problem:
+    """A failure of ours with an upstream, with who it was: the transport knows no more than a host and a port."""
+    if f"'{candidate.endpoint.name}'" in problem.message:
+        return problem  # a credential's, which names provider and account
+    who = candidate.name[:200] if candidate.model else candidate.endpoint.name
+    return msgspec.structs.replace(problem, message=f"{who}: {problem.message}")
 
 
 def error_reply(dialect: Dialect, problem: Problem, request_id: str) -> Reply:

@@ -16,7 +16,7 @@ from gatewright.exchange import Exchange, Next, Reply, Segment
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Target
 from gatewright.pipeline import uploads
-from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, carried
+from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, attributed, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
 from gatewright.pipeline.route import Router, may_use, may_use_all
 from gatewright.pipeline.sources import BaseSource, PassSource
@@ -81,7 +81,7 @@ class Forward:
             exchange.served = candidate.name
             return await self._answer(exchange, candidate, incoming, dialect)
         except TransportError as error:
-            return self.attempt.error(exchange, error.problem)
+            return self.attempt.error(exchange, attributed(candidate, error.problem))
 
     def _choose(self, exchange: Exchange, family: str) -> tuple[Candidate, bytes]:
         """Whom to forward to, and the body with the model's name there."""
