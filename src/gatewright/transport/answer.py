@@ -110,7 +110,7 @@ class Answer:
             elif self._pieces:
                 return self._take()
             if self.error is not None:
-                raise self.error
+                raise self.error.again()
             if self.complete:
                 return None
             try:

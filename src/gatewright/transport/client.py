@@ -81,7 +81,7 @@ class HttpTransport:
             while not answer.head_done:
                 if answer.error is not None:
                     if not _is_stale_race(conn, answer, loop.time() - written_at):
-                        raise answer.error
+                        raise answer.error.again()
                     conn = await self._pool.obtain(outgoing.timeouts, retry=True)
                     conn.served = 0
                     answer = conn.begin(outgoing, head, total_at)

@@ -34,6 +34,10 @@ class TransportError(Exception):
     def problem(self) -> Problem:
         return Problem(kind=self.kind, message=str(self))
 
+    def again(self) -> "TransportError":
+        """The same, to be raised: what has been raised holds the frames it went through, and so may not be held by an answer."""
+        return type(self)(str(self), phase=self.phase, sent=self.sent)
+
 
 class ConnectFailed(TransportError):
     """No connection could be made. Nothing was sent."""
