@@ -112,7 +112,7 @@ async def test_whatever_bytes_come_the_lane_answers_in_http_or_closes():
             if start < end and not wire.closing:
                 lane.data_received(data[start:end])
         for _ in range(200):
-            if lane._task is None:
+            if lane._exchange is None and not lane._queue:
                 break
             await asyncio.sleep(0)
         lane.connection_lost(None)

@@ -8,6 +8,7 @@ https://www.rfc-editor.org/rfc/rfc9112
 
 import asyncio
 import logging
+import re
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import httptools
@@ -27,14 +28,22 @@ log = logging.getLogger("gatewright")
 
 MAX_HEADER_BYTES = 64 << 10
 MAX_HEADERS = 200
+MAX_QUIET_BYTES = 64 << 10
+"""Most bytes of a body's framing with nothing of the body between: trailers, chunk extensions."""
 MAX_PIECES = 64
 """Pieces of a body that are kept apart: a client that sends two bytes at a time must not fill the memory with pieces."""
 WRITE_HIGH_WATER = 64 << 10
 JOINED_BYTES = 8 << 10
 """Up to here a piece is joined with its framing before it is written."""
 LINGER_S = 1.0
+PARTING_S = 0.5
+"""While draining: how long an idle connection may still bring a request, which is answered with `connection: close`.
 
+One that is closed at once may have a request on its way, which would be lost."""
 
+_OFFER = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+
+_NO_WEBSOCKETS = Problem(kind="invalid_request", status=426, message="WebSockets are not served here; use HTTP with SSE.")
 _HEADERS_TOO_LARGE = Problem(
     kind="invalid_request", status=431, message=f"Too many headers: {MAX_HEADERS} or {MAX_HEADER_BYTES} bytes at most."
 )
@@ -55,10 +64,10 @@ class FastLane(asyncio.Protocol):
     """One client connection."""
 
     __slots__ = (
-        "_app_state", "_arrived", "_config", "_connections", "_dead", "_drained", "_exchange", "_fields", "_head_out",
-        "_headers", "_keep", "_loop", "_old_http", "_parser", "_paused_writing", "_pieces", "_queue", "_raw", "_source",
-        "_state", "_strand", "_target", "began", "gateway", "on_body", "on_header", "since", "sweeper", "transport",
-        "waiting_body",
+        "_app_state", "_config", "_connections", "_dead", "_drained", "_exchange", "_fields", "_head_out",
+        "_headers", "_keep", "_loop", "_promised", "_old_http", "_parser", "_pieces", "_queue", "_quiet_bytes", "_raw",
+        "_source", "_state", "_strand", "_target", "_weighed", "began", "gateway", "on_body", "on_header", "since", "sweeper",
+        "transport", "unread", "waiting_body",
     )  # fmt: skip
 
     def __init__(
@@ -81,8 +90,11 @@ class FastLane(asyncio.Protocol):
         self._source: Source | None = None
         self._exchange: Exchange | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._paused_writing = False
+        self.unread = False
+        """More waits for the client than it should: nothing new is begun, and a stream goes no further."""
         self._keep = True
+        self._promised = False
+        """The head of the answer that runs has said that the connection is kept; it is not."""
         self._old_http = False
         self._head_out = False
         self._dead = False
@@ -94,8 +106,10 @@ class FastLane(asyncio.Protocol):
         """A request has begun and is not complete."""
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
-        self._arrived = 0
-        """Bytes that came since the request began, at least those of its body."""
+        self._weighed = -1
+        """Bytes of the body when it was last weighed."""
+        self._quiet_bytes = 0
+        """How many have come since then that were none of it."""
         self._raw: bytes | None = b""
         self._fields: dict[bytes, bytes] = {}
         self._pieces: list[bytes | bytearray] = []
@@ -120,22 +134,36 @@ class FastLane(asyncio.Protocol):
         self._strand.cancel()  # the client left: the upstream is aborted by the cancellation, or by `abort` below
         if self._source is not None:
             self._source.abort()
+            self._source = None
+        # The parser and this hold one another: whatever is large must not wait for the collector.
+        self._dead = True
+        self._exchange = None
+        self._pieces.clear()
+        self._raw = None
+        del self._parser
 
     def shutdown(self) -> None:
         """Told by uvicorn to drain: finish what runs, take nothing new."""
+        self._promised = self._keep and self._exchange is not None and self._head_out
         self._keep = False
+        if self.idle:
+            self._loop.call_later(PARTING_S, self._part)
+
+    def _part(self) -> None:
         if self.idle and self.transport.get_extra_info("sslcontext") is None:
             self.transport.close()
         elif self.idle:
             self.transport.abort()  # a goodbye by TLS would wait for the client's, who keeps the connection for later
 
     def pause_writing(self) -> None:
-        self._paused_writing = True
+        self.unread = True
 
     def resume_writing(self) -> None:
-        self._paused_writing = False
+        self.unread = False
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
+        elif self._queue:
+            self._loop.call_soon(self._start_queued)
 
     def eof_received(self) -> bool:
         return False
@@ -156,13 +184,14 @@ class FastLane(asyncio.Protocol):
             elif self.waiting_body:
                 self._weigh(len(data))
         except httptools.HttpParserUpgrade:
-            # An offer (h2c, say) that is not taken up: the request itself was served; what follows it is not parsed any more.
-            self._keep = False
+            # CONNECT, or an offer amid a packet: the request itself is served, and the connection ends with its answer.
             self._dead = True
         except httptools.HttpParserError as error:
             cause = error.__context__
             if isinstance(cause, _Handover):
                 self._hand_over()
+            elif isinstance(cause, _Offer):
+                self._decline()
             elif isinstance(cause, _Stop):
                 self._reject(cause.problem)
             else:
@@ -170,10 +199,14 @@ class FastLane(asyncio.Protocol):
 
     def _weigh(self, count: int) -> None:
         """`count` bytes more of a body that is not complete: is it too large, or in too many pieces?"""
-        self._arrived += count
         pieces = self._pieces
-        if self._arrived > self.gateway.max_body_bytes and sum(map(len, pieces)) > self.gateway.max_body_bytes:
+        size = sum(map(len, pieces))
+        self._quiet_bytes = self._quiet_bytes + count if size == self._weighed else 0
+        self._weighed = size
+        if size > self.gateway.max_body_bytes:
             self._reject(self._too_large())
+        elif self._quiet_bytes > MAX_QUIET_BYTES:
+            self._reject(_HEADERS_TOO_LARGE)
         elif len(pieces) > MAX_PIECES:
             grown: bytes | bytearray = pieces[0]
             if not isinstance(grown, bytearray):
@@ -202,9 +235,13 @@ class FastLane(asyncio.Protocol):
         large = self._raw is None or len(self._raw) > MAX_HEADER_BYTES
         if len(headers) > MAX_HEADERS or (large and sum(len(n) + len(v) + 4 for n, v in headers.items()) > MAX_HEADER_BYTES):
             raise _Stop(_HEADERS_TOO_LARGE)
+        if b"upgrade" in headers:
+            if headers[b"upgrade"].lower() == b"websocket":
+                raise _Stop(_NO_WEBSOCKETS)
+            if self._raw and self._parser.should_upgrade():
+                raise _Offer
         self._raw = None
-        if b"upgrade" in headers and headers[b"upgrade"].lower() == b"websocket":
-            raise _Stop(Problem(kind="invalid_request", status=426, message="WebSockets are not served here; use HTTP with SSE."))
+        self._weighed = -1
         length = headers.get(b"content-length")
         if length is not None and int(length) > self.gateway.max_body_bytes:
             raise _Stop(self._too_large())
@@ -219,12 +256,15 @@ class FastLane(asyncio.Protocol):
         pieces.clear()
         parser = self._parser
         target = self._target
-        keep = parser.should_keep_alive()
+        keep = parser.should_keep_alive() and not parser.should_upgrade()  # what follows an offer is not parsed any more
         request = (parser.get_method(), target, self._headers, body, keep, parser.get_http_version() == "1.0")
         self.waiting_body = False
         self._target = self._raw = b""
-        self._arrived = 0
-        if self._exchange is not None or self._queue:  # pipelined: wait, and read no more meanwhile
+        if self._fields:  # trailers: nobody's, least of all the next request's
+            self._fields.clear()
+        if self._dead:
+            return
+        if self._exchange is not None or self._queue or self.unread:  # pipelined: wait, and read no more meanwhile
             self._queue.append(request)
             self.transport.pause_reading()
             return
@@ -313,7 +353,7 @@ class FastLane(asyncio.Protocol):
                     self._head_out = True
                 write(wire)
             self.since = self._loop.time()
-            if self._paused_writing:
+            if self.unread:
                 await self._drain()
         if getattr(source, "broken", False):
             self.transport.abort()
@@ -329,7 +369,7 @@ class FastLane(asyncio.Protocol):
     def keep_alive(self, now: float) -> None:
         """Called by the sweeper when nothing was written for `gateway.keepalive_s`."""
         exchange = self._exchange
-        if self._paused_writing or exchange is None:
+        if self.unread or exchange is None:
             return
         if self._source is not None:  # its head leaves with its first segment: nothing may come before
             wire = cast("Any", self._source).keepalive() if self._head_out else b""
@@ -350,11 +390,21 @@ class FastLane(asyncio.Protocol):
         self._state.total_requests += 1
         if self.transport.is_closing():
             self._queue.clear()
+        elif self._promised:
+            self._promised = False
+            if self._queue:
+                self._loop.call_soon(self._start_queued)
+            else:
+                self._loop.call_later(PARTING_S, self._part)
         elif not self._keep:
             self._queue.clear()
+            self._dead = True  # the parser may have more in hand
             self.transport.close()
         elif self._queue:
-            self._loop.call_soon(self._start_queued)  # not now: a thousand in a row would be a thousand frames deep
+            if not self.unread:  # else when the client has read what is there
+                self._loop.call_soon(self._start_queued)  # not now: a thousand in a row would be a thousand frames deep
+        elif self._dead:
+            self.transport.close()
 
     def _start_queued(self) -> None:
         if self._queue and self._exchange is None:
@@ -368,12 +418,15 @@ class FastLane(asyncio.Protocol):
         """Answer a request that is not a request, and close: nothing after it can be trusted."""
         if self._dead or self.transport.is_closing():
             return
-        if self._exchange is None and not self._queue:
-            reply = self.gateway.refusal(b"POST", self._target, self._headers, problem)
-            self.transport.write(framing.refusal(reply.status, reply.headers, reply.body, date=self.sweeper.date_line))
-        # A close with bytes unread would reset the connection before the client has read why: read on and forget for a while.
         self._dead = True
         self.waiting_body = False
+        self._pieces.clear()
+        if self._exchange is not None or self._queue:  # what came before it is answered as if nothing had followed
+            self._keep = self._keep and bool(self._queue)
+            return
+        reply = self.gateway.refusal(b"POST", self._target, self._headers, problem)
+        self.transport.write(framing.refusal(reply.status, reply.headers, reply.body, date=self.sweeper.date_line))
+        # A close with bytes unread would reset the connection before the client has read why: read on and forget for a while.
         self._loop.call_later(LINGER_S, self.transport.close)
 
     def timed_out(self) -> None:
@@ -399,6 +452,14 @@ class FastLane(asyncio.Protocol):
         protocol.connection_made(self.transport)
         protocol.data_received(raw)
 
+    def _decline(self) -> None:
+        """Parse anew without an offer of another protocol (h2c, as Java's client makes one): the parser would skip the body."""
+        head, end, rest = (self._raw or b"").partition(b"\r\n\r\n")
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = self._raw = b""
+        self._fields.clear()
+        self.data_received(_OFFER.sub(b"\r\nx-declined:", head) + end + rest)
+
 
 def gateway_within(app: object) -> Gateway:
     """The gateway of an ASGI application, seen through whatever middleware the server put around it."""
@@ -410,4 +471,8 @@ def gateway_within(app: object) -> Gateway:
 
 
 class _Handover(Exception):
+    pass
+
+
+class _Offer(Exception):
     pass

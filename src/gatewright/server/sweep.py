@@ -16,6 +16,8 @@ REQUEST_TOTAL_S = 300.0
 """A request that is not complete after so long is given up, however steadily it drips (slow loris)."""
 IDLE_S = 75.0
 """An idle connection is closed after this; longer than the usual load balancer's 60 s."""
+UNREAD_S = 600.0
+"""A client that takes nothing of what waits for it is given up after this; its upstream waits too."""
 
 
 class Sweeper:
@@ -68,8 +70,9 @@ class Sweeper:
         if lane.idle:
             if silent > IDLE_S:
                 lane.transport.close()
-        elif lane.waiting_body:
-            if silent > REQUEST_S or now - lane.began > REQUEST_TOTAL_S:
-                lane.timed_out()
+        elif lane.waiting_body and (silent > REQUEST_S or now - lane.began > REQUEST_TOTAL_S):
+            lane.timed_out()
+        elif lane.unread and silent > UNREAD_S:
+            lane.transport.abort()
         elif silent > lane.gateway.keepalive_s:
             lane.keep_alive(now)
