@@ -84,6 +84,12 @@ def test_equals_are_drawn_by_weight_and_not_by_their_place():
         assert first[0] == pytest.approx(2000, rel=0.1), strategy
 
 
+def test_a_short_time_is_not_worth_a_long_line():
+    """Else all would go to the fastest until its time is seen to grow."""
+    fast_and_busy, slower = View(ttft_s=0.2, in_flight=9), View(ttft_s=0.5, in_flight=1)
+    assert order("lowest_latency", [fast_and_busy, slower], 0, random.random) == [1, 0]
+
+
 def test_cheapest_takes_no_unknown_price_for_nothing():
     assert order("cheapest", [View(cost=None), View(cost=30.0), View(cost=0.0)], 0, random.random) == [2, 1, 0]
 

@@ -84,10 +84,9 @@ def _busy(view: View) -> float:
 
 
 def _sorted_by(views: Sequence[View], chance: Chance, score: Callable[[View], float]) -> list[int]:
-    """By score, and of equals by the draw; a weight of 0 stands behind all others. The draw comes first: sorting is stable."""
+    """By score, and of equals by the draw, which comes first: sorting is stable. A weight of 0 stands behind all others."""
     scores = [score(view) if view.weight > 0 else math.inf for view in views]
-    drawn = weighted(views, chance)
-    return sorted(drawn, key=lambda i: (views[i].weight <= 0, scores[i]))
+    return sorted(weighted(views, chance), key=scores.__getitem__)
 
 
 DRAWN: Final[dict[Strategy, Callable[[Sequence[View], Chance], list[int]]]] = {
