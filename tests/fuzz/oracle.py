@@ -28,6 +28,7 @@ from gatewright.wire.sse import MAX_EVENT_BYTES, SseParser
 from tests.fuzz.streams import are_frames, is_array
 from tests.laws import cases
 from tests.laws.dialects import DIALECTS
+from tests.passing import watched
 
 REQUEST_ID = "req_0123456789ab0000000001"
 ASKED = Asked(issuer="up", model="m")
@@ -265,7 +266,7 @@ def _watched(dialect: Dialect, name: DialectName, chunks: Sequence[bytes], wire:
     if name == "gemini" and is_array(wire):
         call = Call(path=call.path, body=call.body)
     watch = dialect.watch(call)
-    out = b"".join([*(watch.feed(chunk) for chunk in chunks), watch.close()])
+    out = watched(watch, chunks, sse=not are_frames(wire) and not (name == "gemini" and is_array(wire)))
     must(out == wire, "bytes that pass were changed")
     _ = watch.usage
     if len(wire) < clean_from:

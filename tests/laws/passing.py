@@ -14,6 +14,7 @@ from tests.laws import chunking
 from tests.laws.cases import IN_PATH
 from tests.laws.finder import Finder, Violation
 from tests.laws.seen import ISSUER, Seen, client_call, differences, node_differences, target
+from tests.passing import watched
 
 replace = msgspec.structs.replace
 SLOW_BYTES = 1 << 14
@@ -37,7 +38,7 @@ def law_passing(seen: Seen) -> list[Violation]:
     small = 1 if len(case.body) < SLOW_BYTES else 7
     for way, chunks in (("at once", [case.body]), (f"by {small}", chunking.in_sizes(case.body, small))):
         watch = seen.dialect.watch(call)
-        passed = b"".join(watch.feed(chunk) for chunk in chunks) + watch.close()
+        passed = watched(watch, chunks, sse=not case.binary and not case.body.startswith(b"["))
         if passed != case.body:
             at = next(
                 (i for i, (a, b) in enumerate(zip(passed, case.body, strict=False)) if a != b), min(len(passed), len(case.body))
@@ -60,7 +61,7 @@ def _judge_unasked(law: Finder, seen: Seen, call: Call) -> None:
     """A Chat client that did not ask for usage gets all but the usage-only chunk."""
     body = {key: value for key, value in wire_json.decode_object(call.body).items() if key != "stream_options"}
     watch = seen.dialect.watch(Call(path=call.path, body=wire_json.encode(body)))
-    passed = watch.feed(seen.case.body) + watch.close()
+    passed = watched(watch, [seen.case.body])
     parser = seen.dialect.stream_parser(Asked(issuer=ISSUER))
     if _told([*parser.feed(passed), *parser.close()]) != _told(seen.events):
         law.add("watched for a client that asked for no usage: more than usage is missing")

@@ -65,11 +65,11 @@ class Watch(Protocol):
     """An error event that has passed."""
 
     def feed(self, data: bytes) -> bytes:
-        """What to pass on now: `data` itself wherever possible. May hold back an incomplete event."""
-        ...
+        """What to pass on: `data` itself wherever possible.
 
-    def close(self) -> bytes:
-        """The upstream's body ended: what was held back."""
+        `data` is whole events or frames. Only the last may lack its end, and one too large to be held comes in parts, of which
+        nothing need be learnt. (A JSON array comes in pieces of any kind.)
+        """
         ...
 
 

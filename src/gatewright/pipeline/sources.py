@@ -20,14 +20,13 @@ from gatewright.pipeline.names import Names, client_name
 from gatewright.pipeline.replayed import Marker
 from gatewright.pipeline.seals import SealWatch, name_call
 from gatewright.transport import Incoming, TransportError
-from gatewright.wire.sse import MAX_EVENT_BYTES, without_line_separators
+from gatewright.wire.sse import without_line_separators
+from gatewright.wire.whole_events import ENDS, WholeEvents
 
 _COMMENT = b": keep-alive\n\n"
 _BLANK = b"\r\n"
 _PINGS: dict[DialectName, bytes] = {"anthropic": b'event: ping\ndata: {"type": "ping"}\n\n', "gemini": _BLANK}
 """Google's own SDKs take a comment for JSON; blank lines they skip."""
-_ENDS = (b"\n\n", b"\r\n\r\n")
-_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\n\r\n", b"\r\r")
 _LAST_WORD: dict[DialectName, bytes] = {"openai_chat": b"[DONE]"}
 """What a stream that told a finish reason must still say before a cut is no loss: of several choices one may be unfinished."""
 
@@ -126,9 +125,9 @@ class BaseSource:
 
 
 class PassSource(BaseSource):
-    """The upstream's own bytes, watched. Server-sent events go on whole: half of one would spoil the error event after it."""
+    """The upstream's own bytes, watched. Server-sent events go on whole, and the watch is given nothing else."""
 
-    __slots__ = ("_at_boundary", "_dialect", "_held", "_last", "_request_id", "_sse", "_watch")
+    __slots__ = ("_dialect", "_events", "_last", "_request_id", "_sse", "_watch")
 
     def __init__(self, incoming: Incoming, dialect: Dialect, watch: Watch, request_id: str, *, sse: bool) -> None:
         super().__init__(incoming)
@@ -136,17 +135,15 @@ class PassSource(BaseSource):
         self._watch = watch
         self._request_id = request_id
         self._sse = sse
-        self._at_boundary = True
-        self._held = bytearray()
-        """The beginning of an event whose end has not come."""
+        self._events = WholeEvents()
         self._last = b""
 
     async def _pull(self) -> Segment | None:
-        watch = self._watch
+        watch, events = self._watch, self._events
         try:
             while (data := await self._incoming.next()) is not None:
-                if self._sse and (self._held or not self._at_boundary or not data.endswith(_ENDS)):
-                    data = self._whole_events(data)
+                if self._sse and (events.held or not events.at_boundary or not data.endswith(ENDS)):  # as `feed` asks, uncalled
+                    data = events.feed(data)
                     if not data:
                         continue
                 wire = watch.feed(data)
@@ -156,7 +153,7 @@ class PassSource(BaseSource):
                     if watch.problem is not None:
                         self.problem = watch.problem
                     return Segment(wire)
-            rest = (watch.feed(bytes(self._held)) if self._held else b"") + watch.close()
+            rest = watch.feed(events.close()) if events.held else b""
         except TransportError as error:
             if watch.problem is None and not (watch.finished and _LAST_WORD.get(self._dialect.name, b"") in self._last):
                 return self._fail(error.problem)
@@ -173,32 +170,6 @@ class PassSource(BaseSource):
         self._end()
         return Segment(rest) if rest else None
 
-    def _whole_events(self, data: bytes) -> bytes:
-        """What ends with a blank line; the rest is held until its own has come, or until it is too large for an event."""
-        held = self._held
-        cut = data.rfind(b"\n\n") + 2  # found near the end in nearly every stream: nothing else is searched for then
-        if cut < 2:
-            seam = bytes(held[-3:])
-            found = seam + data
-            cut = max(found.rfind(end) + len(end) if end in found else 0 for end in _BLANK_LINES) - len(seam)
-        if cut > 0 and not held:
-            held += data[cut:]
-            self._at_boundary = True
-            return data[:cut]
-        whole = b""
-        if cut > 0:
-            whole = bytes(held) + data[:cut]
-            held.clear()
-            held += data[cut:]
-            self._at_boundary = True
-        else:
-            held += data
-        if len(held) > MAX_EVENT_BYTES:
-            whole += held
-            held.clear()
-            self._at_boundary = False
-        return whole
-
     def _fail(self, problem: Problem) -> Segment | None:
         self._incoming.abort()
         self.problem = problem
@@ -207,12 +178,12 @@ class PassSource(BaseSource):
             self.broken = True
             self._end()
             return None
-        gap = b"" if self._at_boundary else b"\n\n"
+        gap = b"" if self._events.at_boundary else b"\n\n"
         self._end()
         return Segment(gap + self._dialect.render_stream_error(problem, self._request_id))
 
     def keepalive(self) -> bytes:
-        return _PINGS.get(self._dialect.name, _COMMENT) if self._sse and self._at_boundary and not self._ended else b""
+        return _PINGS.get(self._dialect.name, _COMMENT) if self._sse and self._events.at_boundary and not self._ended else b""
 
     def abort(self) -> None:
         self.usage = self._watch.usage

@@ -5,6 +5,7 @@ import pytest
 from gatewright.dialects.anthropic import ANTHROPIC
 from gatewright.ir.request import Target
 from tests.dialects.anthropic.asking import END, block_start, call, delta, message_delta, start, wire
+from tests.passing import pieces, watched
 
 HEAD = wire(start(usage={"input_tokens": 3, "output_tokens": 1}))
 BODY = wire(block_start(0, type="text", text=""), delta(0, type="text_delta", text='he said "message_stop"'))
@@ -14,12 +15,11 @@ TAIL = wire(message_delta(input_tokens=9), END)
 @pytest.mark.parametrize("size", [1, 5, 50, 10_000])
 @pytest.mark.parametrize("crlf", [False, True])
 def test_bytes_pass_as_they_came_and_usage_is_seen(size, crlf):
-    """Nothing is held back, whatever the chunks."""
+    """Whatever the chunks."""
     data = HEAD + BODY + TAIL
     data = data.replace(b"\n", b"\r\n") if crlf else data
     watch = ANTHROPIC.watch(call())
-    passed = b"".join(watch.feed(data[at : at + size]) for at in range(0, len(data), size)) + watch.close()
-    assert passed == data
+    assert watched(watch, pieces(data, size)) == data
     assert watch.usage is not None
     assert (watch.usage.input, watch.usage.output) == (9, 5)
     assert (watch.content, watch.finished, watch.problem) == (True, True, None)
@@ -32,8 +32,7 @@ def test_content_and_end_are_known_when_they_pass():
     assert (watch.content, watch.finished) == (False, False)
     watch.feed(BODY)
     assert (watch.content, watch.finished) == (True, False)
-    watch.feed(TAIL.rstrip())
-    watch.close()
+    watch.feed(TAIL.rstrip())  # the end of a stream may lack its blank line
     assert watch.finished
 
 
@@ -49,7 +48,7 @@ def test_nonsense_passes_too():
     """Watching never breaks what passes."""
     watch = ANTHROPIC.watch(call())
     data = b'data: {"type":"message_start"\n\ndata: ["message_"]\n\n\xff"error"\n\n'
-    assert watch.feed(data) + watch.close() == data
+    assert watch.feed(data) == data
     assert watch.usage is None
 
 

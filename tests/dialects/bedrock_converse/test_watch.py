@@ -3,6 +3,7 @@
 import pytest
 
 from gatewright.dialects.bedrock_converse import BEDROCK_CONVERSE
+from tests import passing
 from tests.dialects.bedrock_converse.asking import END, START, ask, call, delta, frame, stop
 
 TEXT = START + delta(0, text="a") + stop(0) + END
@@ -10,10 +11,7 @@ TEXT = START + delta(0, text="a") + stop(0) + END
 
 def watched(wire, size=0):
     watch = BEDROCK_CONVERSE.watch(call(ask("Hi"), stream=True))
-    passed = (
-        b"".join(watch.feed(wire[at : at + (size or len(wire))]) for at in range(0, len(wire), size or len(wire))) + watch.close()
-    )
-    assert passed == wire
+    assert passing.watched(watch, passing.pieces(wire, size or len(wire)), sse=False) == wire
     return watch
 
 

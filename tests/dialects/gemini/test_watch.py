@@ -6,6 +6,7 @@ import pytest
 
 from gatewright.dialects.gemini import GEMINI
 from gatewright.ir.request import Target
+from tests import passing
 from tests.dialects.gemini.asking import STREAM, ask, call, chunk, sse
 
 CHUNKS = [
@@ -16,8 +17,7 @@ CHUNKS = [
 
 def watched(wire, size, path):
     watch = GEMINI.watch(call(ask("Hi"), path))
-    passed = b"".join(watch.feed(wire[i : i + size]) for i in range(0, len(wire), size)) + watch.close()
-    assert passed == wire
+    assert passing.watched(watch, passing.pieces(wire, size), sse="alt=sse" in path) == wire
     return watch
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from gatewright.dialects.openai_chat import OPENAI_CHAT
 from tests.dialects.openai_chat.sample import call, chunk, wire
+from tests.passing import pieces, watched
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 TEXT = wire(chunk({"role": "assistant", "content": ""}), chunk({"content": "é☸"}), chunk({}, "stop"), done=False)
@@ -14,8 +15,7 @@ DONE = b"data: [DONE]\n\n"
 def passed(data: bytes, size: int, *, asked: bool):
     options = {"stream_options": {"include_usage": True}} if asked else {}
     watch = OPENAI_CHAT.watch(call(stream=True, **options))
-    out = b"".join(watch.feed(data[i : i + size]) for i in range(0, len(data), size)) + watch.close()
-    return out, watch
+    return watched(watch, pieces(data, size)), watch
 
 
 @pytest.mark.parametrize("size", [1, 5, 80, 10_000])

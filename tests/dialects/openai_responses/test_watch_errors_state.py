@@ -8,6 +8,7 @@ from gatewright.dialects.openai_responses import OPENAI_RESPONSES, state
 from gatewright.errors import Malformed, Problem
 from gatewright.ir.request import Target
 from gatewright.wire.http import Call
+from tests import passing
 from tests.dialects.openai_responses.speaking import completed, created, lines
 
 CALL = Call(path="/v1/responses", body=b'{"model":"a","input":"x"}')
@@ -15,8 +16,7 @@ CALL = Call(path="/v1/responses", body=b'{"model":"a","input":"x"}')
 
 def watched(wire, size):
     watch = OPENAI_RESPONSES.watch(CALL)
-    passed = b"".join(watch.feed(wire[i : i + size]) for i in range(0, len(wire), size)) + watch.close()
-    assert passed == wire
+    assert passing.watched(watch, passing.pieces(wire, size)) == wire
     return watch
 
 

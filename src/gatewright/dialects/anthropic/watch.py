@@ -9,7 +9,7 @@ from gatewright.errors import Problem
 from gatewright.ir.response import Usage
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire.json import BadJson, decode_lenient
-from gatewright.wire.sse import MAX_EVENT_BYTES, OversizedEvent, SseParser
+from gatewright.wire.sse import OversizedEvent, SseParser
 
 _MESSAGE, _ERROR = b'"message_', b'"error"'
 """No event of interest is without one of these; text that quotes them costs one more look."""
@@ -22,30 +22,11 @@ class MessagesWatch:
         self.finished = False
         self.problem: Problem | None = None
         self._raw: JsonObject = {}
-        self._tail = b""  # the event that is not complete yet
 
     def feed(self, data: bytes) -> bytes:
-        """`data`, always; nothing is held back."""
-        if not self._tail and data.endswith(b"\n\n"):
-            self._look(data)
-            return data
-        seen = self._tail + data
-        at, width = seen.rfind(b"\n\n"), 2
-        if 0x0D in seen and (crlf := seen.rfind(b"\r\n\r\n")) > at:
-            at, width = crlf, 4
-        if at < 0:
-            self._tail = seen if len(seen) <= MAX_EVENT_BYTES else b""
-            return data
-        cut = at + width
-        self._tail = seen[cut:]
-        self._look(seen[:cut])
+        """`data`, always."""
+        self._look(data)
         return data
-
-    def close(self) -> bytes:
-        if self._tail:
-            self._look(self._tail)
-            self._tail = b""
-        return b""
 
     def _look(self, block: bytes) -> None:
         if not self.content and block.find(b"content_block_") >= 0:

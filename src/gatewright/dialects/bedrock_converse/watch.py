@@ -53,9 +53,6 @@ class ConverseWatch:
                 self._see(message)
         return data
 
-    def close(self) -> bytes:
-        return b""
-
     def _see(self, message: Message) -> None:
         match message.headers.get(":event-type"):
             case "contentBlockDelta" | "contentBlockStart":

@@ -21,7 +21,6 @@ class GeminiWatch:
     """`events`: the client asked for server-sent events; else the stream is one JSON array."""
 
     def __init__(self, *, events: bool) -> None:
-        self._sse = SseParser() if events else None
         self._array = None if events else JsonArraySplitter()
         self._blind = False
         self._last_usage = b""
@@ -47,23 +46,23 @@ class GeminiWatch:
         self._usage, self._last_usage = value, b""
 
     def feed(self, data: bytes) -> bytes:
+        """`data`, always."""
         if not self._blind:
             try:
-                if self._sse is not None:
-                    for _, document in self._sse.feed(data):
-                        self._see(document)
-                elif self._array is not None:
-                    for document in self._array.feed(data):
-                        self._see(document)
+                for document in self._documents(data):
+                    self._see(document)
             except OversizedEvent:
-                self._blind = True
+                self._blind = self._array is not None
         return data
 
-    def close(self) -> bytes:
-        if self._sse is not None and not self._blind:
-            for _, document in self._sse.close():
-                self._see(document)
-        return b""
+    def _documents(self, data: bytes) -> list[bytes]:
+        if self._array is not None:
+            return self._array.feed(data)
+        block = data[6:].rstrip(b"\r\n")
+        if data.startswith(b"data: ") and 0x0A not in block and 0x0D not in block:  # one event, as nearly always
+            return [block]
+        parser = SseParser()
+        return [document for _, document in (*parser.feed(data), *parser.close())]
 
     def _see(self, document: bytes) -> None:
         if document.find(b'"usageMetadata"') >= 0:

@@ -16,7 +16,7 @@ from gatewright.errors import Problem
 from gatewright.ir.response import Usage
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.wire import json as wire_json
-from gatewright.wire.sse import MAX_EVENT_BYTES, SseParser
+from gatewright.wire.sse import OversizedEvent, SseParser
 
 _BOUNDARY: Final = re.compile(rb"\r\n\r\n|\n\n")
 TAIL_EVENTS: Final = 16
@@ -53,28 +53,10 @@ class ChatWatch:
         self.problem: Problem | None = None
         self._strip = not usage_asked
         self._plain = Plain()
-        self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        if self._held:
-            data = self._held + data
-            self._held = b""
-        elif self._plain.match(data):  # by far the most frequent case
-            return data
-        if not data.endswith((b"\n\n", b"\r\n\r\n")):
-            cut = _last_boundary(data)
-            if cut == 0 and len(data) > MAX_EVENT_BYTES:  # no event of ours: let it go by unread
-                return data
-            self._held = data[cut:]
-            if cut == 0:
-                return b""
-            data = data[:cut]
-        return self._look(data)
-
-    def _look(self, data: bytes) -> bytes:
-        """`data` is whole events."""
         plain = self._plain
-        if plain.match(data):
+        if plain.match(data):  # by far the most frequent case
             return data
         first = 0 if self.content else self._until_content(data)
         start = end = len(data)
@@ -102,10 +84,6 @@ class ChatWatch:
             if self.content:
                 break
         return start
-
-    def close(self) -> bytes:
-        held, self._held = self._held, b""
-        return self._events(held) if held else b""
 
     def _events(self, data: bytes) -> bytes:
         kept: list[bytes] = []
@@ -138,7 +116,11 @@ class ChatWatch:
             return self._payload(b"", event[6:].strip())
         parser = SseParser()
         drop = False
-        for name, payload in (*parser.feed(event.lstrip(b"\r\n")), *parser.close()):
+        try:
+            found = [*parser.feed(event.lstrip(b"\r\n")), *parser.close()]
+        except OversizedEvent:
+            return False
+        for name, payload in found:
             drop = self._payload(name, payload.strip()) or drop
         return drop
 
@@ -211,13 +193,3 @@ def _boundary(data: bytes, start: int) -> int:
         return place + 2
     match = _BOUNDARY.search(data, start)
     return 0 if match is None else match.end()
-
-
-def _last_boundary(data: bytes) -> int:
-    """Just behind the last complete event; 0 when there is none."""
-    cut = 0
-    for word in (b"\n\n", b"\r\n\r\n"):
-        place = data.rfind(word)
-        if place >= 0:
-            cut = max(cut, place + len(word))
-    return cut
