@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.routing.admission import Admission, Limits, Moved
@@ -55,6 +55,7 @@ class Play:
         self.moved(self.queue.passed(self.now))
 
 
+@settings(deadline=None)
 @given(LIMITS, EVENTS)
 def test_everyone_runs_waits_or_was_turned_away(limits, events):
     """Nobody is lost, nobody runs twice, no bound is passed, and no place stays free while somebody waits."""
@@ -81,6 +82,7 @@ def test_everyone_runs_waits_or_was_turned_away(limits, events):
     assert (len(play.queue), play.queue.running) == (0, {})
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from("abcd"), min_size=4, max_size=60))
 def test_a_tenants_own_requests_start_in_their_order(tenants):
     play = Play(Limits(running=1, waiting=100, patience_s=1e9))
@@ -93,6 +95,7 @@ def test_a_tenants_own_requests_start_in_their_order(tenants):
         assert [t for t in play.began if t in tickets] == tickets
 
 
+@settings(deadline=None)
 @given(st.permutations([t for t in "abcd" for _ in range(30)]))
 def test_tenants_that_all_have_work_share_by_weight(tenants):
     """At every moment, whatever the order they came in: within one request each of what the weights say."""

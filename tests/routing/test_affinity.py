@@ -4,7 +4,7 @@ from collections import Counter
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.ir.blocks import CacheHint, Message, Reasoning, Text, ToolCall
@@ -15,6 +15,7 @@ from gatewright.routing.affinity import PREFIX_BYTES, Affinity, affinity, arrang
 NAMES = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=8, unique=True)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20), NAMES, st.data())
 def test_who_is_lost_changes_nothing_among_the_others(key, names, data):
     """The order of those left is the one they had."""
@@ -26,6 +27,7 @@ def test_who_is_lost_changes_nothing_among_the_others(key, names, data):
     assert after == [name for name in before if name != lost]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=20), NAMES, st.randoms())
 def test_the_order_of_the_configuration_does_not_matter(key, names, chance):
     shuffled = list(names)
@@ -53,6 +55,7 @@ def test_a_lost_target_moves_only_its_own_conversations_and_gets_them_back():
     assert [arrange([2, 1, 0], names, [1, 1, 1], tie)[0] for tie in ties] == home
 
 
+@settings(deadline=None)
 @given(st.permutations(range(5)), st.none() | st.binary(min_size=1, max_size=9))
 def test_only_the_tied_target_moves(order, key):
     names = ["a", "b", "c", "d", "e"]

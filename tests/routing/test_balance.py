@@ -25,6 +25,7 @@ VIEWS = st.lists(
 STRATEGIES = [*DRAWN, "round_robin"]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(STRATEGIES), VIEWS, st.integers(0, 1 << 40), st.integers(0, 1 << 30))
 def test_an_order_holds_every_target_once_and_the_weightless_last(strategy, views, turn, seed):
     found = order(strategy, views, turn, random.Random(seed).random)
@@ -104,6 +105,7 @@ def test_what_was_never_measured_is_measured_by_one_call_at_a_time():
     assert order("lowest_latency", [measured_fast, new_and_asked], 0, random.random) == [0, 1]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 60)), min_size=1, max_size=40))
 def test_a_measure_lies_between_its_samples(samples):
     latency, now = None, 1000.0
@@ -114,6 +116,7 @@ def test_a_measure_lies_between_its_samples(samples):
     assert min(values) - 1e-9 <= latency.mean_s <= max(values) + 1e-9
 
 
+@settings(deadline=None)
 @given(st.floats(0, 60), st.floats(0, 1e6), st.floats(0, 1e6))
 def test_what_is_not_asked_is_forgotten_bit_by_bit(sample, sooner, later):
     """Never the other way, and to half in the time that is said."""

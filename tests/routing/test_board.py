@@ -1,7 +1,7 @@
 """Breakers and cooldowns together: what concerns a host, what a model, what a key alone."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.routing.board import Board, Cool, CoolRule, cooled
@@ -56,6 +56,7 @@ def test_an_open_model_costs_its_endpoint_no_probe():
     assert board.admit("eu", "a", 15.2) is not None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["client", "filtered", "throttled", "our_credential", "cancelled", "conflict"]), max_size=60))
 def test_what_is_not_the_targets_fault_opens_nothing(causes):
     board = Board(RULE)
@@ -98,6 +99,7 @@ def test_a_key_without_a_word_rests_longer_each_time_until_it_serves():
     assert board.rests_s(key, now) == 5
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 100), st.none() | st.floats(0, 1e9)), min_size=1, max_size=20))
 def test_rests_are_bounded_and_never_shortened(throttlings):
     rule, cool, now = CoolRule(), None, 0.0

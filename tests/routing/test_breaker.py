@@ -3,7 +3,7 @@
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.routing.breaker import FRESH, OUTCOME_OF, Rule, admit, open_for_s, opened, retry_after_s, standing, tell
@@ -58,6 +58,7 @@ class Play:
         return self.ask() if what == "ask" else self.tell(which, outcome)
 
 
+@settings(deadline=None)
 @given(RULES, STEPS)
 def test_never_more_probes_than_allowed_and_none_while_open(rule, steps):
     """Running probes that still hold their place, counted from outside."""
@@ -75,6 +76,7 @@ def test_never_more_probes_than_allowed_and_none_while_open(rule, steps):
             assert permit is not None
 
 
+@settings(deadline=None)
 @given(RULES, STEPS)
 def test_it_always_recovers(rule, steps):
     """From whatever state, with probes that were never told of: once calls succeed again, it closes."""
@@ -88,6 +90,7 @@ def test_it_always_recovers(rule, steps):
     assert play.standing == "closed"
 
 
+@settings(deadline=None)
 @given(RULES, st.lists(st.tuples(st.floats(0, 60), st.booleans()), max_size=60), st.data())
 def test_one_more_failure_never_opens_it_later(rule, calls, data):
     def opens_at(history):
@@ -105,6 +108,7 @@ def test_one_more_failure_never_opens_it_later(rule, calls, data):
     assert opens_at(worse) <= opens_at(calls)
 
 
+@settings(deadline=None)
 @given(RULES, STEPS, PAUSES, PAUSES)
 def test_time_alone_only_turns_open_into_half_open(rule, steps, sooner, later):
     play = Play(rule)
@@ -120,6 +124,7 @@ def test_time_alone_only_turns_open_into_half_open(rule, steps, sooner, later):
     assert standing(play.state, rule, play.now + wait + 1e-6) != "open"
 
 
+@settings(deadline=None)
 @given(RULES, st.lists(st.sampled_from(["neutral", "success"]), max_size=80))
 def test_nothing_but_failures_opens(rule, outcomes):
     play = Play(rule)
@@ -226,6 +231,7 @@ def test_what_another_worker_found_out_opens_it_here():
     assert not play.call("success")
 
 
+@settings(deadline=None)
 @given(RULES, st.integers(1, 5000))
 def test_openings_last_ever_longer_up_to_the_longest(rule, openings):
     assert open_for_s(openings, rule) <= open_for_s(openings + 1, rule) <= max(rule.longest_s, rule.open_s)

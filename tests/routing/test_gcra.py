@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.routing.gcra import FRESH, NEVER, Limit, check, check_all, remaining, reset_s, settle
@@ -30,6 +30,7 @@ def passed(limit, steps, start):
     return let
 
 
+@settings(deadline=None)
 @given(LIMITS, STEPS, START)
 def test_no_window_holds_more_than_a_burst_and_the_rate(limit, steps, start):
     """Whatever window is laid over the time, wherever it begins."""
@@ -58,6 +59,7 @@ def test_two_bursts_do_not_meet_at_the_edge_of_a_window():
     assert (late, early) == (60, 0)
 
 
+@settings(deadline=None)
 @given(LIMITS, STEPS, START, st.integers(1, 20).map(float))
 def test_a_refusal_tells_when_it_would_pass(limit, steps, start, cost):
     """Not a moment sooner by more than the grace, and surely then."""
@@ -105,6 +107,7 @@ def test_what_costs_nothing_passes_a_limit_that_is_used_up():
     assert check(FRESH, limit, 0, 0.0).tats == (FRESH,)
 
 
+@settings(deadline=None)
 @given(LIMITS, st.floats(0, 40), st.floats(0, 80))
 def test_settling_charges_what_was_used(limit, reserved, used):
     """As if the true cost had been known from the start."""
@@ -129,6 +132,7 @@ def test_what_a_long_request_used_is_charged_when_it_is_told():
     assert check(tat, limit, 1, 600.0).retry_after_s == pytest.approx(6.0)
 
 
+@settings(deadline=None)
 @given(LIMITS, STEPS, START)
 def test_what_remains_is_what_would_pass(limit, steps, start):
     tat, now = FRESH, start

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.routing.hedge import ENOUGH, SAMPLES, Rule, Running, delay_s, may_hedge, remembered, saved, spent
@@ -11,6 +11,7 @@ from gatewright.routing.hedge import ENOUGH, SAMPLES, Rule, Running, delay_s, ma
 RULES = st.builds(Rule, share=st.sampled_from([0.0, 0.01, 0.05, 0.5]), purse=st.sampled_from([0.0, 1.0, 10.0]))
 
 
+@settings(deadline=None)
 @given(RULES, st.lists(st.tuples(st.floats(0.01, 20), st.floats(0.01, 20)), max_size=200), st.floats(0, 1))
 def test_hedges_never_cost_more_than_their_share(rule, requests, first):
     """However the costs fall, and however eagerly hedges are asked for."""
@@ -60,6 +61,7 @@ def test_little_known_is_waited_for_longer():
     assert delay_s(remembered(samples, 0.8), rule) == 0.8
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 60), min_size=ENOUGH, max_size=300))
 def test_no_more_than_the_percentile_is_slower_than_the_delay(times):
     samples = ()

@@ -3,7 +3,7 @@
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.errors import STATUS_OF, Problem, kind_of
@@ -114,6 +114,8 @@ def test_an_upstream_that_asks_for_too_long_is_left():
 def test_no_wait_goes_beyond_the_deadline():
     assert after("throttled", others=0, asked_s=12.0, now=50.0).way == "stop"
     assert after("broken", others=1, asked_s=12.0, now=50.0).way == "next"
+    assert after("throttled", others=0, asked_s=10.0, now=50.0, chance=0.0).way == "stop"
+    assert after("throttled", others=0, asked_s=9.9, now=50.0, chance=0.0).way == "same"
     assert after("broken", others=1, now=60.0) == Decision("stop", why="broken; the time is up")
 
 
@@ -122,6 +124,7 @@ def test_x_should_retry_false_is_heard():
     assert after("broken", others=0, may_repeat=False).way == "stop"
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2000), st.floats(0, 1, exclude_max=True), st.none() | st.floats(0, 3600))
 def test_waits_are_bounded_and_jittered_in_full(tries, chance, asked):
     rule = Rule()
@@ -135,6 +138,7 @@ def test_the_longest_wait_doubles_to_its_cap():
     assert [wait_s(n, Rule(), 1.0) for n in range(1, 8)] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(CAUSES), st.none() | st.floats(0, 100), st.floats(0, 20)), min_size=40, max_size=40),
     st.integers(1, 6),
@@ -161,6 +165,7 @@ def test_every_plan_ends_within_its_tries_and_its_time(failures, targets, rule, 
     raise AssertionError("it went on for 40 attempts")
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(STATUS_OF)), st.sampled_from(get_args(Stage)), st.integers(0, 599), st.text(max_size=12), st.booleans()
 )

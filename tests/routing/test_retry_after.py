@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.routing.retry_after import AT_MOST_S, duration_s, retry_after_s
@@ -112,6 +112,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(NAMES, VALUES), max_size=6), JSON, st.floats(0, 4e9))
 def test_whatever_comes_is_bounded(headers, body, now):
     """Never an exception, never a number that cannot be slept."""
@@ -119,6 +120,7 @@ def test_whatever_comes_is_bounded(headers, body, now):
     assert found is None or (math.isfinite(found) and 0 <= found <= AT_MOST_S)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59_999))
 def test_durations_are_what_go_writes(hours, minutes, milliseconds):
     assert duration_s(f"{hours}h{minutes}m{milliseconds / 1000}s") == pytest.approx(
