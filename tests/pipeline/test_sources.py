@@ -60,6 +60,18 @@ async def test_an_event_without_end_is_not_collected():
     assert source.problem is not None
 
 
+@pytest.mark.parametrize("before", [b"data: ", b"event: big\ndata: ", b": big"], ids=["data", "named", "comment"])
+@pytest.mark.parametrize("dialect", wires.STREAM)
+async def test_what_is_too_large_to_be_read_disturbs_nothing_behind_it(dialect, before):
+    """Its parts go by unread, whatever they look like; the end and the usage after it are seen."""
+    events = wires.STREAM[dialect]
+    piece = b'"type":"message_stop","error":"finishReason"' * 25_000
+    large = [before, *[piece] * 17, b"\n\n"]
+    source = passing([events[0], *large, b"".join(events[1:])], dialect=dialect)
+    assert b"".join(await drained(source)) == b"".join((events[0], *large, *events[1:]))
+    assert (source.problem, source.content, source.usage is not None) == (None, True, True)
+
+
 async def test_a_told_error_is_not_told_twice():
     """The provider's own error event, then its close: one error is enough."""
     source = passing([wires.ERROR_INSIDE["anthropic"]], cut=True)
