@@ -215,6 +215,19 @@ def test_what_began_before_it_opened_neither_closes_nor_opens_it():
     assert play.standing == "half_open"
 
 
+def test_what_began_before_it_opened_does_not_count_once_it_is_closed_again():
+    play = Play(Rule(in_a_row=2, closing=1))
+    old = [play.ask() for _ in range(5)]
+    play.running.clear()
+    play.call("failure")
+    play.call("failure")
+    play.now += 10
+    play.call("success")
+    for permit in old:
+        play.state = tell(play.state, play.rule, permit, "failure", play.now)
+    assert play.standing == "closed"
+
+
 def test_a_probe_that_says_nothing_gives_its_place_back():
     play = Play(Rule(in_a_row=1, probes=1))
     play.call("failure")

@@ -27,7 +27,7 @@ def test_every_cause_has_its_row():
         (400, None, "stop", "stop"),
         (401, None, "next", "stop"),
         (402, None, "next", "stop"),
-        (403, None, "next", "stop"),
+        (403, None, "stop", "stop"),
         (404, None, "stop", "stop"),
         (408, None, "same", "same"),
         (409, None, "same", "same"),

@@ -26,7 +26,7 @@ Cause = Literal[
     "overloaded",  # 503, 529, an overloaded_error in a stream
     "broken",  # 500, 502, an error in a stream that is nobody's fault but the upstream's
     "conflict",  # 408, 409: it asks for a repetition
-    "our_credential",  # 401, 403 to the operator's key: no other client's request fares better there
+    "our_credential",  # 401 to the operator's key: the client can do nothing about it
     "client",  # anything the client must mend, its own key among it
     "filtered",  # a refusal or a content filter: an answer, not a failure
     "cancelled",  # the client has left
@@ -67,7 +67,7 @@ _CAUSE_OF: Final[dict[ProblemKind, Cause]] = {
     "invalid_request": "client",
     "authentication": "our_credential",
     "billing": "out_of_money",
-    "permission": "our_credential",
+    "permission": "client",  # OpenRouter's guardrails answer 403: another target must not be asked what one forbids
     "not_found": "client",
     "conflict": "conflict",
     "too_large": "client",
