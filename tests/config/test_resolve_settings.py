@@ -54,6 +54,11 @@ def test_what_is_missing_is_named_with_what_it_means(tmp_path):
     assert 'missing key "project" (or set GOOGLE_CLOUD_PROJECT or' in refused("{kind: vertex, auth: google}", tmp_path)
 
 
+def test_clients_bring_keys_that_need_no_project(tmp_path):
+    """As the gateway's own key would."""
+    assert resolved("{kind: vertex, credentials: client}", tmp_path).auth == "x-goog-api-key"
+
+
 def test_a_setting_of_another_kind_is_refused(tmp_path):
     """A typo in the kind shows."""
     assert 'kind "groq" has no such setting; it has none of these' in refused("{kind: groq, api_key: k, region: x}", tmp_path)

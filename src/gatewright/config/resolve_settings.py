@@ -54,7 +54,8 @@ def resolve_settings(section: ProviderSection, host: Host, path: KeyPath, desk: 
 
 
 def _has_key(section: ProviderSection, host: Host, desk: Desk) -> bool:
-    return section.api_key is not None or bool(section.api_keys) or first_set(host.env_keys, desk.environ) is not None
+    given = section.api_key is not None or bool(section.api_keys) or section.credentials == "client"
+    return given or first_set(host.env_keys, desk.environ) is not None
 
 
 def _project_in(section: ProviderSection, desk: Desk) -> str:
