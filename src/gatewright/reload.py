@@ -20,6 +20,7 @@ from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.record.usage import UsageCounter
 from gatewright.server.gateway import Gateway
+from gatewright.server.run import Terminal
 from gatewright.stores.accounts import AccountStore
 from gatewright.stores.kept import KeptStore
 
@@ -129,12 +130,13 @@ class Reloader:
         self._hand_on = hand_on
         self._started = house.current.config.server
         self._asked = asyncio.Event()
+        self._terminal = Terminal()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Within the event loop of the main thread, which takes SIGHUP."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self._asked.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         self._task = loop.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -142,6 +144,12 @@ class Reloader:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def _hung_up(self) -> None:
+        if self._terminal.gone():
+            signal.raise_signal(signal.SIGTERM)
+        else:
+            self._asked.set()
 
     async def _watch(self) -> None:
         files = await asyncio.to_thread(FileWatch, self._house.current.config.files)

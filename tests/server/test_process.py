@@ -58,7 +58,7 @@ async def served(tmp_path: Path, yaml: str, *, drain_s: int = 30, workers: int =
     )  # fmt: skip
     log.close()
     try:
-        await _answers(process, port, tmp_path)
+        await answers(process, port, tmp_path)
         yield Served(process, port)
     finally:
         if process.returncode is None:
@@ -70,7 +70,7 @@ async def served(tmp_path: Path, yaml: str, *, drain_s: int = 30, workers: int =
                 await process.wait()
 
 
-async def _answers(process: asyncio.subprocess.Process, port: int, tmp_path: Path) -> None:
+async def answers(process: asyncio.subprocess.Process, port: int, tmp_path: Path) -> None:
     for _ in range(600):
         assert process.returncode is None, (tmp_path / "log").read_text()
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.server.load import answering, under_load
-from tests.server.test_process import served
+from tests.server.test_process import answers, free_port, served
 from tests.serving import KEY, upstream
 
 from gatewright.server.run import handed_over
@@ -138,3 +139,41 @@ async def test_sockets_that_are_meant_for_another_process_are_left_alone(tmp_pat
     assert handed_over() == []
     assert "LISTEN_FDS" not in os.environ
     assert "LISTEN_PID" not in os.environ
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_terminal_that_is_closed_ends_what_was_started_from_it(tmp_path, workers):
+    """SIGHUP means "read your configuration" to a service, and "your terminal is gone" to what runs in one."""
+    (tmp_path / "gatewright.yaml").write_text(f"providers: {{demo: {{kind: demo}}}}\nkeys: [{{name: test, key: {KEY}}}]\n")
+    port = free_port()
+    serve = [
+        "-m",
+        "gatewright",
+        "serve",
+        "-q",
+        "-c",
+        str(tmp_path / "gatewright.yaml"),
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+    ]
+    ours, theirs = pty.openpty()
+    # The child of a new session gets the terminal that it opens first.
+    command = ["bash", "-c", f'exec {sys.executable} "$@" <{os.ttyname(theirs)} >{tmp_path}/log 2>&1', "bash", *serve]
+    process = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, "GATEWRIGHT_HOME": str(tmp_path)}, start_new_session=True
+    )
+    try:
+        await answers(process, port, tmp_path)
+        process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(5):
+            while (tmp_path / "log").read_text().count("taken over") < workers:
+                await asyncio.sleep(0.05)
+        os.close(theirs)
+        os.close(ours)
+        assert await asyncio.wait_for(process.wait(), 10) == 0, (tmp_path / "log").read_text()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -23,6 +23,24 @@ READY_WITHIN_S: Final = 60.0
 """How long workers have to start before the service manager is left to draw its conclusions."""
 
 
+class Terminal:
+    """The terminal that this process was started from, if any. When it goes away its processes are sent SIGHUP, too."""
+
+    def __init__(self) -> None:
+        self._was_there = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and self._is_there()  # `nohup` has us ignore it
+
+    def gone(self) -> bool:
+        """Whether a SIGHUP that came now means the end, not the configuration."""
+        return self._was_there and not self._is_there()
+
+    def _is_there(self) -> bool:
+        try:
+            os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        except OSError:
+            return False
+        return True
+
+
 class Workers(Multiprocess):
     """uvicorn's supervisor, with two differences.
 
@@ -30,6 +48,10 @@ class Workers(Multiprocess):
     Ours closes it first, so that they are refused, or go to whoever else holds the socket. And on SIGHUP it starts all workers
     anew; ours tells them to read their configuration again.
     """
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        self._terminal = Terminal()
+        super().__init__(config, sockets)
 
     def init_processes(self) -> None:
         super().init_processes()
@@ -42,6 +64,9 @@ class Workers(Multiprocess):
         super().terminate_all()
 
     def handle_hup(self) -> None:
+        if self._terminal.gone():
+            self.should_exit.set()
+            return
         for process in self.processes:
             if process.pid is not None and process.is_ready():  # one that is just starting would die of it, and reads anyway
                 os.kill(process.pid, signal.SIGHUP)
