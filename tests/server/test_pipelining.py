@@ -81,6 +81,34 @@ async def test_a_client_that_reads_nothing_is_given_up(tmp_path, monkeypatch):
         writer.transport.abort()
 
 
+async def test_a_closed_connection_does_not_wait_for_ever(tmp_path, monkeypatch):
+    """What a client has not taken keeps its socket open past the close."""
+    monkeypatch.setattr(sweep, "TICK_S", 0.02)
+    monkeypatch.setattr(sweep, "IDLE_S", 0.1)
+    monkeypatch.setattr(sweep, "UNREAD_S", 0.3)
+    async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
+        up.answers = [[answer(WHOLE.replace(b"hello", b"x" * 12_000_000))]]
+        reader, writer = await asyncio.open_connection("127.0.0.1", gw.port, limit=1 << 10)
+        writer.write(chat())
+        await reader.readuntil(b"\r\n\r\n")
+        (connection,) = gw.state.connections
+        async with asyncio.timeout(3):
+            while gw.state.connections:
+                await asyncio.sleep(0.01)
+        assert connection.idle
+        assert connection.unread
+        writer.transport.abort()
+
+
+async def test_a_client_of_http_1_0_is_told_that_the_connection_ends(tmp_path):
+    """Kept without `connection: keep-alive` in the answer, it would wait for the end of the connection, as `ab -k` does."""
+    async with upstream() as up, gateway(config(up.port), tmp_path) as gw:
+        up.answers = [[answer(WHOLE)]]
+        said = await raw_call(gw.port, chat(lines=AUTH + b"connection: keep-alive\r\n").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert b"\r\nconnection: close\r\n" in said
+        assert said.endswith(WHOLE)
+
+
 @pytest.mark.parametrize("apart", [False, True])
 async def test_trailers_are_nobodys(tmp_path, apart):
     """A key in the trailers of one request must not open the door to the next, which may be another client's behind a proxy."""

@@ -277,7 +277,7 @@ class FastLane(asyncio.Protocol):
 
     def _start(self, request: _Request) -> None:
         method, target, headers, body, keep, old = request
-        self._keep = keep and self._keep
+        self._keep = keep and self._keep and not old  # clients of 1.0 that would keep it wait for a word that 1.1 does not say
         self._old_http = old
         self._head_out = False
         exchange = self._exchange = self.gateway.inbound.exchange(method, target, headers, body)

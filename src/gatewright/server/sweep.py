@@ -67,12 +67,12 @@ class Sweeper:
 
     def _look(self, lane: "FastLane", now: float) -> None:
         silent = now - lane.since
-        if lane.idle:
+        if silent > UNREAD_S and (lane.unread or lane.idle):
+            lane.transport.abort()  # a close waits for the client to take what is there
+        elif lane.idle:
             if silent > IDLE_S:
                 lane.transport.close()
         elif lane.waiting_body and (silent > REQUEST_S or now - lane.began > REQUEST_TOTAL_S):
             lane.timed_out()
-        elif lane.unread and silent > UNREAD_S:
-            lane.transport.abort()
         elif silent > lane.gateway.keepalive_s:
             lane.keep_alive(now)
