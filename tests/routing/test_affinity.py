@@ -99,6 +99,7 @@ def test_tenants_do_not_share_keys_nor_sessions_with_prefixes():
 def test_a_long_prompt_costs_no_more_and_differs_where_it_is_looked_at():
     long = b"x" * PREFIX_BYTES
     assert affinity(tenant="t", prefix=[long, b"a"]) == affinity(tenant="t", prefix=[long, b"b"])
+    assert affinity(tenant="t", prefix=[long + b"a"]) == affinity(tenant="t", prefix=[long + b"b"])
     assert affinity(tenant="t", prefix=[b"a", long]) != affinity(tenant="t", prefix=[b"b", long])
 
 
@@ -119,6 +120,7 @@ def test_all_turns_of_a_conversation_have_one_prefix():
     assert first == [b"look\0find", b"You are brief.", b"Hello", b"there"]
     assert prefix_of(request(SYSTEM, marked, ANSWER, later)) == first
     assert prefix_of(request(SYSTEM, FIRST, ANSWER, later, ANSWER)) == first
+    assert prefix_of(request(SYSTEM, FIRST, later)) == first, "sent again with more, for want of an answer"
 
 
 def test_other_conversations_have_others():

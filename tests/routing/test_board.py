@@ -43,6 +43,24 @@ def test_an_error_is_an_answer_and_shows_that_the_endpoint_is_there():
     assert board.standing("eu", "a", 0) == "closed"
 
 
+@pytest.mark.parametrize("cause", ["cancelled", "busy", "ours"])
+def test_what_says_nothing_does_not_show_that_it_is_there(cause):
+    board = Board(RULE)
+    for said in ("unreachable", "unreachable", cause, "unreachable"):
+        fail(board, "eu", "a", said, times=1)
+    assert board.standing("eu", "a", 0) == "open"
+
+
+def test_probes_of_an_endpoint_are_counted_over_all_its_models():
+    board = Board(RULE)
+    fail(board, "eu", "a", "unreachable")
+    probe = board.admit("eu", "a", 10.0)
+    assert probe is not None
+    assert board.admit("eu", "b", 10.0) is None
+    board.ended(probe, None, 10.5)
+    assert board.admit("eu", "b", 10.5) is not None
+
+
 def test_an_open_model_costs_its_endpoint_no_probe():
     """Both or neither: the endpoint's only probe must not be lost on a model that is open."""
     board = Board(RULE)

@@ -228,6 +228,26 @@ def test_what_began_before_it_opened_does_not_count_once_it_is_closed_again():
     assert play.standing == "closed"
 
 
+def test_it_takes_as_many_good_probes_to_close_as_the_rule_says():
+    play = Play(Rule(in_a_row=1, closing=3))
+    play.call("failure")
+    play.now += 10
+    seen = [(play.call("success"), play.standing)[1] for _ in range(3)]
+    assert seen == ["half_open", "half_open", "closed"]
+
+
+def test_a_probe_that_lost_its_place_says_nothing_any_more():
+    play = Play(Rule(in_a_row=1, probes=1, probe_s=5, closing=1))
+    play.call("failure")
+    play.now += 10
+    slow = play.ask()
+    play.now += 6
+    assert play.ask(), "its place is another's"
+    before = play.state
+    for outcome in ("success", "failure"):
+        assert tell(before, play.rule, slow, outcome, play.now) == before
+
+
 def test_a_probe_that_says_nothing_gives_its_place_back():
     play = Play(Rule(in_a_row=1, probes=1))
     play.call("failure")
