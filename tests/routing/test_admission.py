@@ -144,6 +144,45 @@ def test_a_flood_that_was_turned_away_costs_no_later_turn():
     assert abs(served["a"] - served["b"]) <= 3
 
 
+def next_ones(play, count):
+    """Tickets that start when those running end one by one."""
+    before = len(play.began)
+    for _ in range(count):
+        play.end(next(iter(play.running)))
+    return play.began[before:]
+
+
+def test_the_turn_of_one_who_gave_up_goes_to_the_next_of_its_tenant():
+    play = Play(Limits(running=1, waiting=9, patience_s=1e9))
+    play.arrive("x")
+    first, second, third = (play.arrive("a") for _ in range(3))
+    others = [play.arrive("b") for _ in range(2)]
+    play.end(first)
+    play.end(second)
+    assert next_ones(play, 3) == [third, *others]
+
+
+def test_who_comes_late_takes_turns_from_then_on():
+    """It has no claim to what was served before it came."""
+    play = Play(Limits(running=1, waiting=40, patience_s=1e9))
+    play.arrive("x")
+    early = [play.arrive("a") for _ in range(12)]
+    next_ones(play, 6)
+    late = [play.arrive("b") for _ in range(4)]
+    served = next_ones(play, 6)
+    assert (len(set(served) & set(early)), len(set(served) & set(late))) == (3, 3)
+
+
+def test_what_was_served_is_forgotten_when_nobody_waits_any_more():
+    play = Play(Limits(running=1, waiting=9, patience_s=1e9))
+    for tenant in ("x", "d", "d"):
+        play.arrive(tenant)
+    next_ones(play, 2)
+    assert len(play.queue) == 0
+    again, other = play.arrive("d"), play.arrive("a")
+    assert next_ones(play, 2) == [again, other]
+
+
 def test_equals_keep_their_places():
     """Nobody's place is taken by one who would hold as many."""
     play = Play(Limits(running=1, waiting=2, patience_s=1e9))
@@ -201,6 +240,16 @@ def test_without_a_queue_what_does_not_fit_is_turned_away():
     play.arrive("a")
     play.arrive("b")
     assert [(shed.ticket, shed.why, shed.retry_after_s) for shed in play.shed] == [(2, "queue full", 1.0)]
+
+
+def test_new_limits_hold_from_the_next_event_on():
+    """A reloaded configuration may allow more; who waited longest starts first."""
+    play = Play(Limits(running=1, waiting=9, patience_s=1e9))
+    play.arrive("a")
+    waited = play.arrive("a")
+    play.queue.limits = play.limits = Limits(running=2, waiting=9)
+    late = play.arrive("b")
+    assert (play.began, list(play.waiting)) == ([1, waited], [late])
 
 
 def test_who_is_not_known_changes_nothing():

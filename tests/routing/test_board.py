@@ -90,6 +90,8 @@ def test_a_throttled_key_rests_and_its_siblings_do_not():
     assert board.rests_s(("eu", "key 1", "any"), 2.0) == 10
     assert board.rests_s(("eu", "key 2", ""), 2.0) == 0
     assert board.rests_s(("us", "key 1", ""), 2.0) == 0
+    assert board.rests_s(("eu", "key 1", ""), 99.0) == 0
+    assert board.soonest_s([], 2.0) == 0
     keys = [("eu", "key 1", ""), ("eu", "key 2", "")]
     assert board.soonest_s(keys, 2.0) == 0
     board.throttled(("eu", "key 2", ""), 2.0, asked_s=3)

@@ -114,6 +114,7 @@ class Admission:
         return self._shed(victim.ticket, "queue full")
 
     def _queue(self, ticket: Ticket, tenant: str, weight: float, until: float) -> None:
+        """At the end of its tenant's line, until `until`."""
         tag = max(self._virtual, self._last_tag.get(tenant, 0.0))
         self._last_tag[tenant] = tag + 1.0 / weight
         self._came += 1
@@ -157,7 +158,7 @@ class Admission:
         """The last waiter of the tenant with the most places for its weight; None: the newcomer's own would hold as many."""
         most = max(self._by_tenant.values(), key=lambda queue: len(queue) / queue[-1].weight)
         mine = len(self._by_tenant.get(tenant, ())) + 1
-        return most[-1] if most[-1].tenant != tenant and len(most) / most[-1].weight > mine / weight else None
+        return most[-1] if len(most) / most[-1].weight > mine / weight else None
 
     def _wait_s(self, tenant: str) -> float:
         """About how long one more of this tenant's would wait: until those with earlier turns have started, by the mean time."""
@@ -166,6 +167,7 @@ class Admission:
         return before * self.mean_s / self.limits.running
 
     def _shed(self, ticket: Ticket, why: Why) -> Shed:
+        """Turned away, with the seconds that those who wait now will take; 1 at the least."""
         return Shed(ticket, why, max(1.0, len(self._waiting) * self.mean_s / self.limits.running))
 
     def _gave_up(self, waiter: _Waiter) -> None:
@@ -177,6 +179,7 @@ class Admission:
         self._drop(waiter)
 
     def _drop(self, waiter: _Waiter) -> None:
+        """Out of the queue, to a start or for good."""
         del self._waiting[waiter.ticket]
         queue = self._by_tenant[waiter.tenant]
         queue.remove(waiter)

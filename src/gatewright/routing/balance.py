@@ -80,6 +80,7 @@ def priority(views: Sequence[View], chance: Chance) -> list[int]:
 
 
 def _busy(view: View) -> float:
+    """Calls in flight with this one, for its weight."""
     return (view.in_flight + 1) / view.weight if view.weight > 0 else math.inf
 
 

@@ -138,13 +138,14 @@ class Board:
         """Seconds that a key still rests, for this model or for all; 0: it does not."""
         endpoint, name, _ = key
         found = (self.keys.get(key), self.keys.get((endpoint, name, "")))
-        return max((cool.until - now for cool in found if cool is not None), default=0.0) if any(found) else 0.0
+        return max(0.0, *(cool.until - now if cool is not None else 0.0 for cool in found))
 
     def soonest_s(self, keys: Iterable[Key], now: float) -> float:
         """Seconds until the first of `keys` may be used; 0: one may now, or there is none."""
-        return max(0.0, min((self.rests_s(key, now) for key in keys), default=0.0))
+        return min((self.rests_s(key, now) for key in keys), default=0.0)
 
     def _tell(self, circuit: Circuit, permit: Permit, outcome: Outcome, now: float) -> None:
+        """One circuit's next state, kept where it is another."""
         before = self.circuits.get(circuit, FRESH)
         after = tell(before, self.rule, permit, outcome, now)
         if after is before:
