@@ -164,6 +164,7 @@ PROVIDERS = "providers: {openai: {api_key: env:OPENAI_API_KEY}}\n"
         ("providers: {openai: {dialects: [], api_key: x}}", "expected at least one entry, got an empty list"),
         ("providers: {openai: {dialects: [openai_chat, openai_chat], api_key: x}}", '"openai_chat" is listed twice'),
         ("providers: {openai: {forward: [embedings], api_key: x}}", 'got "embedings"; did you mean "embeddings"?'),
+        ("providers: {c: {kind: qqqq}}", 'unknown kind "qqqq"; docs/providers lists them, and "custom" is any other'),
         ("providers: {c: {kind: custom}}", 'providers.c: missing key "base_url": kind "custom" has none of its own'),
         ("providers: {a/b: {kind: openai, api_key: x}}", "stands in paths"),
         ("providers: {v1: {kind: openai, api_key: x}}", '"v1" begins paths of the API itself'),

@@ -118,7 +118,8 @@ def _host(name: str, section: ProviderSection, path: KeyPath, desk: Desk) -> Hos
     if host is None and section.kind is None:
         desk.wrong(path, f'missing key "kind" (such as openai): "{name}" is no catalogue name{hint(name, HOSTS)}', key=True)
     elif host is None:
-        desk.wrong((*path, "kind"), f'unknown kind "{kind}"{hint(kind, HOSTS)}')
+        near = hint(kind, HOSTS) or '; docs/providers lists them, and "custom" is any other'
+        desk.wrong((*path, "kind"), f'unknown kind "{kind}"{near}')
     return host
 
 

@@ -114,6 +114,7 @@ INFERENCE: tuple[Host, ...] = (
         title="Hugging Face Inference Providers",
         base_url="https://router.huggingface.co/v1",
         dialects=("openai_chat", "openai_responses"),
+        aliases=("hf",),
         env_keys=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
         env_base_urls=("HF_BASE_URL", "HUGGINGFACE_BASE_URL"),
         forwards=("any",),
@@ -161,7 +162,7 @@ INFERENCE: tuple[Host, ...] = (
         title="GitHub Models",
         base_url="https://models.github.ai/inference",
         dialects=("openai_chat",),
-        aliases=("github-models",),
+        aliases=("github-models", "github_models"),
         # Not GITHUB_TOKEN: it is set in many shells and jobs for other ends.
         env_keys=("GITHUB_MODELS_TOKEN", "GITHUB_API_KEY"),
         env_base_urls=("GITHUB_MODELS_BASE_URL",),

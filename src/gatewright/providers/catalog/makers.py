@@ -185,6 +185,7 @@ MAKERS: tuple[Host, ...] = (
         title="Z.ai",
         base_url="https://api.z.ai/api/paas/v4",
         dialects=("openai_chat", "anthropic"),
+        aliases=("z.ai",),
         bases={"anthropic": "/api/anthropic"},
         env_keys=("ZAI_API_KEY", "Z_AI_API_KEY"),
         env_base_urls=("ZAI_BASE_URL",),
