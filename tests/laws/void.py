@@ -51,6 +51,7 @@ VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
         r"input\[\]\.arguments": ("{}", ""),
     },
     ("openai_responses", "answer"): {
+        r"output\[\]\.role": ("assistant",),  # a constant of the API
         r"output\[\]\.arguments": ("{}", ""),
         r"output\[\]\.content\[\]\.annotations\[\]\.type": ("url_citation",),
     },
@@ -61,9 +62,13 @@ VOID: dict[tuple[DialectName, str], dict[str, tuple[JsonValue, ...]]] = {
         rf"tools\[\]\.{_SCHEMA}\.type": ("object",),
     },
     ("anthropic", "answer"): {
+        r"type|role": ("message", "assistant"),  # constants of the API
         r"content\[\]\.citations\[\]\.type": ("web_search_result_location",),  # only this kind has a url
     },
     ("anthropic", "stream"): {
+        r"[a-z_]+:type": _ANY,  # the event's name says it
+        r"message_start:message\.(type|role)": ("message", "assistant"),  # constants of the API
+        r"content_block_[a-z]+:index": _ANY,  # the order says it
         r"content_block_delta:delta\.citation\.type": ("web_search_result_location",),
         r"message_delta:usage\..*": _ANY,  # cumulative: says again what message_start said
     },

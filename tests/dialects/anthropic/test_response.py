@@ -230,3 +230,9 @@ def test_nothing_follows_the_last_text_of_a_stream():
     starts = [event for event in wire_events(renderer.render(unfold(response))) if event["type"] == "content_block_start"]
     assert [event["content_block"]["type"] for event in starts] == ["text"]
     assert [(loss.path, loss.weight, loss.value) for loss in renderer.losses] == [("t.signature", "hint", "sig")]
+
+
+def test_constants_may_be_left_out():
+    """An object with content is a message, also without the words that every message has."""
+    told = ANTHROPIC.parse_response(b'{"id": "m", "model": "x", "content": [{"type": "text", "text": "Hi"}]}', Asked())
+    assert told.blocks[0].text == "Hi"

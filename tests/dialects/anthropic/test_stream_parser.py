@@ -209,10 +209,10 @@ def test_an_error_event_ends_the_stream_as_what_it_is():
         b"event: content_block_delta\ndata: null\n\n",
         b'data: {"type": 3}\n\n',
         b'data: {"type": "content_block_start", "index": 0}\n\n',
-        b'data: {"type": "content_block_start", "index": 0, "content_block": {"type": "text"}}\n\n',
+        b'data: {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": 7}}\n\n',
         b'data: {"type": "content_block_delta", "index": 9, "delta": {"type": "text_delta", "text": "x"}}\n\n',
         b'data: {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": 7}}\n\n',
-        b'data: {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "x"}}\n\n',
+        b'data: {"type": "content_block_delta", "index": "x", "delta": {"type": "text_delta", "text": "x"}}\n\n',
         b"data: \xff\xfe\n\n",
         b"data: " + b"[" * 100_000 + b"\n\n",
         b"data: " + b"x" * (MAX_EVENT_BYTES + 1),
@@ -285,3 +285,21 @@ def test_fields_that_nobody_knows_yet_stand_with_the_message():
     )
     extras = events[-1].extras
     assert (extras["estimated_tokens"], extras["took_ms"], extras["farewell"]) == (7, 5, "x")
+
+
+def test_what_goes_without_saying_may_be_left_out():
+    """Hosts of this dialect drop constants, empty texts, indices and types that the event's name tells."""
+    lean = [
+        ("message_start", {"message": {"id": "m", "model": "x", "content": []}}),
+        ("content_block_start", {"content_block": {"type": "text", "text": None}}),
+        ("content_block_delta", {"delta": {"type": "text_delta", "text": "Hi"}}),
+        ("content_block_stop", {}),
+        ("content_block_start", {"index": 1.0, "content_block": {"type": "thinking"}}),
+        ("content_block_delta", {"index": 1.0, "delta": {"type": "thinking_delta", "thinking": "Hm"}}),
+        ("content_block_stop", {"index": 1.0}),
+        ("message_delta", {"delta": {"stop_reason": "end_turn"}}),
+        ("message_stop", {}),
+    ]
+    told = fold(checked(events_of("".join(f"event: {name}\ndata: {json.dumps(body)}\n\n" for name, body in lean).encode())))
+    assert [block.text for block in told.blocks] == ["Hi", "Hm"]
+    assert told.finish.reason == "stop"

@@ -196,3 +196,8 @@ def test_parts_with_fields_of_their_own_are_blocks_of_their_own():
     """Merging them would lose the fields."""
     start, *_ = (e for e in events(sse(chunk({"text": "a", "partMetadata": {"x": 1}}), END)) if isinstance(e, BlockStart))
     assert start.block.extras == {"partMetadata": {"x": 1}}
+
+
+def test_a_candidate_whose_index_is_null_is_the_first():
+    """Null is what some hosts write for nothing."""
+    assert folded(chunk({"text": "a"}, index=None), END).blocks[0].text == "a"

@@ -128,3 +128,9 @@ def test_blocks_nobody_else_shows_are_losses():
     block = Native(origin="anthropic", data={"type": "server_tool_use", "id": "s"}, at="content[0]")
     losses = shown(foreign(block)).losses
     assert [(loss.path, loss.value) for loss in losses if loss.weight == "dropped"] == [("content[0]", block.data)]
+
+
+def test_a_message_without_a_role_is_the_answer():
+    """Some hosts leave the constant out; the text is no less said."""
+    item = {"type": "message", "id": "msg_1", "content": [{"type": "output_text", "text": "Hi", "annotations": []}]}
+    assert [block.text for block in response_of(output=[item]).blocks] == ["Hi"]

@@ -204,3 +204,24 @@ def test_deltas_one_by_one_and_in_bulk_are_the_same_bytes():
     events = [started(), BlockStart(0, Text(text="")), *(TextDelta(0, f'"{i}\u2028') for i in range(5)), BlockStop(0)]
     one, bulk = OPENAI_RESPONSES.stream_renderer(ANYONE), OPENAI_RESPONSES.stream_renderer(ANYONE)
     assert b"".join(one.render([event]) for event in events) == bulk.render(events)
+
+
+def test_events_without_an_output_index_are_about_the_open_item():
+    """Some hosts leave it out, and roles and empty texts with it."""
+    bare = {"type": "message", "id": "msg_1", "content": [{"type": "output_text", "text": "Hi"}]}
+    wire = lines(
+        created(),
+        {"type": "response.output_item.added", "item": {"type": "message", "id": "msg_1"}},
+        {"type": "response.content_part.added", "item_id": "msg_1", "part": {"type": "output_text", "text": None}},
+        {"type": "response.output_text.delta", "item_id": "msg_1", "delta": "Hi"},
+        {"type": "response.output_item.done", "item": bare},
+        {"type": "response.output_item.added", "output_index": 1.0, "item": call("f")},
+        {"type": "response.function_call_arguments.delta", "item_id": "fc_f", "delta": "{}"},
+        {"type": "response.output_item.done", "item": call("f", "{}")},
+        completed(),
+    )
+    text, made = fold(read(wire)).blocks
+    assert isinstance(text, Text)
+    assert text.text == "Hi"
+    assert isinstance(made, ToolCall)
+    assert made.arguments == "{}"

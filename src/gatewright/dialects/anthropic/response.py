@@ -39,8 +39,9 @@ def parse_response(body: bytes, asked: Asked) -> Response:
         raise _nonsense("it is not an object")
     if document.get("type") == "error" or ("error" in document and "content" not in document):
         raise UpstreamFailed(problem_of(document, 0))
-    if document.get("type") != "message" or document.get("role") != "assistant" or not isinstance(document.get("content"), list):
-        raise _nonsense("it lacks type, role or content")
+    said = {"type": "message", "role": "assistant"}  # some hosts leave the constants out
+    if any(document.get(key) not in (None, word) for key, word in said.items()) or not isinstance(document.get("content"), list):
+        raise _nonsense("it is of another type or role, or lacks content")
     try:
         return _read(Fields(document), asked)
     except Malformed as error:

@@ -66,11 +66,14 @@ _NULLS = frozenset({"stop_reason", "stop_sequence", "content", "type", "role"})
 """Fields of message_start's message that only hold a place."""
 
 
-def _index(fields: Fields) -> int:
+def _index(fields: Fields, otherwise: int) -> int:
+    """The block's index on the wire; `otherwise` where a host leaves it out."""
+    value = fields.peek("index")
+    if isinstance(value, float) and value.is_integer():
+        fields.take("index")
+        return int(value)
     index = fields.integer("index")
-    if index is None:
-        raise Malformed(fields.path("index"), "an integer", "nothing")
-    return index
+    return otherwise if index is None else index
 
 
 class MessagesParser:
@@ -158,7 +161,8 @@ class MessagesParser:
         event = decode_lenient(data)
         fields = Fields(event)
         assert isinstance(event, dict)
-        match event.get("type"):
+        word = event.get("type")
+        match name.decode("utf-8", "replace") if word is None and name else word:
             case "message_start":
                 return [] if self._started else self._start(fields)
             case "content_block_start":
@@ -166,7 +170,6 @@ class MessagesParser:
             case "content_block_delta":
                 return [*self._begin(), *self._block_delta(fields, event)]
             case "content_block_stop":
-                _index(fields)
                 self._keep(fields)
                 return self._block_stop()
             case "message_delta":
@@ -201,7 +204,7 @@ class MessagesParser:
         if message is None:
             return [MessageStart(id="", model=self._asked.model, origin=NAME)]
         for key, word in (("type", "message"), ("role", "assistant")):
-            if message.peek(key) != word:
+            if message.peek(key) not in (None, word):
                 raise Malformed(message.path(key), f'"{word}"', kind(message.peek(key)))
         usage = message.object("usage")
         start = MessageStart(
@@ -217,13 +220,15 @@ class MessagesParser:
 
     def _block_start(self, fields: Fields) -> list[StreamEvent]:
         closed = self._block_stop()
-        self._wire_index = _index(fields)
-        block = fields.fields("content_block")
-        if block is None:
+        self._wire_index = _index(fields, self._index + 1)
+        given = fields.object("content_block")
+        if given is None:
             raise Malformed("content_block", "an object", "nothing")
         self._keep(fields)
-        block.at = f"content[{self._index + 1}]"
-        whole = dict(block.rest())
+        whole = dict(given)
+        if (key := whole.get("type")) in ("text", "thinking") and whole.get(str(key)) is None:
+            whole[str(key)] = ""  # its text follows in deltas
+        block = Fields(whole, f"content[{self._index + 1}]")
         if whole.get("signature") == "":
             block.take("signature")
         read = parse_block(block)
@@ -270,7 +275,7 @@ class MessagesParser:
         return TextDelta(self._index, text) if self._answer else ArgumentsDelta(self._index, text)
 
     def _block_delta(self, fields: Fields, event: JsonObject) -> list[StreamEvent]:
-        index = _index(fields)
+        index = _index(fields, self._index if self._wire_index is None else self._wire_index)
         delta = fields.fields("delta")
         if delta is None:
             return []

@@ -180,7 +180,7 @@ class GeminiStreamParser:
         for value in candidates:
             if not isinstance(value, dict):
                 raise BadJson(f"a candidate is {kind(value)}, not an object")
-            if first is None and value.get("index", 0) == 0:
+            if first is None and value.get("index") in (None, 0):
                 first = Proto(value, CANDIDATE)
             else:
                 others.append(value)

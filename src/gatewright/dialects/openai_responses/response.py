@@ -116,7 +116,7 @@ def blocks_of(item: JsonValue, at: str, asked: Asked) -> list[Block]:
     native = Native(origin=NAME, data=whole, at=at)
     try:
         match fields.take("type"):
-            case "message" if whole.get("role") == "assistant":
+            case "message" if whole.get("role") in (None, "assistant"):
                 return _message(fields) or [native]
             case "reasoning":
                 return [parse_reasoning(fields, whole, issuer=asked.issuer)]

@@ -65,6 +65,10 @@ def _changed(now: JsonObject, before: JsonObject) -> JsonObject:
     return {key: value for key, value in now.items() if key not in before or before[key] != value}
 
 
+_PART_TEXT = {"output_text": "text", "refusal": "refusal"}
+"""Type of a part → the field that its deltas fill."""
+
+
 class OpenItem:
     """One item. `next_index` is the index of the next block; messages open one block a part, all else is one block."""
 
@@ -85,7 +89,7 @@ class OpenItem:
     def __init__(self, item: JsonObject, index: int, issuer: str) -> None:
         self.item = item
         self.kind = str(item.get("type") or "")
-        if self.kind == "message" and item.get("role", "assistant") != "assistant":
+        if self.kind == "message" and item.get("role") not in (None, "assistant"):
             self.kind = "other"
         self.next_index = index
         self._issuer = issuer
@@ -176,6 +180,9 @@ class OpenItem:
     def _part(self, data: JsonObject) -> list[StreamEvent]:
         events = self._end_part({})
         value = as_object(data.get("part"))
+        key = _PART_TEXT.get(str(value.get("type")))
+        if key is not None and value.get(key) is None:
+            value = {**value, key: ""}  # it follows in deltas
         block = part_of(value, "", item=None if self._parts else self._head)
         if isinstance(block, Text | Refusal):
             block = replace(block, text="")

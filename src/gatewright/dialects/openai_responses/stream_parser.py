@@ -164,14 +164,28 @@ class ResponsesStreamParser:
             return self._fail(self._problem(as_object(inner)))
         if kind in _STARTS:
             return self._begin(as_object(value.get("response")))
-        place = value.get("output_index")
-        if not isinstance(place, int) or isinstance(place, bool):
+        place = self._place(kind, value)
+        if place is None:
             return [NativeEvent(origin=NAME, data=value, name=name)]
         events = self._begin({})
         if self._open is not None and place != self._open_at:
             self._held.setdefault(place, []).append((kind, value, name))
             return events
         return events + self._item_event(place, kind, value, name) + self._release()
+
+    def _place(self, kind: str, value: JsonObject) -> int | None:
+        """The output index of an event about an item; where a host leaves it out, the open item's or the next."""
+        told = value.get("output_index")
+        if isinstance(told, int) and not isinstance(told, bool):
+            return told
+        if isinstance(told, float) and told.is_integer():
+            return int(told)
+        if "item" not in value and "item_id" not in value:
+            return None
+        following = max(self._done, default=-1) + 1
+        if self._open is None:
+            return following
+        return self._open_at + 1 if kind == "response.output_item.added" else self._open_at
 
     def _problem(self, value: JsonObject) -> Problem:
         return failure_of(value) or problem_of(value, 0)
