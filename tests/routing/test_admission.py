@@ -250,6 +250,9 @@ def test_new_limits_hold_from_the_next_event_on():
     play.queue.limits = play.limits = Limits(running=2, waiting=9)
     late = play.arrive("b")
     assert (play.began, list(play.waiting)) == ([1, waited], [late])
+    play.queue.limits = play.limits = Limits(running=3, waiting=0)
+    refused = play.arrive("b")
+    assert (play.began, [shed.ticket for shed in play.shed]) == ([1, waited, late], [refused])
 
 
 def test_who_is_not_known_changes_nothing():
