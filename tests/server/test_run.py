@@ -100,13 +100,11 @@ async def test_another_process_takes_the_socket_over_and_no_connection_is_refuse
         try:
             old = await manager.start(workers)
             async with under_load(manager.port, clients=12) as load:
-                for _ in range(2 if workers == 1 else 1):
-                    before = load.good
-                    new = await manager.start(workers)
-                    assert await manager.stopped(old) == 0, (tmp_path / "log").read_text()
-                    await asyncio.sleep(0.3)
-                    assert load.good > before
-                    old = new
+                await manager.start(workers)
+                assert await manager.stopped(old) == 0, (tmp_path / "log").read_text()
+                before = load.good
+                await asyncio.sleep(0.3)
+                assert load.good > before
             assert load.failed == []
             print(f"{load.good} requests")
         finally:
@@ -168,7 +166,7 @@ async def test_a_terminal_that_is_closed_ends_what_was_started_from_it(tmp_path,
         await answers(process, port, tmp_path)
         process.send_signal(signal.SIGHUP)
         async with asyncio.timeout(5):
-            while (tmp_path / "log").read_text().count("taken over") < workers:
+            while "taken over" not in (tmp_path / "log").read_text():
                 await asyncio.sleep(0.05)
         os.close(theirs)
         os.close(ours)
