@@ -61,6 +61,13 @@ def test_unknown_name_lists_near_names():
     assert "Did you mean smart" in problem.message
 
 
+def test_an_unknown_name_shows_patterns_too():
+    """Where everything is served by patterns, `none` would be no answer."""
+    with pytest.raises(Refused) as refused:
+        ROUTER.resolve("zzzzzzzz", "")
+    assert "claude-*" in refused.value.problem.message
+
+
 def test_weights_are_kept_in_proportion():
     """Three to one means three to one."""
     draw = random.Random(7).random

@@ -70,7 +70,7 @@ class Router:
     def resolve(self, model: str, pin: str) -> tuple[Route, str]:
         """The route for a name, and what its `*` matched. Raises Refused (404) naming near names."""
         if ".." in model.split("/"):  # some dialects write the name into a path
-            raise Refused(_unknown_model(model, self.names, tuple(self.endpoints)))
+            raise self._unknown(model)
         if pin:
             bare = model.removeprefix(f"{pin}/")
             return Route(name=f"{pin}/{bare}", targets=(RouteTarget(pin, bare),)), ""
@@ -88,7 +88,11 @@ class Router:
             before, _, after = route.name.partition("*")
             if len(model) >= len(before) + len(after) and model.startswith(before) and model.endswith(after):
                 return self._climbed(route, model), model[len(before) : len(model) - len(after)]
-        raise Refused(_unknown_model(model, self.names, tuple(self.endpoints)))
+        raise self._unknown(model)
+
+    def _unknown(self, model: str) -> Refused:
+        names = (*self.names, *sorted(route.name for route in self.wild))
+        return Refused(_unknown_model(model, names, tuple(self.endpoints)))
 
     def _climbed(self, route: Route, model: str) -> Route:
         """The route itself, or where its ladder leads from `model` with the lists as they are now."""
