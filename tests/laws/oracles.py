@@ -177,6 +177,9 @@ def _typed_parts(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         if value.get("type") == "video_url":
             return {"type": "text", "text": "a video"}
+        audio = value.get("input_audio")
+        if isinstance(audio, dict) and audio.get("format") not in ("wav", "mp3"):
+            return {"type": "text", "text": "sound in a format that other hosts take"}
         return {key: _typed_parts(item) for key, item in value.items()}
     return [_typed_parts(item) for item in value] if isinstance(value, list) else value
 

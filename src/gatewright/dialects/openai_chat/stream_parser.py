@@ -248,7 +248,8 @@ class ChatStreamParser(OpenBlocks):
                 self._open("text", Text(text=""))
                 told = _tokens(tokens)
                 self._events.append(TextDelta(self._index, content, told))
-                tokens = None if told else tokens
+                if told and isinstance(tokens, dict):
+                    tokens = {key: value for key, value in tokens.items() if key != "content"}
         elif isinstance(content, list) and content:
             fields.take("content")
             for i, item in enumerate(content):
