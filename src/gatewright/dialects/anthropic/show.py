@@ -55,6 +55,8 @@ def show_reasoning(block: Reasoning, origin: str, losses: Losses) -> JsonObject:
     if block.redacted and block.seal is not None:
         return deep({"type": "redacted_thinking", "data": carry(block.seal, NAME)}, extras)
     text = block.text or "\n\n".join(block.summary)
+    if block.text and block.summary:
+        losses.hint(join(block.at, "summary"), "thinking is told once: in full", list(block.summary))
     if block.id and block.seal is None:
         losses.hint(join(block.at, "id"), "thinking blocks have no id", block.id)
     elif block.id:

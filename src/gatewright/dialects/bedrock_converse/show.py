@@ -112,6 +112,8 @@ def show_reasoning(block: Reasoning, origin: str, losses: Losses) -> JsonObject:
     if block.id:
         losses.hint(join(block.at, "id"), "reasoning has no id here", block.id)
     told: JsonObject = {"text": block.text or "\n\n".join(block.summary)}
+    if block.text and block.summary:
+        losses.hint(join(block.at, "summary"), "reasoning is told once: in full", list(block.summary))
     if block.seal is not None:
         told["signature"] = signature(block.seal)
     return deep({"reasoningContent": {"reasoningText": told}}, extras)

@@ -203,6 +203,8 @@ class AnswerWriter:
                 self.losses.extras(block, origin=self.origin)
                 if told := flat_text(block):
                     self.reasoning.append(told)
+                if block.text and block.summary:
+                    self.losses.hint(join(block.at, "summary"), "reasoning is told once: in full", list(block.summary))
                 self.details += foreign_details(block, len(self.details))
                 if block.id and block.seal is None:
                     self.losses.hint(join(block.at, "id"), "reasoning has no id in chat completions", block.id)
