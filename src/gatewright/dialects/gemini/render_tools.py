@@ -62,8 +62,8 @@ def foreign_tools(request: Request, can: Abilities, losses: Losses) -> list[Json
         if tool.cache is not None:
             losses.hint(tool.cache.at or join(tool.at, "cache"), "gemini has no cache points", tool.cache.ttl)
             losses.extras(tool.cache, origin=request.origin)
-        losses.extras(tool, origin=request.origin)
         if tool.kind == "hosted":
+            losses.extras(tool, origin=request.origin)
             key = EQUIVALENT.get(tool.hosted)
             if key is None or not mixed:
                 why = "this model takes no hosted tools beside functions" if key else "gemini has no such hosted tool"
@@ -75,6 +75,7 @@ def foreign_tools(request: Request, can: Abilities, losses: Losses) -> list[Json
             seen.add(key)
             continue
         functions.append(_foreign_function(tool, losses))
+        losses.extras(tool, origin=request.origin)
     return [{"functionDeclarations": functions}, *hosted] if functions else hosted
 
 

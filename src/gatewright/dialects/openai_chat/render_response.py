@@ -263,6 +263,8 @@ class AnswerWriter:
 
     def _media(self, media: Media, index: int) -> None:
         self.losses.extras(media, origin=self.origin)
+        if media.title is not None:
+            self.losses.hint(join(media.at, "title"), "media in an answer have no title", media.title)
         if media.kind == "audio" and isinstance(media.source, Inline) and "audio" not in self.rest:
             made = digest("audio_", self.response.id, str(index))
             self.rest["audio"] = {"id": made, "data": media.source.data, "expires_at": 0, "transcript": ""}

@@ -15,7 +15,7 @@ from gatewright.dialects.openai_chat.render_response import (
 from gatewright.dialects.openai_chat.tools import signature_field
 from gatewright.dialects.openai_chat.words import NAME, digest, merge
 from gatewright.ir.blocks import Citation, Inline, Media, Native, Node, Reasoning, Text, ToolResult
-from gatewright.ir.loss import Loss, Losses
+from gatewright.ir.loss import Loss, Losses, join
 from gatewright.ir.seal import Seal
 from gatewright.jsontypes import JsonObject, JsonValue
 
@@ -115,6 +115,8 @@ class ChunkWriter:
             parts.append(self._chunk(message))
             return
         self._losses.extras(block, origin=self._origin)
+        if isinstance(block, Media) and block.title is not None:
+            self._losses.hint(join(block.at, "title"), "media in an answer have no title", block.title)
         if isinstance(block, Media) and block.kind == "audio" and isinstance(block.source, Inline):
             made = digest("audio_", self._id, str(index))
             parts.append(self._chunk({"audio": {"id": made, "data": block.source.data, "expires_at": 0}}))

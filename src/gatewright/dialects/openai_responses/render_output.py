@@ -201,6 +201,8 @@ class Writer:
         if block.kind != "image" or not isinstance(block.source, Inline):
             self._dropped(block)
             return None
+        if block.title is not None:
+            self.losses.hint(join(block.at, "title"), "an image_generation_call has no title", block.title)
         self.losses.approximated(join(block.at, "media_type"), "told as an image_generation_call", block.source.media_type)
         image = item_id("ig", self.response_id, index)
         return {"type": "image_generation_call", "id": image, "status": "completed", "result": block.source.data}
