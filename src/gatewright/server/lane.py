@@ -1,22 +1,20 @@
 """The fast lane: HTTP/1.1 on the socket, for uvicorn's documented `http=` setting.
 
-Model calls are parsed by httptools and answered straight on the connection: no ASGI scope, no queue, one task a request. Paths of
-the gateway's `asgi_prefixes` are handed over, connection and all, to uvicorn's own ASGI protocol. One rule: whatever the client
-does, what it costs is bounded.
+Model calls are read (`reading.py`) and answered straight on the connection: no ASGI scope, no queue, no task while one waits
+for nothing but its upstream. Paths of the gateway's `asgi_prefixes` are handed over, connection and all, to uvicorn's own ASGI
+protocol. One rule: whatever the client does, what it costs is bounded.
 https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import asyncio
 import logging
-import re
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
-
-import httptools
+from typing import TYPE_CHECKING, Any, cast
 
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Reply, Source
 from gatewright.server import framing
 from gatewright.server.gateway import Gateway
+from gatewright.server.reading import Reader, ReadRequest
 from gatewright.server.sweep import Sweeper
 from gatewright.transport.strand import Strand
 
@@ -26,12 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gatewright")
 
-MAX_HEADER_BYTES = 64 << 10
-MAX_HEADERS = 200
-MAX_QUIET_BYTES = 64 << 10
-"""Most bytes of a body's framing with nothing of the body between: trailers, chunk extensions."""
-MAX_PIECES = 64
-"""Pieces of a body that are kept apart: a client that sends two bytes at a time must not fill the memory with pieces."""
 WRITE_HIGH_WATER = 64 << 10
 JOINED_BYTES = 8 << 10
 """Up to here a piece is joined with its framing before it is written."""
@@ -41,33 +33,13 @@ PARTING_S = 0.5
 
 One that is closed at once may have a request on its way, which would be lost."""
 
-_OFFER = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
-_NO_WEBSOCKETS = Problem(kind="invalid_request", status=426, message="WebSockets are not served here; use HTTP with SSE.")
-_HEADERS_TOO_LARGE = Problem(
-    kind="invalid_request", status=431, message=f"Too many headers: {MAX_HEADERS} or {MAX_HEADER_BYTES} bytes at most."
-)
-
-
-class _Stop(Exception):
-    """This request is answered with a problem, now."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-
-
-_Request: TypeAlias = tuple[bytes, bytes, dict[bytes, bytes], bytes, bool, bool]
-"""Method, target, headers, body, whether to keep the connection, whether it is HTTP/1.0."""
-
-
-class FastLane(asyncio.Protocol):
+class FastLane(Reader):
     """One client connection."""
 
     __slots__ = (
-        "_app_state", "_config", "_connections", "_dead", "_drained", "_exchange", "_fields", "_head_out",
-        "_headers", "_keep", "_loop", "_promised", "_old_http", "_parser", "_pieces", "_queue", "_quiet_bytes", "_raw",
-        "_source", "_state", "_strand", "_target", "_weighed", "began", "gateway", "on_body", "on_header", "since", "sweeper",
-        "transport", "unread", "waiting_body",
+        "_app_state", "_config", "_connections", "_drained", "_exchange", "_head_out", "_keep", "_old_http", "_promised",
+        "_queue", "_source", "_state", "_strand", "sweeper", "unread",
     )  # fmt: skip
 
     def __init__(
@@ -77,15 +49,13 @@ class FastLane(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
+        super().__init__(gateway_within(config.loaded_app), _loop or asyncio.get_running_loop())
         self._config = config
         self._state = server_state
         self._connections = cast("set[object]", server_state.connections)  # duck-typed: uvicorn calls shutdown() on each
         self._app_state = app_state
-        self._loop = _loop or asyncio.get_running_loop()
-        self.gateway = gateway_within(config.loaded_app)
-        self.transport: asyncio.Transport  # set by connection_made
         self._strand = Strand(self._loop)
-        self._queue: list[_Request] = []
+        self._queue: list[ReadRequest] = []
         """Pipelined requests; one that is not empty waits for the answer before it."""
         self._source: Source | None = None
         self._exchange: Exchange | None = None
@@ -97,26 +67,6 @@ class FastLane(asyncio.Protocol):
         """The head of the answer that runs has said that the connection is kept; it is not."""
         self._old_http = False
         self._head_out = False
-        self._dead = False
-        self.began = 0.0
-        """Monotonic seconds at which the request now arriving began."""
-        self.since = 0.0
-        """Monotonic seconds of the last sign of life in the present phase."""
-        self.waiting_body = False
-        """A request has begun and is not complete."""
-        self._target = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._weighed = -1
-        """Bytes of the body when it was last weighed."""
-        self._quiet_bytes = 0
-        """How many have come since then that were none of it."""
-        self._raw: bytes | None = b""
-        self._fields: dict[bytes, bytes] = {}
-        self._pieces: list[bytes | bytearray] = []
-        self.on_header = self._fields.setdefault
-        """The parser's callbacks for headers and for pieces of the body, and no Python in between. The first of several wins."""
-        self.on_body = self._pieces.append
-        self._parser = httptools.HttpRequestParser(self)
 
     # -- the connection ------------------------------------------------------------------------------------------------------
 
@@ -168,114 +118,20 @@ class FastLane(asyncio.Protocol):
     def eof_received(self) -> bool:
         return False
 
-    # -- the request ---------------------------------------------------------------------------------------------------------
+    # -- the answer ----------------------------------------------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        if self._dead:
-            return
-        self.since = self._loop.time()
-        if self._raw is not None:
-            self._raw = self._raw + data if self._raw else data
-        try:
-            self._parser.feed_data(data)
-            if self._raw:
-                if len(self._raw) > MAX_HEADER_BYTES:  # the head goes on and on
-                    self._reject(_HEADERS_TOO_LARGE)
-            elif self.waiting_body:
-                self._weigh(len(data))
-        except httptools.HttpParserUpgrade:
-            # CONNECT, or an offer amid a packet: the request itself is served, and the connection ends with its answer.
-            self._dead = True
-        except httptools.HttpParserError as error:
-            cause = error.__context__
-            if isinstance(cause, _Handover):
-                self._hand_over()
-            elif isinstance(cause, _Offer):
-                self._decline()
-            elif isinstance(cause, _Stop):
-                self._reject(cause.problem)
-            else:
-                self._reject(Problem(kind="invalid_request", message=f"Malformed HTTP request: {error}"))
+    @property
+    def answering(self) -> bool:
+        return self._exchange is not None
 
-    def _weigh(self, count: int) -> None:
-        """`count` bytes more of a body that is not complete: is it too large, or in too many pieces?"""
-        pieces = self._pieces
-        size = sum(map(len, pieces))
-        self._quiet_bytes = self._quiet_bytes + count if size == self._weighed else 0
-        self._weighed = size
-        if size > self.gateway.max_body_bytes:
-            self._reject(self._too_large())
-        elif self._quiet_bytes > MAX_QUIET_BYTES:
-            self._reject(_HEADERS_TOO_LARGE)
-        elif len(pieces) > MAX_PIECES:
-            grown: bytes | bytearray = pieces[0]
-            if not isinstance(grown, bytearray):
-                grown = bytearray(grown)
-            for piece in pieces[1:]:
-                grown += piece  # in place
-            pieces[:] = [grown]
-
-    def on_message_begin(self) -> None:
-        self.waiting_body = True
-        self.began = self.since
-
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-        if len(self._target) > MAX_HEADER_BYTES:
-            raise _Stop(Problem(kind="invalid_request", status=414, message="The request target is too long."))
-
-    def on_headers_complete(self) -> None:
-        if self._exchange is None and self._target.startswith(self.gateway.asgi_prefixes):
-            raise _Handover
-        fields = self._fields
-        headers = self._headers = {name.lower(): value for name, value in fields.items()}
-        if len(headers) < len(fields):  # one name in two spellings: the first wins there too
-            headers = self._headers = {name.lower(): fields[name] for name in reversed(fields)}
-        fields.clear()
-        large = self._raw is None or len(self._raw) > MAX_HEADER_BYTES
-        if len(headers) > MAX_HEADERS or (large and sum(len(n) + len(v) + 4 for n, v in headers.items()) > MAX_HEADER_BYTES):
-            raise _Stop(_HEADERS_TOO_LARGE)
-        if b"upgrade" in headers:
-            if headers[b"upgrade"].lower() == b"websocket":
-                raise _Stop(_NO_WEBSOCKETS)
-            if self._raw and self._parser.should_upgrade():
-                raise _Offer
-        self._raw = None
-        self._weighed = -1
-        length = headers.get(b"content-length")
-        if length is not None and int(length) > self.gateway.max_body_bytes:
-            raise _Stop(self._too_large())
-        if self._exchange is None and b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
-            self.transport.write(framing.CONTINUE)
-
-    def on_message_complete(self) -> None:
-        pieces = self._pieces
-        body = bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
-        if len(body) > self.gateway.max_body_bytes:  # its end came with what made it too large
-            raise _Stop(self._too_large())
-        pieces.clear()
-        parser = self._parser
-        target = self._target
-        keep = parser.should_keep_alive() and not parser.should_upgrade()  # what follows an offer is not parsed any more
-        request = (parser.get_method(), target, self._headers, body, keep, parser.get_http_version() == "1.0")
-        self.waiting_body = False
-        self._target = self._raw = b""
-        if self._fields:  # trailers: nobody's, least of all the next request's
-            self._fields.clear()
-        if self._dead:
-            return
+    def _begin(self, request: ReadRequest) -> None:
         if self._exchange is not None or self._queue or self.unread:  # pipelined: wait, and read no more meanwhile
             self._queue.append(request)
             self.transport.pause_reading()
-            return
-        self._start(request)
+        else:
+            self._start(request)
 
-    def _too_large(self) -> Problem:
-        return Problem(kind="too_large", message=f"The request body is larger than {self.gateway.max_body_bytes} bytes.")
-
-    # -- the answer ----------------------------------------------------------------------------------------------------------
-
-    def _start(self, request: _Request) -> None:
+    def _start(self, request: ReadRequest) -> None:
         method, target, headers, body, keep, old = request
         self._keep = keep and self._keep and not old  # clients of 1.0 that would keep it wait for a word that 1.1 does not say
         self._old_http = old
@@ -452,14 +308,6 @@ class FastLane(asyncio.Protocol):
         protocol.connection_made(self.transport)
         protocol.data_received(raw)
 
-    def _decline(self) -> None:
-        """Parse anew without an offer of another protocol (h2c, as Java's client makes one): the parser would skip the body."""
-        head, end, rest = (self._raw or b"").partition(b"\r\n\r\n")
-        self._parser = httptools.HttpRequestParser(self)
-        self._target = self._raw = b""
-        self._fields.clear()
-        self.data_received(_OFFER.sub(b"\r\nx-declined:", head) + end + rest)
-
 
 def gateway_within(app: object) -> Gateway:
     """The gateway of an ASGI application, seen through whatever middleware the server put around it."""
@@ -468,11 +316,3 @@ def gateway_within(app: object) -> Gateway:
         if app is None:
             raise TypeError("the fast lane serves an application made by gatewright.create_app()")
     return gateway
-
-
-class _Handover(Exception):
-    pass
-
-
-class _Offer(Exception):
-    pass
