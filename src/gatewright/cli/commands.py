@@ -15,7 +15,7 @@ from rich.console import Console
 
 from gatewright import __version__
 from gatewright.cli.accounts import app as accounts_app
-from gatewright.cli.banner import banner, base_url, example_model
+from gatewright.cli.banner import banner, base_url, example_model, scheme
 from gatewright.cli.clients import BY_NAME, CLIENTS, Address, Client, snippet
 from gatewright.cli.files import apply
 from gatewright.cli.import_config import import_app
@@ -150,8 +150,9 @@ def connect(  # noqa: PLR0917 - typer passes them by name
     chosen = model or example_model(settings)
     if chosen is None:
         give_up("the configuration names no model; say which one with --model provider/model")
+    ours = base_url(settings.server.host, settings.server.port, scheme(settings))
     address = Address(
-        url=(url or base_url(settings.server.host, settings.server.port)).rstrip("/").removesuffix("/v1"),
+        url=(url or ours).rstrip("/").removesuffix("/v1"),
         key=key or settings.keys[0].key.reveal(),
         model=chosen,
     )
