@@ -271,7 +271,7 @@ def test_a_url_that_cannot_be_used_is_refused_at_once(url):
 
 @on_both_loops
 async def test_a_connection_read_out_after_its_end_is_not_asked_again():
-    """The answer's reader goes on within the callback; its next request must not be written to what is already gone."""
+    """The answer's reader goes on at once; its next request must not be written to what is already gone."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         async with client(f"http://127.0.0.1:{listening.getsockname()[1]}") as transport:
             loop = asyncio.get_running_loop()
@@ -289,5 +289,6 @@ async def test_a_connection_read_out_after_its_end_is_not_asked_again():
             conn._wire.pause_reading()
             served.sendall(OK)
             conn.connection_lost(ConnectionResetError())
+            await until(lambda: offered)
             assert offered == [None]
             served.close()

@@ -223,7 +223,10 @@ class Answer:
         waker = self._waker
         if waker is not None:  # the last thing done here: the reader may begin its next request on this very connection
             self._waker = None
-            waker()
+            if self.complete:  # those that came together are taken up together: see docs/adr/0016
+                self._loop.call_soon(waker)
+            else:
+                waker()
 
     def peer_closed(self, error: Exception | None) -> None:
         """The connection is gone: the end of a body that has no other end, otherwise a cut."""
