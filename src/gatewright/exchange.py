@@ -44,6 +44,10 @@ class Principal(msgspec.Struct, frozen=True, eq=False):
     name: str
     models: tuple[str, ...] = ("*",)
     """Globs of the model names this key may ask for."""
+    tags: tuple[str, ...] = ()
+    """Words that conditions of routes ask for."""
+    role: Literal["admin", "member"] = "member"
+    """`admin` may ask for what concerns the whole gateway."""
 
 
 class Segment(msgspec.Struct, gc=False):
@@ -93,11 +97,45 @@ class Reply:
         """Set when the reply is an error: what it says, in no dialect's words."""
 
 
+class AttemptRecord(msgspec.Struct, eq=False):
+    """One try at one target, filled in as it goes. A target that was passed over is recorded too: nothing was sent to it."""
+
+    target: str
+    """`provider/model`."""
+    dialect: DialectName
+    """In which it was asked."""
+    began: float
+    """Monotonic seconds."""
+    waited_s: float = 0.0
+    """Before it: for the backoff, and in the queue."""
+    sent: bool = False
+    """Whether the upstream may have seen it."""
+    status: int = 0
+    """Of the upstream's answer. 0: no head of one came."""
+    stage: str = "connecting"
+    """How far it came: a `routing.retry.Stage`."""
+    cause: str | None = None
+    """Why it failed: a `routing.retry.Cause`; or why it was not asked: `open`, `resting`, `full`. None: it has not failed."""
+    message: str = ""
+    """The failure in words."""
+    ttft_s: float | None = None
+    """Seconds until the first content, or until the whole answer. None: none came."""
+    ended: float = 0.0
+    """Monotonic seconds; 0: it runs."""
+    hedge: bool = False
+    """Sent while another was still silent."""
+    resumed: bool = False
+    """Sent to go on with a stream that another left unfinished."""
+    usage: Usage | None = None
+    """What the upstream told of this try. None: nothing."""
+
+
 class Exchange:
     """One client request's life. The comment beside a field says which stage sets it."""
 
     __slots__ = (
         "answer",
+        "attempts",
         "call",
         "credential",
         "dialect",
@@ -136,6 +174,7 @@ class Exchange:
         self.answer: JsonObject = {}  # state: fields of a Responses answer that only the gateway can tell
         self.request: Request | None = None  # translate: parsed once, for all attempts
         self.served = ""  # attempt: `provider/model` that answered
+        self.attempts: list[AttemptRecord] = []  # attempts: in the order they began
         self.losses: tuple[Loss, ...] = ()  # translate
         self.usage: Usage | None = None  # translate, at the end of the answer
 
