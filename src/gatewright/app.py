@@ -35,7 +35,7 @@ from gatewright.pipeline.invoke import CountInput, Framing, Invoke
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.peek import PeekStage
-from gatewright.pipeline.route import Route, Router, RouteStage, RouteTarget
+from gatewright.pipeline.route import Route, Router, RouteStage
 from gatewright.pipeline.settle import Settle
 from gatewright.pipeline.shaped import ShapedEndpoint
 from gatewright.pipeline.state import StateStage
@@ -132,8 +132,8 @@ def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveList
     routes = {
         name: Route(
             name=name,
-            targets=tuple(RouteTarget(t.provider, t.model, t.weight) for t in model.targets),
-            fallback=tuple(RouteTarget(t.provider, t.model, t.weight) for t in model.fallback),
+            tiers=model.tiers,
+            policy=model.policy,
             losses=model.losses,
             overrides=model.overrides,
             defaults=model.defaults,
@@ -143,7 +143,14 @@ def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveList
         for name, model in config.models.items()
     }
     listed = ["demo/demo"] if "demo" in endpoints else []
-    return Router(endpoints=endpoints, routes=routes, aliases=config.aliases, listed=listed, models_of=lists.models_of)
+    return Router(
+        endpoints=endpoints,
+        routes=routes,
+        aliases=config.aliases,
+        listed=listed,
+        models_of=lists.models_of,
+        policy=config.routing.policy,
+    )
 
 
 def endpoints_of(
@@ -170,7 +177,7 @@ def _kept_endpoint(before: Generation | None, config: ProviderConfig) -> Endpoin
 
 def generation_of(config: Config, environ: Mapping[str, str], before: Generation | None = None) -> Generation:
     """What `config` describes. `before`: what serves now; it is not touched, but what goes on unchanged is taken from it."""
-    principals = {digest(key.key.reveal().encode()): Principal(key.name, key.models) for key in config.keys}
+    principals = {digest(key.key.reveal().encode()): Principal(key.name, key.models, key.tags, key.role) for key in config.keys}
     book = None if before is None else before.book
     if book is None:
         book = accounts_of(config, environ)

@@ -6,12 +6,12 @@
 A stage is `async (exchange, next) -> Reply`, or a `Check`, which needs neither the answer nor to wait; nothing else.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from gatewright.errors import Problem
+from gatewright.errors import Problem, refuse
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.events import StreamEvent
 from gatewright.ir.loss import Loss
@@ -19,6 +19,7 @@ from gatewright.ir.request import Request
 from gatewright.ir.response import Usage
 from gatewright.jsontypes import JsonObject
 from gatewright.wire.http import Call
+from gatewright.wire.json import BadJson
 
 Operation = Literal[
     "generate",  # a model call in one of the dialects
@@ -73,6 +74,12 @@ class Source(Protocol):
     def keepalive(self) -> bytes:
         """What may be written while nothing comes; empty when nothing may."""
         ...
+
+
+class Reads(Protocol):
+    """The one thing that is asked of a dialect here."""
+
+    def parse_request(self, call: Call) -> Request: ...
 
 
 class Reply:
@@ -142,6 +149,7 @@ class Exchange:
         "losses",
         "method",
         "model",
+        "neutral",
         "operation",
         "params",
         "pin",
@@ -149,6 +157,7 @@ class Exchange:
         "principal",
         "request",
         "request_id",
+        "route",
         "served",
         "started",
         "stream",
@@ -170,13 +179,29 @@ class Exchange:
         self.model = ""  # server: as the client wrote it
         self.stream = False  # server
         self.principal: Principal | None = None  # authenticate
+        self.route: object | None = None  # route: the Route that serves it
         self.plan: Sequence[object] = ()  # route: the candidates in the order to try
         self.answer: JsonObject = {}  # state: fields of a Responses answer that only the gateway can tell
-        self.request: Request | None = None  # translate: parsed once, for all attempts
+        self.neutral: Request | None = None  # understood: what the client's bytes mean, for those who decide by it
+        self.request: Request | None = None  # translate: parsed once, for all attempts; set, it is rendered anew
         self.served = ""  # attempt: `provider/model` that answered
         self.attempts: list[AttemptRecord] = []  # attempts: in the order they began
         self.losses: tuple[Loss, ...] = ()  # translate
         self.usage: Usage | None = None  # translate, at the end of the answer
+
+    def understood(self, dialects: Mapping[DialectName, "Reads"]) -> Request:
+        """What the request means, read once for all who decide by it. Its bytes may pass all the same.
+
+        Raises Refused for what the client must mend.
+        """
+        if self.request is not None:
+            return self.request
+        if self.neutral is None:
+            try:
+                self.neutral = dialects[self.dialect].parse_request(self.call)
+            except BadJson as error:
+                raise refuse("invalid_request", f"The request body is {error}.") from None
+        return self.neutral
 
 
 class Check:

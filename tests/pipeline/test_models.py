@@ -6,17 +6,18 @@ from tests.pipeline.stub_free import endpoint
 
 from gatewright.exchange import Principal
 from gatewright.pipeline.models import Models
-from gatewright.pipeline.route import Route, Router, RouteTarget
+from gatewright.pipeline.policy import RouteTarget, Tier
+from gatewright.pipeline.route import Route, Router
 from gatewright.providers.facts import NOTHING, Facts
 from gatewright.providers.known_models import KnownModels, Listed
 from gatewright.providers.ladder import Ladder
 
 ALL = Principal("all")
 ROUTES = {
-    "fast": Route("fast", (RouteTarget("up", "gpt-5"),), facts=Facts(context=7)),
-    "claude-*": Route("claude-*", (RouteTarget("ant", "claude-*"),)),
-    "far-*": Route("far-*", (), ladder=Ladder(provider="ob1")),
-    "gpt-*-x": Route("gpt-*-x", (RouteTarget("up", "gpt-*"), RouteTarget("ant", "n"))),
+    "fast": Route("fast", (Tier((RouteTarget("up", "gpt-5"),)),), facts=Facts(context=7)),
+    "claude-*": Route("claude-*", (Tier((RouteTarget("ant", "claude-*"),)),)),
+    "far-*": Route("far-*", (Tier(()),), ladder=Ladder(provider="ob1")),
+    "gpt-*-x": Route("gpt-*-x", (Tier((RouteTarget("up", "gpt-*"), RouteTarget("ant", "n"))),)),
 }
 
 

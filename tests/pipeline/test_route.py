@@ -7,16 +7,20 @@ from tests.pipeline.stub_free import endpoint
 
 from gatewright.errors import Refused
 from gatewright.exchange import Principal
-from gatewright.pipeline.route import Route, Router, RouteTarget, may_use
+from gatewright.pipeline.policy import RouteTarget, Tier
+from gatewright.pipeline.route import Route, Router, may_use
 from gatewright.providers.facts import Facts
 from gatewright.providers.ladder import Ladder
 
 ENDPOINTS = {"openai": endpoint("openai"), "claude": endpoint("claude")}
 ROUTES = {
-    "fast": Route("fast", (RouteTarget("openai", "gpt-5-mini"),)),
-    "smart": Route("smart", (RouteTarget("claude", "a", 3), RouteTarget("openai", "b", 1)), (RouteTarget("openai", "c"),)),
-    "claude-*": Route("claude-*", (RouteTarget("claude", "claude-*"),)),
-    "claude-3-*": Route("claude-3-*", (RouteTarget("claude", "old-*"),)),
+    "fast": Route("fast", (Tier((RouteTarget("openai", "gpt-5-mini"),)),)),
+    "smart": Route(
+        "smart",
+        (Tier((RouteTarget("claude", "a", 3), RouteTarget("openai", "b", 1))), Tier((RouteTarget("openai", "c"),))),
+    ),
+    "claude-*": Route("claude-*", (Tier((RouteTarget("claude", "claude-*"),)),)),
+    "claude-3-*": Route("claude-3-*", (Tier((RouteTarget("claude", "old-*"),)),)),
 }
 ROUTER = Router(endpoints=ENDPOINTS, routes=ROUTES, aliases={"gpt-4o": "smart"})
 
@@ -103,8 +107,8 @@ CLIMBING = Ladder(provider="claude", families=("sonnet", "opus"))
 
 def climber(lists):
     routes = {
-        "claude-*": Route("claude-*", (), (RouteTarget("openai", "c"),), ladder=CLIMBING, facts=Facts(max_output=7)),
-        "best": Route("best", (), ladder=CLIMBING),
+        "claude-*": Route("claude-*", (Tier(()), Tier((RouteTarget("openai", "c"),))), ladder=CLIMBING, facts=Facts(max_output=7)),
+        "best": Route("best", (Tier(()),), ladder=CLIMBING),
     }
     models_of = lambda name: lists[name]  # noqa: E731 - a dictionary that changes
     return Router(endpoints=ENDPOINTS, routes=routes, aliases={"b": "best"}, models_of=models_of)
@@ -139,7 +143,7 @@ def test_a_keys_models_cover_a_laddered_name():
 def test_a_models_own_facts_and_defaults_reach_the_candidate():
     """What a dialect that wants a limit asks for, and whether the request must be read."""
     route, starred = climber({"claude": []}).resolve("claude-x", "")
-    plan = ROUTER.plan(Route("d", (RouteTarget("openai", "m"),), defaults={"seed": 1}), "", lambda: 0.5)
+    plan = ROUTER.plan(Route("d", (Tier((RouteTarget("openai", "m"),)),), defaults={"seed": 1}), "", lambda: 0.5)
     assert climber({"claude": []}).plan(route, starred, lambda: 0.5)[0].max_tokens == 7
     assert (plan[0].defaults, plan[0].changes, plan[0].max_tokens) == ({"seed": 1}, True, 0)
     assert not ROUTER.plan(ROUTES["fast"], "", lambda: 0.5)[0].changes

@@ -22,6 +22,7 @@ from gatewright.config.references import Desk
 from gatewright.config.resolve_accounts import warn_of_missing_logins
 from gatewright.config.resolve_models import Names, resolve_aliases, resolve_keys, resolve_models
 from gatewright.config.resolve_providers import resolve_providers, warn_of_self
+from gatewright.config.resolve_routing import resolve_cache, resolve_routing
 from gatewright.config.schema import ConfigFile, MediaFetchSection, ServerSection, TimeoutsSection
 from gatewright.config.shape import check_shape
 from gatewright.config.tree import TOP, Tree, read_file
@@ -51,11 +52,12 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
     desk.problems += misshapen
     names = Names(tree.value)
     timeouts = _timeouts(sections.timeouts)
+    routing = resolve_routing(sections.routing)
     config = Config(
         source=file,
         server=server_config(sections.server, base, environ, desk),
         providers=resolve_providers(sections.providers, timeouts, desk),
-        models=resolve_models(sections.models, names, desk),
+        models=resolve_models(sections.models, names, desk, routing.policy),
         aliases=resolve_aliases(sections.aliases, names, desk),
         keys=resolve_keys(sections.keys, names, desk),
         media_fetch=_media_fetch(sections.media_fetch, desk),
@@ -66,6 +68,8 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
             max_items=sections.responses_state.max_items,
         ),
         model_lists=ModelListsConfig(live=sections.model_lists.live, refresh_s=sections.model_lists.refresh_s),
+        routing=routing,
+        cache=resolve_cache(sections.cache, desk),
     )
     if desk.problems:
         raise ConfigError(file, tuple(desk.problems))

@@ -13,9 +13,11 @@ from gatewright.config.secrets import Secret
 from gatewright.config.watch import Stamp
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject
+from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
 from gatewright.providers.catalog import Auth, Forward
 from gatewright.providers.facts import Facts
 from gatewright.providers.ladder import Ladder
+from gatewright.routing.breaker import Rule as BreakerRule
 
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +48,19 @@ class TimeoutsConfig(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float = 3600
 
 
+class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
+    size: int = 1000
+    """Calls that may wait."""
+    wait_s: float = 10
+
+
+class ProbeConfig(msgspec.Struct, frozen=True, kw_only=True):
+    every_s: float
+    """Above 0."""
+    model: str
+    """As the provider names it."""
+
+
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
@@ -66,6 +81,11 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str | None = None
     """A URL; `direct` for none; None: as the environment says."""
     max_connections: int = 4096
+    max_concurrent: int = 0
+    """Calls at once, per worker. 0: no limit."""
+    queue: QueueConfig = QueueConfig()
+    probe: ProbeConfig | None = None
+    """None: no probes are made."""
     forwards: frozenset[Forward] = frozenset()
     stores_responses: bool = False
     quirks: tuple[str, ...] = ()
@@ -80,18 +100,12 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True):
         return self.bases[self.dialects[0]]
 
 
-class TargetConfig(msgspec.Struct, frozen=True, kw_only=True):
-    provider: str
-    model: str
-    """The provider's own name for it. May hold one `*`, which takes what the asked name's `*` took."""
-    weight: int = 1
-
-
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """May hold one `*`."""
-    targets: tuple[TargetConfig, ...]
-    fallback: tuple[TargetConfig, ...] = ()
+    tiers: tuple[Tier, ...]
+    """The first holds the `targets`, each further one comes of `fallback`."""
+    policy: Policy = DEFAULT
     losses: Literal["warn", "refuse"] = "warn"
     overrides: JsonObject = {}
     defaults: JsonObject = {}
@@ -100,12 +114,24 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True):
     facts: Facts = Facts()
     """What the operator says of it."""
 
+    @property
+    def targets(self) -> tuple[RouteTarget, ...]:
+        """Those of the first tier."""
+        return self.tiers[0].targets
+
+    @property
+    def fallback(self) -> tuple[RouteTarget, ...]:
+        """Those of all further tiers, in order."""
+        return tuple(target for tier in self.tiers[1:] for target in tier.targets)
+
 
 class KeyConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     key: Secret
     models: tuple[str, ...] = ("*",)
     """Names and patterns that it may use."""
+    tags: tuple[str, ...] = ()
+    role: Literal["admin", "member"] = "member"
 
 
 class MediaFetchConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +152,20 @@ class ModelListsConfig(msgspec.Struct, frozen=True, kw_only=True):
     refresh_s: float = 3600
 
 
+class RoutingConfig(msgspec.Struct, frozen=True, kw_only=True):
+    policy: Policy = DEFAULT
+    """For names without an entry; a model's own policy is whole."""
+    breaker: BreakerRule | None = BreakerRule()
+    """None: no circuit ever opens."""
+
+
+class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
+    max_bytes: int = 256 << 20
+    """In memory, per worker."""
+    url: Secret | None = None
+    """Of a Redis or Valkey; it may hold a password. None: memory only."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     """The file it was read from; `environment` when there was none."""
@@ -139,6 +179,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: TimeoutsConfig = TimeoutsConfig()
     responses_state: ResponsesStateConfig = ResponsesStateConfig()
     model_lists: ModelListsConfig = ModelListsConfig()
+    routing: RoutingConfig = RoutingConfig()
+    cache: CacheConfig = CacheConfig()
     files: Mapping[str, Stamp] = {}
     """Absolute paths of what it was read from, secrets among them, as they were just before."""
     warnings: tuple[str, ...] = ()

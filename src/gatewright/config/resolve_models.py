@@ -3,19 +3,25 @@
 One rule: names are looked up among all that the file declares, also what is wrong in itself, so that one slip is told once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from gatewright.config.model import KeyConfig, ModelConfig, TargetConfig
+from gatewright.config.model import KeyConfig, ModelConfig
 from gatewright.config.references import Desk
-from gatewright.config.schema import KeySection, LadderSection, ModelSection, TargetSection
+from gatewright.config.resolve_routing import resolve_policy, resolve_when, warn_of_idle_rules
+from gatewright.config.schema import KeySection, LadderSection, ModelSection
+from gatewright.config.schema_routing import FallbackSection, TargetSection
 from gatewright.config.suggest import hint
 from gatewright.config.tree import KeyPath
+from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.facts import Facts
 from gatewright.providers.ladder import Ladder
 
 MIN_KEY_CHARACTERS = 16
 """A shorter client key can be guessed; accepted with a warning, because a test's key is short."""
+
+
+_OF_ONE = ("target", "weight", "priority", "context", "capabilities", "when")
 
 
 class Names:
@@ -51,7 +57,10 @@ def _keys_of(section: object) -> tuple[str, ...]:
     return tuple(section) if isinstance(section, dict) else ()
 
 
-def resolve_models(sections: Mapping[str, ModelSection], names: Names, desk: Desk) -> dict[str, ModelConfig]:
+def resolve_models(
+    sections: Mapping[str, ModelSection], names: Names, desk: Desk, common: Policy = DEFAULT
+) -> dict[str, ModelConfig]:
+    """`common`: what holds for every model, where it says nothing of its own."""
     models: dict[str, ModelConfig] = {}
     for name, section in sections.items():
         path: KeyPath = ("models", name)
@@ -62,10 +71,14 @@ def resolve_models(sections: Mapping[str, ModelSection], names: Names, desk: Des
             desk.wrong(path, 'missing key "targets" (or "ladder")')
         elif targets and section.ladder is not None:
             desk.wrong((*path, "ladder"), '"targets" say already where calls go; one of the two', key=True)
+        tiers = (
+            Tier(tuple(_targets(name, targets, (*path, "targets"), names, desk)), section.strategy),
+            *_fallback(name, section.fallback, (*path, "fallback"), names, desk),
+        )
         models[name] = ModelConfig(
             name=name,
-            targets=tuple(_targets(name, targets, (*path, "targets"), names, desk)),
-            fallback=tuple(_targets(name, section.fallback, (*path, "fallback"), names, desk)),
+            tiers=tiers,
+            policy=resolve_policy(section, common),
             losses=section.losses,
             overrides=section.overrides.model_dump(exclude_none=True),
             defaults=section.defaults.model_dump(exclude_none=True),
@@ -76,9 +89,37 @@ def resolve_models(sections: Mapping[str, ModelSection], names: Names, desk: Des
                 capabilities=None if section.capabilities is None else tuple(dict.fromkeys(section.capabilities)),
             ),
         )
-        if targets and not any(target.weight for target in targets):
-            desk.wrong((*path, "targets"), "every weight is 0: no target would ever be chosen")
+        _check_weights(targets, (*path, "targets"), desk)
+        warn_of_idle_rules(tiers, section, path, desk)
     return models
+
+
+def _check_weights(targets: Sequence[TargetSection], path: KeyPath, desk: Desk) -> None:
+    if targets and not any(target.weight for target in targets):
+        desk.wrong(path, "every weight is 0: no target would ever be chosen")
+
+
+def _fallback(name: str, sections: Iterable[FallbackSection], path: KeyPath, names: Names, desk: Desk) -> Iterable[Tier]:
+    """A tier for each entry: one target, or several with a strategy."""
+    for i, section in enumerate(sections):
+        at: KeyPath = (*path, i)
+        said = desk.keys_at(at)
+        if section.targets is None and section.target is None:
+            if not {"target", "targets"} & said:
+                desk.wrong(at, 'missing key "target" (or "targets", for a tier of several)')
+            continue
+        if section.targets is None:
+            if "strategy" in said:
+                desk.wrong((*at, "strategy"), 'one target needs no order; list several under "targets"', key=True)
+            one = TargetSection.model_construct(**{key: getattr(section, key) for key in _OF_ONE})
+            if (target := _target(name, one, at, names, desk)) is not None:
+                yield Tier((target,))
+            continue
+        for key in sorted(said & {"target", "weight", "priority", "context", "capabilities"}):
+            desk.wrong((*at, key), 'belongs to one target; this entry is a tier of several "targets"', key=True)
+        _check_weights(section.targets, (*at, "targets"), desk)
+        tier = tuple(_targets(name, section.targets, (*at, "targets"), names, desk))
+        yield Tier(tier, section.strategy, resolve_when(section.when, (*at, "when"), desk))
 
 
 def _ladder(section: LadderSection, path: KeyPath, names: Names, desk: Desk) -> Ladder | None:
@@ -100,14 +141,14 @@ def _unknown_provider(provider: str, path: KeyPath, names: Names, desk: Desk) ->
         desk.wrong(path, f'unknown provider "{provider}"{hint(provider, names.providers)}')
 
 
-def _targets(name: str, sections: Iterable[TargetSection], path: KeyPath, names: Names, desk: Desk) -> Iterable[TargetConfig]:
+def _targets(name: str, sections: Iterable[TargetSection], path: KeyPath, names: Names, desk: Desk) -> Iterable[RouteTarget]:
     for i, section in enumerate(sections):
         target = _target(name, section, (*path, i), names, desk)
         if target is not None:
             yield target
 
 
-def _target(name: str, section: TargetSection, path: KeyPath, names: Names, desk: Desk) -> TargetConfig | None:
+def _target(name: str, section: TargetSection, path: KeyPath, names: Names, desk: Desk) -> RouteTarget | None:
     provider, slash, model = section.target.partition("/")
     if not slash or not provider or not model:
         also = (
@@ -127,7 +168,15 @@ def _target(name: str, section: TargetSection, path: KeyPath, names: Names, desk
     if "*" in model and "*" not in name:
         desk.wrong(path, f'a "*" in the target needs one in the model\'s name, which is "{name}"')
         return None
-    return TargetConfig(provider=provider, model=model, weight=section.weight)
+    return RouteTarget(
+        provider=provider,
+        model=model,
+        weight=section.weight,
+        priority=section.priority,
+        context=section.context,
+        capabilities=None if section.capabilities is None else tuple(dict.fromkeys(section.capabilities)),
+        when=resolve_when(section.when, (*path, "when"), desk),
+    )
 
 
 def resolve_aliases(aliases: Mapping[str, str], names: Names, desk: Desk) -> dict[str, str]:
@@ -178,5 +227,6 @@ def resolve_keys(sections: Iterable[KeySection], names: Names, desk: Desk) -> tu
             desk.warn((*path, "key"), f"shorter than {MIN_KEY_CHARACTERS} characters: easy to guess")
         if (twin := next((key for key in keys if key.key == secret), None)) is not None:
             desk.wrong((*path, "key"), f'the same key as "{twin.name}"')
-        keys.append(KeyConfig(name=section.name, key=secret, models=tuple(section.models)))
+        tags = tuple(dict.fromkeys(section.tags))
+        keys.append(KeyConfig(name=section.name, key=secret, models=tuple(section.models), tags=tags, role=section.role))
     return tuple(keys)

@@ -11,6 +11,7 @@ from gatewright.config.model import ProviderConfig, TimeoutsConfig
 from gatewright.config.references import Desk
 from gatewright.config.resolve_accounts import refuse_strays, resolve_accounts
 from gatewright.config.resolve_credentials import Places, auth_of, is_more_than_a_key, resolve_credential
+from gatewright.config.resolve_routing import resolve_probe, resolve_queue
 from gatewright.config.resolve_settings import resolve_settings
 from gatewright.config.schema import ProviderSection, TimeoutsOverride
 from gatewright.config.secrets import Secret
@@ -93,6 +94,9 @@ def resolve_provider(name: str, section: ProviderSection, timeouts: TimeoutsConf
         verify_tls=section.verify_tls,
         proxy=proxy,
         max_connections=section.max_connections,
+        max_concurrent=section.max_concurrent,
+        queue=resolve_queue(section, path, desk),
+        probe=resolve_probe(section, path, desk),
         forwards=frozenset(host.forwards if section.forward is None else section.forward),
         stores_responses=host.stores_responses,
         quirks=_quirks(section, host, path, desk),

@@ -6,25 +6,28 @@ What the names refer to (providers, models, variables, files) is checked in `res
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
+from gatewright.config.schema_routing import (
+    CacheSection,
+    FallbackEntry,
+    HedgeSection,
+    ModelCacheSection,
+    ProbeSection,
+    QueueSection,
+    RetryOverride,
+    RoutingSection,
+    TargetEntry,
+)
 from gatewright.config.secrets import Secret
+from gatewright.config.section import Count, Name, Port, Seconds, Section
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Effort
 from gatewright.providers.catalog import Auth, Forward
 from gatewright.providers.facts import Capability
 from gatewright.providers.oauth.rotation import Rotation
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-Seconds = Annotated[float, Field(gt=0, le=86_400 * 365)]
-Name = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are refused, types are not bent."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+from gatewright.routing.affinity import Kind
+from gatewright.routing.balance import Strategy
 
 
 class ServerSection(Section):
@@ -188,27 +191,15 @@ class ProviderSection(Section):
     """HTTP proxy for this provider, or `direct` for none. Default: HTTP_PROXY, HTTPS_PROXY and NO_PROXY."""
     max_connections: Count = 4096
     """Connections to it at once, per worker; more calls wait."""
+    max_concurrent: Annotated[int, Field(ge=0)] = 0
+    """Calls at once, per worker; more wait in the queue. 0: no limit."""
+    queue: QueueSection = QueueSection()
+    probe: ProbeSection = ProbeSection()
     forward: list[Forward] | None = None
     """Endpoints that are forwarded as they are (`embeddings`, `files`, …). Default: those the kind has."""
     quirks: list[Name] | None = None
     """In which ways it deviates (docs/providers has the names), such as `mistral-call-ids`. Default: as the kind does."""
     timeouts: TimeoutsOverride = TimeoutsOverride()
-
-
-def _long_form(value: object) -> object:
-    return {"target": value} if isinstance(value, str) else value
-
-
-class TargetSection(Section):
-    """One target of a model."""
-
-    target: Name
-    """`provider/model`."""
-    weight: Annotated[int, Field(ge=0)] = 1
-    """Share of the calls, against the other targets'."""
-
-
-TargetEntry = Annotated[TargetSection, BeforeValidator(_long_form, json_schema_input_type=str | TargetSection)]
 
 
 class OverridesSection(Section):
@@ -250,11 +241,24 @@ class ModelSection(Section):
     """A name that clients ask for, and where it goes."""
 
     targets: Annotated[list[TargetEntry], Field(min_length=1)] | None = None
-    """Where calls go, by weight: `provider/model`, or `{target, weight}`."""
+    """Where calls go: `provider/model`, or `{target, weight, …}`."""
+    strategy: Strategy = "weighted"
+    """How targets are ordered for each request."""
     ladder: LadderSection | None = None
     """In place of `targets`: the provider's model that comes nearest to the name asked for."""
-    fallback: list[TargetEntry] = []
-    """Tried in order when no target answers."""
+    fallback: list[FallbackEntry] = []
+    """Tried in order when no target answers: a target, or a tier of several, `{strategy, targets}`."""
+    retry: RetryOverride = RetryOverride()
+    deadline_s: Seconds | None = None
+    """As `routing.deadline_s`, for this model."""
+    affinity: list[Kind] | None = None
+    """As `routing.affinity`, for this model."""
+    hedge: HedgeSection | None = None
+    """Ask a second target while the first is silent. Default: never."""
+    on_cut: Literal["fail", "resume"] = "fail"
+    """When a stream breaks after it has begun: end it with an error, or go on with another target."""
+    cache: ModelCacheSection | None = None
+    """Whether answers are kept and given again. Default: never."""
     losses: Literal["warn", "refuse"] = "warn"
     """What to do when the target's dialect cannot say all that the client said: tell in a header, or refuse."""
     defaults: OverridesSection = OverridesSection()
@@ -262,11 +266,11 @@ class ModelSection(Section):
     overrides: OverridesSection = OverridesSection()
     """Parameters that are set whatever the client said."""
     context: Count | None = None
-    """Tokens that fit in, for lists of models. Default: as the provider or the price list tells."""
+    """Tokens that fit in; targets that say nothing of their own have this. Default: as the provider or the price list tells."""
     max_output: Count | None = None
     """Tokens of the longest answer; asked for where a dialect wants a limit and the client gave none."""
     capabilities: list[Capability] | None = None
-    """What it can do, for lists of models. Default: as the provider tells."""
+    """What it can do; targets that say nothing of their own have this. Default: as the provider tells."""
 
 
 class KeySection(Section):
@@ -278,6 +282,10 @@ class KeySection(Section):
     """What clients send: `env:NAME`, `file:/path`, or a literal (warned about)."""
     models: Annotated[list[Name], Field(min_length=1)] = ["*"]
     """Models it may use: names, aliases, `provider/model`, with `*` for any text. Default: all."""
+    tags: list[Name] = []
+    """Words that conditions of routes ask for."""
+    role: Literal["admin", "member"] = "member"
+    """`admin` may ask for what concerns the whole gateway."""
 
 
 class MediaFetchSection(Section):
@@ -322,6 +330,8 @@ class ConfigFile(Section):
     """Other names for models."""
     keys: list[KeySection] = []
     """Declared client keys."""
+    routing: RoutingSection = RoutingSection()
+    cache: CacheSection = CacheSection()
     media_fetch: MediaFetchSection = MediaFetchSection()
     timeouts: TimeoutsSection = TimeoutsSection()
     responses_state: ResponsesStateSection = ResponsesStateSection()

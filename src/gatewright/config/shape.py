@@ -91,8 +91,10 @@ def _problem(details: ErrorDetails, tree: Tree) -> ConfigProblem:
         got = f'"{came}"{hint(came, known)}' if isinstance(came, str) else kind(came)
         listed = " or ".join(f'"{choice}"' for choice in known) if len(known) < 4 else "one of the known words"
         message = f"expected {listed}, got {got}"
-    elif context.get("class_name") == "TargetSection":
+    elif context.get("class_name") in ("TargetSection", "FallbackSection"):
         message = f'expected "provider/model" or a mapping with "target", got {_say(came)}'
+    elif context.get("class_name") == "BreakerSection":
+        message = f"expected a mapping or false, got {_say(came)}"
     elif name in EXPECTED:
         message = f"expected {EXPECTED[name]}, got {_say(came)}"
     elif name in LIMITS:

@@ -10,7 +10,7 @@ from gatewright.errors import Problem, Refused
 from gatewright.exchange import Exchange, Next, Principal, Reply
 from gatewright.ir.blocks import DialectName
 from gatewright.pipeline.model_shapes import Shown, entry, listing
-from gatewright.pipeline.route import Route, Router, RouteTarget, may_use
+from gatewright.pipeline.route import Route, Router, may_use, straight
 from gatewright.providers.facts import NOTHING, Facts
 from gatewright.providers.known_models import KnownModels
 from gatewright.providers.ladder import bare_name, climb
@@ -97,7 +97,7 @@ class Models:
         for provider in self.known.providers():
             for model in sorted(self.known.models(provider)):
                 name = f"{provider}/{model}"
-                yield name, Route(name=name, targets=(RouteTarget(provider, model),)), ""
+                yield name, straight(provider, model), ""
 
     def _covered(self) -> list[str]:
         """Names that patterns make of what their first target's provider lists: `claude-*` is a name for every Claude there."""

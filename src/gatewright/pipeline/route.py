@@ -15,6 +15,7 @@ from gatewright.errors import Problem, Refused
 from gatewright.exchange import Check, Exchange, Principal
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, Endpoint
+from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
 from gatewright.providers.facts import NOTHING, Facts
 from gatewright.providers.ladder import Ladder, climb
 
@@ -24,19 +25,13 @@ KEPT = 4096
 """Names whose routes are remembered; clients choose names, so there must be an end."""
 
 
-class RouteTarget(msgspec.Struct, frozen=True):
-    provider: str
-    model: str
-    """May hold one `*`, which takes what the route's own `*` matched."""
-    weight: float = 1.0
-
-
 class Route(msgspec.Struct, frozen=True, eq=False):
     """Compared and hashed by identity: made once, when the configuration is read or a name is first asked for."""
 
     name: str
-    targets: tuple[RouteTarget, ...]
-    fallback: tuple[RouteTarget, ...] = ()
+    tiers: tuple[Tier, ...]
+    """At least one; the first is empty where a ladder stands in its place."""
+    policy: Policy = DEFAULT
     losses: Literal["warn", "refuse"] = "warn"
     overrides: Mapping[str, JsonValue] = {}
     defaults: Mapping[str, JsonValue] = {}
@@ -44,6 +39,21 @@ class Route(msgspec.Struct, frozen=True, eq=False):
     """In place of targets: they depend on the name asked for."""
     facts: Facts = NOTHING
     """What the operator says of it."""
+
+    @property
+    def targets(self) -> tuple[RouteTarget, ...]:
+        """Those of the first tier."""
+        return self.tiers[0].targets
+
+    @property
+    def fallback(self) -> tuple[RouteTarget, ...]:
+        """Those of all further tiers, in order."""
+        return tuple(target for tier in self.tiers[1:] for target in tier.targets)
+
+
+def straight(provider: str, model: str, policy: Policy = DEFAULT) -> Route:
+    """The route of a name that nobody configured: `provider/model`."""
+    return Route(f"{provider}/{model}", (Tier((RouteTarget(provider, model),)),), policy)
 
 
 class Router:
@@ -57,8 +67,10 @@ class Router:
         aliases: Mapping[str, str],
         listed: Sequence[str] = (),
         models_of: Callable[[str], Iterable[str]] = lambda _provider: (),
+        policy: Policy = DEFAULT,
     ) -> None:
-        """`models_of`: what a provider lists, as far as known; for ladders."""
+        """`models_of`: what a provider lists, as far as known; for ladders. `policy`: of names without a route of their own."""
+        self.policy = policy
         self.endpoints = endpoints
         self.aliases = aliases
         self.models_of = models_of
@@ -73,7 +85,7 @@ class Router:
             raise self._unknown(model)
         if pin:
             bare = model.removeprefix(f"{pin}/")
-            return Route(name=f"{pin}/{bare}", targets=(RouteTarget(pin, bare),)), ""
+            return straight(pin, bare, self.policy), ""
         for _ in range(8):  # alias loops are refused when the configuration is read; this bounds what slipped through
             if model not in self.aliases:
                 break
@@ -83,7 +95,7 @@ class Router:
             return self._climbed(route, model), ""
         provider, slash, rest = model.partition("/")
         if slash and rest and provider in self.endpoints:
-            return Route(name=model, targets=(RouteTarget(provider, rest),)), ""
+            return straight(provider, rest, self.policy), ""
         for route in self.wild:
             before, _, after = route.name.partition("*")
             if len(model) >= len(before) + len(after) and model.startswith(before) and model.endswith(after):
@@ -100,7 +112,9 @@ class Router:
         if ladder is None:
             return route
         step = climb(model, self.models_of(ladder.provider), ladder)
-        return msgspec.structs.replace(route, targets=(RouteTarget(ladder.provider, step.model),), ladder=None)
+        return msgspec.structs.replace(
+            route, tiers=(Tier((RouteTarget(ladder.provider, step.model),)), *route.tiers[1:]), ladder=None
+        )
 
     def plan(self, route: Route, starred: str, random: Callable[[], float]) -> list[Candidate]:
         """The candidates in the order to try: targets by weighted draw, then the fallbacks as listed."""
@@ -171,13 +185,16 @@ def may_use_all(principal: Principal, provider: str) -> bool:
 
 
 class RouteStage(Check):
-    """Sets `exchange.plan`. Beneath authentication: a name that a key may not use is refused before anything is looked up."""
+    """Sets `exchange.route` and `exchange.plan`.
+
+    Beneath authentication: a name that a key may not use is refused before anything is looked up.
+    """
 
     def __init__(self, router: Router, random: Callable[[], float]) -> None:
         self.router = router
         self.random = random
         self._allowed: dict[tuple[Principal, str, str], tuple[Route, str]] = {}
-        self._only: dict[tuple[Principal, str, str], Sequence[object]] = {}
+        self._only: dict[tuple[Principal, str, str], tuple[Route, Sequence[object]]] = {}
         """The plans that no draw decides."""
 
     def forget(self) -> None:
@@ -189,8 +206,9 @@ class RouteStage(Check):
         principal = exchange.principal
         assert principal is not None
         asked = (principal, exchange.model, exchange.pin)
-        if asked in self._only:
-            exchange.plan = self._only[asked]
+        only = self._only.get(asked)
+        if only is not None:
+            exchange.route, exchange.plan = only
             return
         found = self._allowed.get(asked)
         if found is None:
@@ -199,10 +217,11 @@ class RouteStage(Check):
                 self.forget()
             if len(exchange.model) <= LONG:
                 self._allowed[asked] = found
-        route, starred = found
+        exchange.route = route = found[0]
+        starred = found[1]
         plan = exchange.plan = self.router.plan(route, starred, self.random)
         if len(route.targets) == 1 and asked in self._allowed:
-            self._only[asked] = plan
+            self._only[asked] = route, plan
 
     def _resolve(self, exchange: Exchange, principal: Principal) -> tuple[Route, str]:
         """The route, if this key may use it. Raises Refused."""

@@ -194,7 +194,7 @@ def _give_items(exchange: Exchange, sent: bytes, history: list[JsonValue], refer
     body = with_history(_object(sent), history)
     body["input"] = _resolved(input_items(body), references)
     exchange.call = msgspec.structs.replace(exchange.call, body=encode(body), notes={})
-    exchange.request = None
+    exchange.request = exchange.neutral = None
 
 
 def _record_of(

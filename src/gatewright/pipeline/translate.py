@@ -118,9 +118,8 @@ def fit(
 
 
 def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: Dialects) -> Prepared:
-    client = dialects[exchange.dialect]
     if exchange.request is None:
-        exchange.request = client.parse_request(exchange.call)
+        exchange.request = exchange.understood(dialects)
     request = override(with_defaults(exchange.request, candidate.defaults), candidate.overrides)
     dialect = dialects[candidate.dialect_for(exchange.dialect)]
     foreign = dialect.name != request.origin
