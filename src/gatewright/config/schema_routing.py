@@ -68,7 +68,7 @@ BreakerEntry = Annotated[
 
 
 class RoutingSection(Section):
-    """What holds for every model, and for `provider/model` without an entry; all but the breaker can be said again for a model."""
+    """What holds for every model, and for `provider/model` without an entry; a model can say all but the breaker again."""
 
     retry: RetrySection = RetrySection()
     deadline_s: Seconds = 600

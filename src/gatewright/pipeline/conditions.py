@@ -70,7 +70,7 @@ def hinders(when: When, asker: Asker) -> str | None:
     for name, pattern in when.headers:
         value = asker.headers.get(name)
         if value is None or not fnmatchcase(value, pattern):
-            return f'it is for requests with a header "{name}: {pattern}", {"and there is none" if value is None else "not this one"}'
+            return f'it is for requests with "{name}: {pattern}", {"and this has none" if value is None else "not this one"}'
     if when.hours and not any(within(hours, asker.unix_s) for hours in when.hours):
         return f"it is for other hours: {'; '.join(map(show_hours, when.hours))}"
     if when.needs and not when.needs & asker.needs():
