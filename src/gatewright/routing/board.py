@@ -5,9 +5,10 @@
     key                 rests when it is throttled or out of money; its siblings do not
 
 One rule: a call is let through by both of its circuits or charged to neither. The board is bounded: clients choose model names.
+While nothing is wrong, a call costs two look-ups and two additions: permits are shared, and successes are counted in heaps.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -23,6 +24,7 @@ from gatewright.routing.breaker import (
     admit,
     retry_after_s,
     standing,
+    succeeded,
     tell,
 )
 from gatewright.routing.retry import Cause
@@ -34,15 +36,40 @@ Key = tuple[str, str, str]
 
 _SAYS_NOTHING: Final = frozenset(("busy", "cancelled", "ours"))
 """Causes after which nobody knows whether the endpoint can be reached."""
+_HEAPS: Final = 32
+"""Of a half-life: successes of so short a time are counted as of its beginning."""
 
 
 class Passed(msgspec.Struct, frozen=True):
-    """Permits of one call; given back by `ended`, once."""
+    """Permits of one call; given back by `ended`, once. Calls through closed circuits share theirs."""
 
     endpoint: str
     model: str
     of_endpoint: Permit
     of_model: Permit
+
+
+class _Cell:
+    """A circuit's state, and the successes not yet counted in it."""
+
+    __slots__ = ("good", "state", "until")
+
+    def __init__(self) -> None:
+        self.state = FRESH
+        self.good = 0
+        self.until = 0.0
+        """When this heap of successes is to be counted."""
+
+
+class _Pair:
+    """The two circuits of a call, and the permits while both are closed."""
+
+    __slots__ = ("one", "passed", "whole")
+
+    def __init__(self, whole: _Cell, one: _Cell, passed: Passed) -> None:
+        self.whole = whole
+        self.one = one
+        self.passed = passed
 
 
 class CoolRule(msgspec.Struct, frozen=True):
@@ -60,6 +87,8 @@ class Cool(msgspec.Struct, frozen=True):
 
     until: float
     in_a_row: int = 1
+    told: bool = True
+    """The provider said so; else it is a guess, which is better than no order and worse than no answer."""
 
 
 def cooled(before: Cool | None, rule: CoolRule, now: float, asked_s: float | None = None) -> Cool:
@@ -67,7 +96,9 @@ def cooled(before: Cool | None, rule: CoolRule, now: float, asked_s: float | Non
     in_a_row = 1 if before is None else before.in_a_row + 1
     told = rule.first_s * 2.0 ** min(in_a_row - 1, 60) if asked_s is None else asked_s
     until = now + min(max(told, rule.least_s), rule.at_most_s)
-    return Cool(until if before is None else max(until, before.until), in_a_row)
+    if before is not None and before.until > until:
+        return Cool(before.until, in_a_row, before.told)
+    return Cool(until, in_a_row, asked_s is not None)
 
 
 class Board:
@@ -78,83 +109,160 @@ class Board:
         self.rule = rule
         self.cool_rule = cool_rule
         self.most = most
-        self.circuits: dict[Circuit, State] = {}
+        self.circuits: dict[Circuit, _Cell] = {}
         self.keys: dict[Key, Cool] = {}
+        self._pairs: dict[str, dict[str, _Pair]] = {}
+        """By endpoint and model: two look-ups of strings cost less than one of a tuple."""
+
+    def state(self, endpoint: str, model: str, now: float) -> State:
+        """Of one circuit; an empty model: of the endpoint as a whole. One never heard of is fresh."""
+        cell = self.circuits.get((endpoint, model))
+        return FRESH if cell is None else self._counted(cell, now)
 
     def standing(self, endpoint: str, model: str, now: float) -> Standing:
         """The worse of the two circuits'."""
-        both = {standing(self.circuits.get(c, FRESH), self.rule, now) for c in ((endpoint, ""), (endpoint, model))}
+        both = {standing(self._state(c), self.rule, now) for c in ((endpoint, ""), (endpoint, model))}
         return "open" if "open" in both else "half_open" if "half_open" in both else "closed"
 
     def admit(self, endpoint: str, model: str, now: float) -> Passed | None:
         """Permits for a call, or None when a circuit is open or its probes are out."""
-        whole, one = (endpoint, ""), (endpoint, model)
-        whole_before, one_before = self.circuits.get(whole, FRESH), self.circuits.get(one, FRESH)
-        if whole_before.opened_at is None and one_before.opened_at is None:  # nearly always
-            of_endpoint = Permit(whole_before.episode, now)
-            same = whole_before.episode == one_before.episode
-            return Passed(endpoint, model, of_endpoint, of_endpoint if same else Permit(one_before.episode, now))
-        probe, whole_after = admit(whole_before, self.rule, now)
+        models = self._pairs.get(endpoint)
+        pair = None if models is None else models.get(model)
+        if pair is None:
+            pair = self._paired(endpoint, model)
+        whole, one = pair.whole, pair.one
+        if whole.state.opened_at is None and one.state.opened_at is None:  # nearly always
+            passed = pair.passed
+            if passed.of_endpoint.episode != whole.state.episode or passed.of_model.episode != one.state.episode:
+                permits = Permit(whole.state.episode, now), Permit(one.state.episode, now)
+                passed = pair.passed = Passed(endpoint, model, *permits)
+            return passed
+        probe, whole_after = admit(whole.state, self.rule, now)
         if probe is None:
             return None
-        of_model, one_after = admit(one_before, self.rule, now)
+        of_model, one_after = admit(one.state, self.rule, now)
         if of_model is None:
             return None
         if whole_after.probes:
-            self.circuits[whole] = whole_after
+            whole.state = whole_after
         if one_after.probes:
-            self.circuits[one] = one_after
+            one.state = one_after
         return Passed(endpoint, model, probe, of_model)
 
-    def ended(self, passed: Passed, cause: Cause | None, now: float) -> None:
-        """The call ended so; None: it succeeded. After content is out, the cause as of the stage `streaming`."""
+    def ended(self, passed: Passed, cause: Cause | None, now: float) -> Sequence[Circuit]:
+        """The call ended so; None: it succeeded. After content is out, the cause as of the stage `streaming`.
+
+        Gives the circuits that have opened or closed by it: nearly always none.
+        """
+        if cause is None and self._went_well(passed, now):
+            return ()
         outcome: Outcome = "success" if cause is None else OUTCOME_OF[cause]
-        if cause == "unreachable":
-            self._tell((passed.endpoint, ""), passed.of_endpoint, "failure", now)
-            self._tell((passed.endpoint, passed.model), passed.of_model, "neutral", now)
-            return
         reached: Outcome = "neutral" if cause in _SAYS_NOTHING else "success"
-        self._tell((passed.endpoint, ""), passed.of_endpoint, reached, now)
-        self._tell((passed.endpoint, passed.model), passed.of_model, outcome, now)
+        if cause == "unreachable":
+            reached, outcome = "failure", "neutral"
+        told = (((passed.endpoint, ""), passed.of_endpoint, reached), ((passed.endpoint, passed.model), passed.of_model, outcome))
+        return [circuit for circuit, permit, how in told if self._tell(circuit, permit, how, now)]
 
     def retry_after_s(self, endpoint: str, model: str, now: float) -> float:
         """Seconds until both circuits let probes through; 0: they do."""
-        return max(retry_after_s(self.circuits.get(c, FRESH), self.rule, now) for c in ((endpoint, ""), (endpoint, model)))
+        return max(retry_after_s(self._state(c), self.rule, now) for c in ((endpoint, ""), (endpoint, model)))
 
-    def throttled(self, key: Key, now: float, asked_s: float | None = None) -> None:
-        """This key, and no other, rests for `asked_s` seconds, or for as long as the rule says."""
+    def put(self, endpoint: str, model: str, state: State) -> None:
+        """A circuit's state as somebody else knows it, from now on."""
+        cell = self._cell((endpoint, model))
+        cell.state, cell.good, cell.until = state, 0, 0.0
+
+    def forget(self, endpoint: str) -> None:
+        """An endpoint is another one from now on: nothing is known of it."""
+        self.circuits = {circuit: cell for circuit, cell in self.circuits.items() if circuit[0] != endpoint}
+        self.keys = {key: cool for key, cool in self.keys.items() if key[0] != endpoint}
+        self._pairs.pop(endpoint, None)
+
+    def throttled(self, key: Key, now: float, asked_s: float | None = None, *, told: bool = True) -> None:
+        """This key, and no other, rests for `asked_s` seconds, or for as long as the rule says.
+
+        `told` False: `asked_s` is nothing that the provider said.
+        """
         if key not in self.keys and len(self.keys) >= self.most:
             awake = {k: cool for k, cool in self.keys.items() if cool.until > now}
             self.keys = dict(sorted(awake.items(), key=lambda item: item[1].until)[-(self.most - 1) :])
-        self.keys[key] = cooled(self.keys.get(key), self.cool_rule, now, asked_s)
+        cool = cooled(self.keys.get(key), self.cool_rule, now, asked_s)
+        self.keys[key] = cool if told else msgspec.structs.replace(cool, told=False)
 
     def served(self, key: Key) -> None:
         """A call with this key succeeded: what it is asked next is a first time again. A rest that runs goes on."""
         cool = self.keys.get(key)
         if cool is not None:
-            self.keys[key] = Cool(cool.until, 0)
+            self.keys[key] = Cool(cool.until, 0, cool.told)
 
-    def rests_s(self, key: Key, now: float) -> float:
-        """Seconds that a key still rests, for this model or for all; 0: it does not."""
+    def rests_s(self, key: Key, now: float, *, told: bool = False) -> float:
+        """Seconds that a key still rests, for this model or for all; 0: it does not. `told`: guesses do not count."""
         endpoint, name, _ = key
         found = (self.keys.get(key), self.keys.get((endpoint, name, "")))
-        return max(0.0, *(cool.until - now if cool is not None else 0.0 for cool in found))
+        return max(0.0, *(cool.until - now for cool in found if cool is not None and (cool.told or not told)))
 
     def soonest_s(self, keys: Iterable[Key], now: float) -> float:
         """Seconds until the first of `keys` may be used; 0: one may now, or there is none."""
         return min((self.rests_s(key, now) for key in keys), default=0.0)
 
-    def _tell(self, circuit: Circuit, permit: Permit, outcome: Outcome, now: float) -> None:
-        """One circuit's next state, kept where it is another."""
-        before = self.circuits.get(circuit, FRESH)
-        after = tell(before, self.rule, permit, outcome, now)
-        if after is before:
-            return
-        if circuit not in self.circuits and len(self.circuits) >= self.most:
+    def _state(self, circuit: Circuit) -> State:
+        cell = self.circuits.get(circuit)
+        return FRESH if cell is None else cell.state
+
+    def _went_well(self, passed: Passed, now: float) -> bool:
+        """Count a success of two closed circuits with nothing to mend in either. False: it is to be told as all else is."""
+        models = self._pairs.get(passed.endpoint)
+        pair = None if models is None else models.get(passed.model)
+        if pair is None or pair.passed is not passed:
+            return False
+        for cell, permit in ((pair.whole, passed.of_endpoint), (pair.one, passed.of_model)):
+            state = cell.state
+            if state.opened_at is not None or state.in_a_row or state.episode != permit.episode:
+                return False
+        for cell in (pair.whole, pair.one):
+            if now >= cell.until:
+                self._counted(cell, now)
+                cell.until = now + self.rule.half_life_s / _HEAPS
+            cell.good += 1
+        return True
+
+    def _counted(self, cell: _Cell, now: float) -> State:
+        """The state with the heap of successes in it."""
+        if cell.good:
+            cell.state = succeeded(cell.state, self.rule, cell.good, min(now, cell.until))
+            cell.good = 0
+        return cell.state
+
+    def _tell(self, circuit: Circuit, permit: Permit, outcome: Outcome, now: float) -> bool:
+        """One circuit's next state; whether it has opened or closed by it."""
+        cell = self._cell(circuit)
+        before = self._counted(cell, now)
+        cell.state = tell(before, self.rule, permit, outcome, now)
+        return cell.state.opened_at != before.opened_at
+
+    def _cell(self, circuit: Circuit) -> _Cell:
+        """The circuit, remembered from now on."""
+        cell = self.circuits.get(circuit)
+        if cell is None:
+            if len(self.circuits) >= self.most:
+                self._make_room()
+            cell = self.circuits[circuit] = _Cell()
+        return cell
+
+    def _paired(self, endpoint: str, model: str) -> _Pair:
+        """The two circuits of a call, remembered from now on."""
+        if len(self.circuits) + 2 > self.most:
             self._make_room()
-        self.circuits[circuit] = after
+        whole, one = self._cell((endpoint, "")), self._cell((endpoint, model))
+        passed = Passed(endpoint, model, Permit(whole.state.episode, 0.0), Permit(one.state.episode, 0.0))
+        pair = self._pairs.setdefault(endpoint, {})[model] = _Pair(whole, one, passed)
+        return pair
 
     def _make_room(self) -> None:
         """Forget half: the closed ones first, of these the longest idle."""
-        worth = sorted(self.circuits.items(), key=lambda item: (item[1].opened_at is not None, item[1].at))
+        worth = sorted(
+            self.circuits.items(),
+            key=lambda item: (item[1].state.opened_at is not None, max(item[1].state.at, item[1].until)),
+        )
         self.circuits = dict(worth[-(self.most // 2) :])
+        self._pairs = {}

@@ -156,6 +156,14 @@ def _counted(state: State, rule: Rule, outcome: Outcome, now: float) -> State:
     return opened(after, now) if too_many else after
 
 
+def succeeded(state: State, rule: Rule, times: int, now: float) -> State:
+    """A closed circuit after so many successes at `now`: what `tell` would have come to, one by one."""
+    kept = 0.5 ** (max(0.0, now - state.at) / rule.half_life_s)
+    openings = 0 if now - state.closed_at > rule.longest_s else state.openings
+    at = max(now, state.at)
+    return State(state.calls * kept + times, state.failures * kept, at, 0, None, openings, state.closed_at, state.episode)
+
+
 def opened(state: State, now: float) -> State:
     """Opened at `now`, or once more if it was; also for what another worker has found out. Never shortens an opening."""
     return State(at=now, opened_at=now, openings=state.openings + 1, closed_at=state.closed_at, episode=state.episode + 1)

@@ -66,6 +66,8 @@ class KeyPool:
         self._keys = [_Key(f"key {i}", key_lines(auth, key)) for i, key in enumerate(keys, 1)]
         self._next = 0
         self._clock = clock
+        self.when_rests: Callable[[str, float, str], None] | None = None
+        """Told of each key that begins to rest: its name here, until when, and why."""
 
     async def sign(self, call: Unsigned) -> bytes:
         now = self._clock()
@@ -85,6 +87,8 @@ class KeyPool:
         if rest_s:
             key.rests_until = now + rest_s
             key.why = why
+            if self.when_rests is not None:
+                self.when_rests(key.name, key.rests_until, why)
         elif not why:
             return False
         return any(other is not key and other.rests_until <= now for other in self._keys)
@@ -98,6 +102,22 @@ class KeyPool:
 
     async def close(self) -> None:
         """Nothing runs in the background."""
+
+    def soonest_s(self) -> float:
+        """Seconds until the first key may be used again; 0: one may now."""
+        return max(0.0, min(key.rests_until for key in self._keys) - self._clock())
+
+    def resting(self) -> list[tuple[str, float, str]]:
+        """(name, until when, why) of every key that rests. Names are places in the list, and no secrets."""
+        now = self._clock()
+        return [(key.name, key.rests_until, key.why) for key in self._keys if key.rests_until > now]
+
+    def rest(self, name: str, until: float, why: str) -> None:
+        """What another process has found out of a key. Never shortens a rest; a name that is none of ours changes nothing."""
+        for key in self._keys:
+            if key.name == name and until > key.rests_until:
+                key.rests_until = until
+                key.why = why
 
     def _all_rest(self, now: float) -> CredentialFailed:
         told = ", ".join(f"{key.name} {key.why} (again in {key.rests_until - now:.0f} s)" for key in self._keys)
