@@ -8,7 +8,7 @@ What is rare (openings, closings, rests) is told to who subscribes, so that othe
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 from gatewright.providers.auth.pool import KeyPool
 from gatewright.routing.balance import Latency, View, expected_s, measured
-from gatewright.routing.board import Board, Key, Passed
+from gatewright.routing.board import Board, Circuit, Key, Passed
 from gatewright.routing.breaker import Permit, Rule, Standing, State, open_for_s
 from gatewright.routing.hedge import SAMPLES
 from gatewright.routing.retry import Cause
@@ -25,8 +25,6 @@ ONLY_KEY: Final = "key"
 """The name of a provider's one key."""
 MOST: Final = 4096
 """Targets that are remembered: clients choose model names."""
-_UNREAD: Final = 64
-"""Times to first tokens that wait to be counted, until somebody asks or so many wait."""
 _ALWAYS: Final = Passed("", "", Permit(0, 0.0), Permit(0, 0.0))
 """The permit of every call where breakers are off."""
 _REST_OF: Final[dict[Cause, float | None]] = {"throttled": None, "out_of_money": 300.0, "our_credential": 60.0}
@@ -62,10 +60,10 @@ class _Target:
     def __init__(self) -> None:
         self.in_flight = 0
         self.latency: Latency | None = None
-        self.samples: deque[float] = deque(maxlen=SAMPLES)
-        """Times to the first token, in seconds, the newest last."""
-        self.unread: list[tuple[float, float]] = []
-        """(time to the first token, when) not yet in `latency`."""
+        self.samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
+        """(time to the first token, when), in seconds, the newest last."""
+        self.unread = 0
+        """How many of them are not yet in `latency`: that is reckoned when somebody asks."""
 
 
 class Health:
@@ -124,7 +122,7 @@ class Health:
     def samples(self, candidate: Candidate) -> tuple[float, ...]:
         """Times to the first token, in seconds, of its last calls."""
         target = self._targets.get(candidate.name)
-        return () if target is None else tuple(target.samples)
+        return () if target is None else tuple(ttft_s for ttft_s, _ in target.samples)
 
     # -- after a call ----------------------------------------------------------------------------------------------------
 
@@ -145,15 +143,14 @@ class Health:
         now = self.clock()
         target = self._targets.get(candidate.name)
         if target is not None:
-            target.in_flight -= target.in_flight > 0
+            target.in_flight -= 1
             if ttft_s is not None:
-                target.samples.append(ttft_s)
-                target.unread.append((ttft_s, now))
-                if len(target.unread) >= _UNREAD:
-                    self._latency(target)
+                target.samples.append((ttft_s, now))
+                target.unread += 1
         if self.breaks:
-            for endpoint, model in self.board.ended(passed, cause, now):
-                self._told(self._changed(endpoint, model, now))
+            changed = self.board.ended(passed, cause, now)
+            if changed:
+                self._tell_of(changed, now)
         if cause is None:
             if self.board.keys:
                 self.board.served(_only_key(candidate))
@@ -224,6 +221,10 @@ class Health:
                 for key, until, why in found.credential.resting():
                     yield Event("resting", name, key=key, until=until, why=why)
 
+    def _tell_of(self, changed: Sequence[Circuit], now: float) -> None:
+        for endpoint, model in changed:
+            self._told(self._changed(endpoint, model, now))
+
     def _changed(self, endpoint: str, model: str, now: float) -> Event:
         state = self.board.state(endpoint, model, now)
         if state.opened_at is None:
@@ -267,9 +268,10 @@ class Health:
 
     @staticmethod
     def _latency(target: _Target) -> Latency | None:
-        for ttft_s, at in target.unread:
-            target.latency = measured(target.latency, ttft_s, at)
-        target.unread.clear()
+        if target.unread:
+            for ttft_s, at in tuple(target.samples)[-target.unread :]:
+                target.latency = measured(target.latency, ttft_s, at)
+            target.unread = 0
         return target.latency
 
 

@@ -40,25 +40,37 @@ _HEAPS: Final = 32
 """Of a half-life: successes of so short a time are counted as of its beginning."""
 
 
-class Passed(msgspec.Struct, frozen=True):
+class Passed(msgspec.Struct, frozen=True, eq=False):
     """Permits of one call; given back by `ended`, once. Calls through closed circuits share theirs."""
 
     endpoint: str
     model: str
     of_endpoint: Permit
     of_model: Permit
+    pair: "_Pair | None" = None
+    """Where it is shared: the circuits that it is of."""
 
 
 class _Cell:
     """A circuit's state, and the successes not yet counted in it."""
 
-    __slots__ = ("good", "state", "until")
+    __slots__ = ("calm", "closed", "good", "permit", "state", "until")
 
     def __init__(self) -> None:
-        self.state = FRESH
         self.good = 0
         self.until = 0.0
         """When this heap of successes is to be counted."""
+        self.permit = Permit(-1, 0.0)
+        """Of all calls of this episode, while it is closed."""
+        self.put(FRESH)
+
+    def put(self, state: State) -> None:
+        self.state = state
+        self.closed = state.opened_at is None
+        self.calm = self.closed and not state.in_a_row
+        """Another success would change nothing but the count."""
+        if self.permit.episode != state.episode:
+            self.permit = Permit(state.episode, state.at)
 
 
 class _Pair:
@@ -66,10 +78,10 @@ class _Pair:
 
     __slots__ = ("one", "passed", "whole")
 
-    def __init__(self, whole: _Cell, one: _Cell, passed: Passed) -> None:
+    def __init__(self, endpoint: str, model: str, whole: _Cell, one: _Cell) -> None:
         self.whole = whole
         self.one = one
-        self.passed = passed
+        self.passed = Passed(endpoint, model, whole.permit, one.permit, self)
 
 
 class CoolRule(msgspec.Struct, frozen=True):
@@ -131,11 +143,10 @@ class Board:
         if pair is None:
             pair = self._paired(endpoint, model)
         whole, one = pair.whole, pair.one
-        if whole.state.opened_at is None and one.state.opened_at is None:  # nearly always
+        if whole.closed and one.closed:  # nearly always
             passed = pair.passed
-            if passed.of_endpoint.episode != whole.state.episode or passed.of_model.episode != one.state.episode:
-                permits = Permit(whole.state.episode, now), Permit(one.state.episode, now)
-                passed = pair.passed = Passed(endpoint, model, *permits)
+            if passed.of_endpoint is not whole.permit or passed.of_model is not one.permit:
+                passed = pair.passed = Passed(endpoint, model, whole.permit, one.permit, pair)
             return passed
         probe, whole_after = admit(whole.state, self.rule, now)
         if probe is None:
@@ -144,9 +155,9 @@ class Board:
         if of_model is None:
             return None
         if whole_after.probes:
-            whole.state = whole_after
+            whole.put(whole_after)
         if one_after.probes:
-            one.state = one_after
+            one.put(one_after)
         return Passed(endpoint, model, probe, of_model)
 
     def ended(self, passed: Passed, cause: Cause | None, now: float) -> Sequence[Circuit]:
@@ -154,7 +165,10 @@ class Board:
 
         Gives the circuits that have opened or closed by it: nearly always none.
         """
-        if cause is None and self._went_well(passed, now):
+        pair = passed.pair
+        if cause is None and pair is not None and (whole := pair.whole).calm and (one := pair.one).calm:
+            if passed.of_endpoint is whole.permit and passed.of_model is one.permit:
+                self._went_well(whole, one, now)
             return ()
         outcome: Outcome = "success" if cause is None else OUTCOME_OF[cause]
         reached: Outcome = "neutral" if cause in _SAYS_NOTHING else "success"
@@ -170,7 +184,8 @@ class Board:
     def put(self, endpoint: str, model: str, state: State) -> None:
         """A circuit's state as somebody else knows it, from now on."""
         cell = self._cell((endpoint, model))
-        cell.state, cell.good, cell.until = state, 0, 0.0
+        cell.good, cell.until = 0, 0.0
+        cell.put(state)
 
     def forget(self, endpoint: str) -> None:
         """An endpoint is another one from now on: nothing is known of it."""
@@ -209,27 +224,21 @@ class Board:
         cell = self.circuits.get(circuit)
         return FRESH if cell is None else cell.state
 
-    def _went_well(self, passed: Passed, now: float) -> bool:
-        """Count a success of two closed circuits with nothing to mend in either. False: it is to be told as all else is."""
-        models = self._pairs.get(passed.endpoint)
-        pair = None if models is None else models.get(passed.model)
-        if pair is None or pair.passed is not passed:
-            return False
-        for cell, permit in ((pair.whole, passed.of_endpoint), (pair.one, passed.of_model)):
-            state = cell.state
-            if state.opened_at is not None or state.in_a_row or state.episode != permit.episode:
-                return False
-        for cell in (pair.whole, pair.one):
-            if now >= cell.until:
-                self._counted(cell, now)
-                cell.until = now + self.rule.half_life_s / _HEAPS
-            cell.good += 1
-        return True
+    def _went_well(self, whole: _Cell, one: _Cell, now: float) -> None:
+        """Count a success of two calm circuits, later."""
+        if now >= whole.until:
+            self._counted(whole, now)
+            whole.until = now + self.rule.half_life_s / _HEAPS
+        if now >= one.until:
+            self._counted(one, now)
+            one.until = now + self.rule.half_life_s / _HEAPS
+        whole.good += 1
+        one.good += 1
 
     def _counted(self, cell: _Cell, now: float) -> State:
         """The state with the heap of successes in it."""
         if cell.good:
-            cell.state = succeeded(cell.state, self.rule, cell.good, min(now, cell.until))
+            cell.put(succeeded(cell.state, self.rule, cell.good, min(now, cell.until)))
             cell.good = 0
         return cell.state
 
@@ -237,7 +246,7 @@ class Board:
         """One circuit's next state; whether it has opened or closed by it."""
         cell = self._cell(circuit)
         before = self._counted(cell, now)
-        cell.state = tell(before, self.rule, permit, outcome, now)
+        cell.put(tell(before, self.rule, permit, outcome, now))
         return cell.state.opened_at != before.opened_at
 
     def _cell(self, circuit: Circuit) -> _Cell:
@@ -253,9 +262,8 @@ class Board:
         """The two circuits of a call, remembered from now on."""
         if len(self.circuits) + 2 > self.most:
             self._make_room()
-        whole, one = self._cell((endpoint, "")), self._cell((endpoint, model))
-        passed = Passed(endpoint, model, Permit(whole.state.episode, 0.0), Permit(one.state.episode, 0.0))
-        pair = self._pairs.setdefault(endpoint, {})[model] = _Pair(whole, one, passed)
+        pair = _Pair(endpoint, model, self._cell((endpoint, "")), self._cell((endpoint, model)))
+        self._pairs.setdefault(endpoint, {})[model] = pair
         return pair
 
     def _make_room(self) -> None:
