@@ -35,6 +35,7 @@ Operation = Literal[
     "forward",  # an endpoint that is forwarded, not translated
     "health",
     "ready",
+    "reload",  # an admin's: read the configuration again
     "unknown",
 ]
 

@@ -51,6 +51,8 @@ _BEDROCK_PREFIX = "/bedrock/model/"
 """Where clients of several APIs put Bedrock's; a provider of that name comes first."""
 
 _PLAIN: dict[str, Operation] = {"/": "health", "/health": "health", "/ready": "ready"}
+_ADMIN: dict[tuple[str, str], Operation] = {("POST", "/admin/v1/reload"): "reload"}
+"""For keys with the role of an admin. Exact, and before providers' names: one called `admin` does not get in front of it."""
 _VERSIONS = ("v1beta", "v1alpha", "v1")
 _FORWARDED_METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
 
@@ -69,6 +71,8 @@ def match(method: str, path: str, providers: Container[str]) -> Match:
     if path in _PLAIN:
         known = method in ("GET", "HEAD")
         return Match(_PLAIN[path] if known else "unknown", "openai_chat", path)
+    if (method, path) in _ADMIN:
+        return Match(_ADMIN[method, path], "openai_chat", path)
     head, _, rest = path[1:].partition("/")
     pin = ""
     if head not in _VERSIONS and head in providers and rest:

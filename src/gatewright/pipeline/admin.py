@@ -1,0 +1,113 @@
+"""What only an admin's key may ask of a running gateway.
+
+    POST /admin/v1/reload    read the configuration again, in every worker: 200 with what changed, 422 with what is wrong
+
+One rule: closed unless a key says `role: admin`; there is no default key or password that opens it.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from gatewright.errors import Problem, Refused
+from gatewright.exchange import Check, Exchange, Next, Reply
+from gatewright.transport.strand import in_a_task
+
+JSON = b"content-type: application/json\r\ncache-control: no-store\r\n"
+
+
+class AdminOnly(Check):
+    """Beneath authenticate: a key that may call models may not therefore change the gateway."""
+
+    def check(self, exchange: Exchange) -> None:
+        principal = exchange.principal
+        if principal is None or principal.role != "admin":
+            name = "" if principal is None else f' "{principal.name}"'
+            message = f"The key{name} may not do this: it takes one with `role: admin` in the gateway's configuration."
+            raise Refused(Problem(kind="permission", code="admin_only", message=message))
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that keeps a configuration from being used."""
+
+    file: str
+    line: int
+    """From 1. 0: it has no place in the file."""
+    column: int
+    key: str
+    """Path of the key, such as `models.fast.targets[1]`. Empty: the file as a whole."""
+    message: str
+
+
+class Workers(msgspec.Struct, frozen=True):
+    """What became of it in the other processes that serve the same configuration."""
+
+    told: int = 0
+    took_over: int = 0
+    refused: int = 0
+    """It could not be used there: their logs say why. The file may have changed in between."""
+    silent: int = 0
+    """They have not answered in time, and may do it yet."""
+
+
+class Reloaded(msgspec.Struct, frozen=True):
+    """How it went."""
+
+    source: str
+    """Path of the configuration."""
+    changes: msgspec.Struct | None = None
+    """By name. None: it was not taken over, and nothing has changed."""
+    warnings: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    """Why it was not."""
+    workers: Workers = Workers()
+
+
+class ReloadDesk:
+    """Where the call finds who reads the configuration, who comes later than the stages. One for all generations."""
+
+    def __init__(self) -> None:
+        self.ask: Callable[[], Awaitable[Reloaded]] | None = None
+        """None: this gateway is embedded, and its embedder decides what it is configured by."""
+
+
+class Reload:
+    """Answers `POST /admin/v1/reload`."""
+
+    def __init__(self, desk: ReloadDesk) -> None:
+        self.desk = desk
+
+    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+        if self.desk.ask is None:
+            message = "This gateway does not read its configuration again: it is embedded in another program."
+            raise Refused(Problem(kind="conflict", code="not_reloadable", message=message))
+        await in_a_task()
+        done = await self.desk.ask()
+        if done.changes is None:
+            return Reply(422, JSON, _refusal(done))
+        answer = {
+            "object": "reload",
+            "source": done.source,
+            **msgspec.to_builtins(done.changes),
+            "warnings": done.warnings,
+            "workers": done.workers,
+        }
+        return Reply(200, JSON, msgspec.json.encode(answer))
+
+
+def _refusal(done: Reloaded) -> bytes:
+    """In the form of OpenAI's errors, with every fault apart."""
+    told = "; ".join(
+        f"{fault.file}:{fault.line}:{fault.column} {f'{fault.key}: ' if fault.key else ''}{fault.message}"
+        if fault.line
+        else fault.message
+        for fault in done.faults
+    )
+    error = {
+        "message": f"Not taken over; what was loaded before goes on. {told}",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "invalid_configuration",
+        "problems": done.faults,
+    }
+    return msgspec.json.encode({"error": error})
