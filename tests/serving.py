@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from gatewright.app import generation_of
 from gatewright.config import load_config
-from gatewright.reload import House
+from gatewright.house import House
 from gatewright.server.lane import FastLane
 
 KEY = "gw-test-key"

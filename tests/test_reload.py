@@ -12,7 +12,7 @@ from gatewright.app import generation_of
 from gatewright.config import load_config
 from gatewright.pipeline.authenticate import digest
 from gatewright.providers.known_models import Listed
-from gatewright.reload import Generation, House
+from gatewright.house import Generation, House
 from tests.plays.wires import CONTENT_AT, STREAM
 from tests.server.load import answering, asked, under_load
 from tests.server.test_process import Served, served

@@ -4,6 +4,7 @@
 """
 
 import gc
+import logging
 import os
 import random
 import time
@@ -22,10 +23,12 @@ from gatewright.config.tree import TOP
 from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Next, Operation, Principal
+from gatewright.house import Generation, House
 from gatewright.ir.blocks import DialectName
 from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
+from gatewright.pipeline.admin import AdminOnly, Reload, ReloadDesk
 from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.authenticate import Authenticate, digest
 from gatewright.pipeline.count import CountTokens
@@ -46,17 +49,21 @@ from gatewright.providers.quirks import BETAS
 from gatewright.providers.quirks import BY_NAME as QUIRKS
 from gatewright.providers.shapes import shapes_of
 from gatewright.record.usage import UsageCounter
-from gatewright.reload import Generation, House, Reloader
+from gatewright.reload import Reloader
 from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
 from gatewright.server.lane import FastLane
 from gatewright.server.run import run
 from gatewright.stores.accounts import AccountStore
 from gatewright.stores.kept import KeptStore
+from gatewright.stores.peers import FOLDER as PEERS_FOLDER
+from gatewright.stores.peers import Peers
 from gatewright.transport import HttpTransport, Timeouts, Transport, proxy_for
 from gatewright.transport.fetch import MediaFetcher
 
 Closing: TypeAlias = Callable[[], Awaitable[None]]
+
+log = logging.getLogger("gatewright")
 
 CONFIG_VARIABLE = "GATEWRIGHT_CONFIG"
 """Path of the configuration file, for worker processes and for `create_app()` without arguments."""
@@ -204,6 +211,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store)
     lists.known.subscribe(route.forget)
     models = compose([settle, authenticate, stage_of(router, lists)])
+    desk = ReloadDesk() if before is None else before.desk
     stacks: dict[Operation, Next] = {
         "generate": compose([settle, authenticate, peek, route, attempt]),
         "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, attempt]),
@@ -212,6 +220,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "forward": compose([settle, authenticate, Forward(attempt, router, "https" if config.server.tls_cert_file else "http")]),
         "list_models": models,
         "get_model": models,
+        "reload": compose([settle, authenticate, AdminOnly(), Reload(desk)]),
     }
     for operation in _STORED:
         stacks[operation] = compose([settle, authenticate, StoredResponses(state, attempt, endpoints)])
@@ -241,6 +250,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         usage=usage,
         kept=kept,
         book=book,
+        desk=desk,
     )
 
 
@@ -283,6 +293,7 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
     config, _ = with_client_key(config, environ)
     house = House(generation_of(config, environ))
     path, state_dir = Path(config.source), config.server.state_dir
+    peers = Peers(Path(state_dir) / PEERS_FOLDER)
     reloader: Reloader | None = None
 
     async def startup() -> None:
@@ -292,13 +303,19 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
         house.current.begin()
-        if reloads and house.current.config.files:
-            reloader = Reloader(house, partial(_next_generation, path, environ, state_dir), app.hand_on)
+        if reloads:
+            reloader = Reloader(house, partial(_next_generation, path, environ, state_dir), app.hand_on, peers)
             reloader.start()
+            house.current.desk.ask = reloader.reload_everywhere
+        try:
+            peers.open()
+        except OSError as error:
+            log.warning("warning: workers share nothing, each finds out for itself what fails: %s", error)
 
     async def shutdown() -> None:
         if reloader is not None:
             await reloader.stop()
+        peers.close()
         await house.close()
 
     app = AsgiApp(house.current.gateway, startup=startup, shutdown=shutdown)

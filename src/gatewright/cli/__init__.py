@@ -3,9 +3,15 @@
 One rule: commands are thin; what they print is made by pure functions, and a wrong configuration ends with exit code 2.
 """
 
-from gatewright.cli.commands import app
+import sys
 
 
 def main() -> None:
     """The `gatewright` command."""
+    if sys.argv[1:2] == ["serve"]:  # a server that is told to read again while it starts must not die of it
+        from gatewright.server.hangup import remember  # noqa: PLC0415 - first of all, and only where it is meant
+
+        remember()
+    from gatewright.cli.commands import app  # noqa: PLC0415 - takes its time
+
     app()

@@ -48,6 +48,11 @@ class FileWatch:
         before, self._content = self._content, _content(now)
         return self._content != before
 
+    @property
+    def moving(self) -> bool:
+        """Whether the last look saw a change that the next one may find lying still."""
+        return self._moving
+
     def _look(self) -> dict[str, Stamp]:
         return {path: stamp_of(path) for path in self._seen}
 

@@ -1,0 +1,104 @@
+"""Change without stopping: what a new configuration makes takes over from what the old one made, and nobody who waits notices.
+
+One rule: what runs finishes with what it began with, and what only it uses is closed behind it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from gatewright.config import Config
+from gatewright.pipeline.admin import ReloadDesk
+from gatewright.pipeline.authenticate import Authenticate
+from gatewright.pipeline.endpoint import Endpoint
+from gatewright.pipeline.live_lists import LiveLists
+from gatewright.record.usage import UsageCounter
+from gatewright.server.gateway import Gateway
+from gatewright.stores.accounts import AccountStore
+from gatewright.stores.kept import KeptStore
+
+LAST_WORDS_S: Final = 2.0
+"""How long clients have to take the error event that ends an answer beyond the deadline."""
+_RETIRED_LOOK_S: Final = 0.1
+
+
+class Generation(msgspec.Struct, eq=False, kw_only=True):
+    """What one configuration has made. Of what it took over from the one before, it is another holder."""
+
+    config: Config
+    gateway: Gateway
+    endpoints: Mapping[str, Endpoint]
+    lists: LiveLists
+    authenticate: Authenticate
+    usage: UsageCounter
+    """One for all generations, as are the stores."""
+    kept: KeptStore
+    book: AccountStore | None
+    desk: ReloadDesk
+
+    def begin(self) -> None:
+        """Start what runs in the background. Within the event loop."""
+        for begin in self.gateway.starting:
+            begin()
+
+
+class House:
+    """The generation that answers, and older ones that have not finished."""
+
+    def __init__(self, first: Generation) -> None:
+        self.current = first
+        self._older: dict[Generation, asyncio.Task[None]] = {}
+
+    def active(self) -> int:
+        """Answers that run."""
+        return sum(generation.gateway.active for generation in self._all())
+
+    def take_over(self, new: Generation, hand_on: Callable[[Gateway], None]) -> None:
+        """From now on `new` answers. At once: between two turns of the loop there is no moment without an answerer."""
+        old = self.current
+        new.authenticate.inherit(old.authenticate)
+        new.lists.inherit(old.lists)
+        new.kept.max_rows = new.config.responses_state.max_items
+        new.gateway.others = lambda: sum(generation.gateway.active for generation in self._older)
+        self.current = new
+        hand_on(new.gateway)
+        new.begin()
+        self._older[old] = asyncio.get_running_loop().create_task(self._retire(old))
+
+    async def close(self) -> None:
+        """The gateway is stopping: streams that outlasted the deadline lose their upstream here, and tell their clients so."""
+        self.current.gateway.draining = True
+        for task in self._older.values():
+            task.cancel()
+        generations = tuple(self._all())
+        for generation in generations:
+            await generation.lists.close()
+        for endpoint in {id(e): e for generation in generations for e in generation.endpoints.values()}.values():
+            await endpoint.close()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + LAST_WORDS_S
+        while self.active() and loop.time() < end:  # noqa: ASYNC110 - once, at the end; an event would cost every request
+            await asyncio.sleep(0.02)
+        if self.current.book is not None:
+            await self.current.book.close()
+        await self.current.kept.close()
+
+    def _all(self) -> Iterator[Generation]:
+        yield from self._older
+        yield self.current
+
+    async def _retire(self, old: Generation) -> None:
+        """Close what only `old` uses, once its last answer has ended."""
+        try:
+            await old.lists.close()
+            while old.gateway.active:  # noqa: ASYNC110 - an event would cost every request
+                await asyncio.sleep(_RETIRED_LOOK_S)
+        except asyncio.CancelledError:  # the gateway stops; `close` sees to it
+            return
+        del self._older[old]
+        held = {id(endpoint) for generation in self._all() for endpoint in generation.endpoints.values()}
+        for endpoint in old.endpoints.values():
+            if id(endpoint) not in held:
+                await endpoint.close()
