@@ -16,7 +16,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.ir.events import StreamEvent
 from gatewright.ir.loss import Loss
 from gatewright.ir.request import Request
-from gatewright.ir.response import Usage
+from gatewright.ir.response import Response, Usage
 from gatewright.jsontypes import JsonObject
 from gatewright.wire.http import Call
 from gatewright.wire.json import BadJson
@@ -37,6 +37,15 @@ Operation = Literal[
     "ready",
     "reload",  # an admin's: read the configuration again
     "unknown",
+]
+
+
+CacheUse = Literal[
+    "",  # nobody looked: the route keeps no answers
+    "hit",
+    "miss",
+    "coalesced",  # the answer to another, same request that was running
+    "bypass",  # what is asked for cannot be kept, or is not to be
 ]
 
 
@@ -86,7 +95,7 @@ class Reads(Protocol):
 class Reply:
     """What goes back: a whole body or a source of segments."""
 
-    __slots__ = ("body", "headers", "problem", "source", "status")
+    __slots__ = ("body", "headers", "problem", "response", "source", "status")
 
     def __init__(
         self,
@@ -95,6 +104,8 @@ class Reply:
         body: bytes = b"",
         source: Source | None = None,
         problem: Problem | None = None,
+        *,
+        response: Response | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
@@ -103,6 +114,8 @@ class Reply:
         self.source = source
         self.problem = problem
         """Set when the reply is an error: what it says, in no dialect's words."""
+        self.response = response
+        """What `body` means, where it was rendered from it; as the upstream told it, without our marks. None: bytes that pass."""
 
 
 class AttemptRecord(msgspec.Struct, eq=False):
@@ -144,6 +157,7 @@ class Exchange:
     __slots__ = (
         "answer",
         "attempts",
+        "cache",
         "call",
         "credential",
         "dialect",
@@ -187,6 +201,7 @@ class Exchange:
         self.request: Request | None = None  # translate: parsed once, for all attempts; set, it is rendered anew
         self.served = ""  # attempt: `provider/model` that answered
         self.attempts: list[AttemptRecord] = []  # attempts: in the order they began
+        self.cache: CacheUse = ""  # cache: how the answer came about
         self.losses: tuple[Loss, ...] = ()  # translate
         self.usage: Usage | None = None  # translate, at the end of the answer
 
@@ -218,7 +233,7 @@ class Check:
 class Stage(Protocol):
     """One layer of the stack that waits, or sees the answer too. `following` is the rest of it."""
 
-    async def __call__(self, exchange: Exchange, following: "Next") -> Reply: ...
+    def __call__(self, exchange: Exchange, following: "Next") -> Awaitable[Reply]: ...
 
 
 Next: TypeAlias = Callable[[Exchange], Awaitable[Reply]]

@@ -225,7 +225,7 @@ class Attempt:
                 client.parse_response(body, prepared.asked)  # raises, with the words of an error that came as a 200
             return Reply(incoming.status, b"content-type: %b\r\n" % (content_type or b"application/json") + head, body)
         response = name_calls(await self._whole(prepared, incoming, streamed=streamed), exchange.request_id)
-        response = client_names(response, prepared.names)
+        response = told = client_names(response, prepared.names)
         self._keep_seals(exchange, sealed_rows(response.blocks))
         if prepared.dialect != exchange.dialect:
             response = mark(response, exchange.dialect, prepared.asked.issuer)
@@ -235,11 +235,11 @@ class Attempt:
         if exchange.stream:
             wire = client.stream_renderer(request).render(unfold(response))
             head = stream_type(client, request.client.get("alt")) + named(head, client, exchange.request_id)
-            return Reply(200, head, without_line_separators(wire) if client.framing == "sse" else wire)
+            return Reply(200, head, without_line_separators(wire) if client.framing == "sse" else wire, response=told)
         rendered = client.render_response(response, request)
         exchange.losses = prepared.losses + rendered.losses
         head = carried(incoming) + candidate.served_line + loss_lines(exchange.losses)
-        return Reply(200, JSON + named(head, client, exchange.request_id), encode(rendered.body))
+        return Reply(200, JSON + named(head, client, exchange.request_id), encode(rendered.body), response=told)
 
     async def _whole(self, prepared: Prepared, incoming: Incoming, *, streamed: bool) -> Response:
         upstream = self.dialects[prepared.dialect]

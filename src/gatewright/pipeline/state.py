@@ -96,7 +96,8 @@ class StateStage:
             reply = await following(exchange)
         if asked.store is False or not self.enabled or reply.problem is not None:
             return reply
-        provider = exchange.served.partition("/")[0] if native else ""
+        # What was given again has an id of ours, which the provider never heard of.
+        provider = exchange.served.partition("/")[0] if native and exchange.cache not in ("hit", "coalesced") else ""
         keeper = Keeper(self, exchange, lambda document: _record_of(document, sent, history, references, provider))
         if reply.source is not None:
             reply.source = KeepingSource(reply.source, keeper, early=asked.background is True)
