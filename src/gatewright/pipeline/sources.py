@@ -117,6 +117,10 @@ class BaseSource:
         except Exception:  # the answer is out, whoever watched it
             log.exception("what follows an answer failed on a bug of ours")
 
+    def usage_so_far(self) -> Usage | None:
+        """What has been told of usage until now."""
+        return self.usage
+
     def abort(self) -> None:
         """The client left. Idempotent; after the end it does nothing but free the connection."""
         self._incoming.abort()
@@ -184,6 +188,9 @@ class PassSource(BaseSource):
 
     def keepalive(self) -> bytes:
         return _PINGS.get(self._dialect.name, _COMMENT) if self._sse and self._events.at_boundary and not self._ended else b""
+
+    def usage_so_far(self) -> Usage | None:
+        return self._watch.usage
 
     def abort(self) -> None:
         self.usage = self._watch.usage
