@@ -34,6 +34,7 @@ from gatewright.pipeline.authenticate import Authenticate, digest
 from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.forward import Forward
+from gatewright.pipeline.health import Health
 from gatewright.pipeline.invoke import CountInput, Framing, Invoke
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.pipeline.model_shapes import Shown
@@ -157,6 +158,7 @@ def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveList
         listed=listed,
         models_of=lists.models_of,
         policy=config.routing.policy,
+        facts_of=lists.facts_of,
     )
 
 
@@ -200,7 +202,10 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     settle = Settle(BY_NAME, usage)
     authenticate = Authenticate(principals)
     peek = PeekStage(BY_NAME)
-    route = RouteStage(router, random.random)
+    health = Health(config.routing.breaker, time.monotonic) if before is None else before.health
+    if before is None:
+        health.follow(endpoints, config.routing.breaker)
+    route = RouteStage(router, random.random, BY_NAME, health, time.time)
     if before is None:
         kept = KeptStore(Path(config.server.state_dir) / "kept.db", max_rows=config.responses_state.max_items)
     else:
@@ -236,6 +241,8 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         max_concurrent=config.server.max_concurrent,
         keepalive_s=config.server.keepalive_s,
     )
+    if any(tier.strategy == "cheapest" for model in config.models.values() for tier in model.tiers):
+        lists.prices.load()  # before the first request: it would be served by whoever comes first
     if climbed := ladder_providers(config):
         gateway.starting.append(partial(lists.keep, climbed))
     for endpoint in endpoints.values():
@@ -251,6 +258,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         kept=kept,
         book=book,
         desk=desk,
+        health=health,
     )
 
 

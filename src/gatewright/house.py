@@ -13,6 +13,7 @@ from gatewright.config import Config
 from gatewright.pipeline.admin import ReloadDesk
 from gatewright.pipeline.authenticate import Authenticate
 from gatewright.pipeline.endpoint import Endpoint
+from gatewright.pipeline.health import Health
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.record.usage import UsageCounter
 from gatewright.server.gateway import Gateway
@@ -36,6 +37,8 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
     """One for all generations, as are the stores."""
     kept: KeptStore
     book: AccountStore | None
+    health: Health
+    """One for all generations: what is known of a target that stays is not forgotten."""
     desk: ReloadDesk
 
     def begin(self) -> None:
@@ -62,6 +65,7 @@ class House:
         new.lists.inherit(old.lists)
         new.kept.max_rows = new.config.responses_state.max_items
         new.gateway.others = lambda: sum(generation.gateway.active for generation in self._older)
+        new.health.follow(new.endpoints, new.config.routing.breaker)
         self.current = new
         hand_on(new.gateway)
         new.begin()

@@ -5,7 +5,7 @@ The time is an argument, and so is what the request needs: that is asked for onl
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 from fnmatch import fnmatchcase
 from typing import Final, Protocol
@@ -49,16 +49,27 @@ class Headers(Protocol):
     def get(self, name: str, /) -> str | None: ...
 
 
-class Asker(msgspec.Struct, frozen=True):
+class Asker(Protocol):
     """What conditions may ask of a request."""
 
-    dialect: DialectName
-    tags: tuple[str, ...]
-    headers: Headers
-    needs: Callable[[], frozenset[Capability]]
-    """What it needs; asked only where a condition asks, because the request must be read for it."""
-    unix_s: float
-    """When it is asked, in seconds since 1970."""
+    @property
+    def dialect(self) -> DialectName: ...
+
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    @property
+    def unix_s(self) -> float:
+        """When it is asked, in seconds since 1970."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it needs. Asked last: the request may have to be read for it."""
+        ...
 
 
 def hinders(when: When, asker: Asker) -> str | None:
@@ -73,7 +84,7 @@ def hinders(when: When, asker: Asker) -> str | None:
             return f'it is for requests with "{name}: {pattern}", {"and this has none" if value is None else "not this one"}'
     if when.hours and not any(within(hours, asker.unix_s) for hours in when.hours):
         return f"it is for other hours: {'; '.join(map(show_hours, when.hours))}"
-    if when.needs and not when.needs & asker.needs():
+    if when.needs and not when.needs & asker.capabilities:
         return f"it is for requests that need {_listed(when.needs)}"
     return None
 

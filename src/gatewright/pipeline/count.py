@@ -1,25 +1,20 @@
 """Token counting: asked of the provider where it can count, in its own dialect; else estimated, and said to be an estimate."""
 
 from collections.abc import Callable
-from math import ceil
 from urllib.parse import quote
 
 from gatewright.errors import Refused
 from gatewright.exchange import Exchange, Next, Reply
-from gatewright.ir.blocks import Block, DialectName, Media, Native, Reasoning, Refusal, Text, ToolCall, ToolResult
-from gatewright.ir.request import Request, Target
+from gatewright.ir.blocks import DialectName
+from gatewright.ir.request import Target
 from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, Attempt
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
+from gatewright.pipeline.needs import estimate
 from gatewright.pipeline.translate import bytes_may_pass, fit, prepare
 from gatewright.transport import TransportError, header_lines
 from gatewright.wire.json import decode_lenient, decode_object, encode
 from gatewright.wire.splice import splice
-
-CHARS_PER_TOKEN = 4.0
-"""English prose and code average 3.5 to 4.5 characters a token with every current tokenizer."""
-IMAGE_TOKENS = 1_000
-PER_MESSAGE = 4
 
 PATHS: dict[DialectName, str] = {"anthropic": "/v1/messages/count_tokens", "openai_responses": "/responses/input_tokens"}
 COUNTED = {
@@ -51,45 +46,6 @@ COUNTED_BY: dict[DialectName, bool] = {
     "bedrock_converse": False,
 }
 """Whether an upstream of the dialect can be expected to count tokens itself."""
-
-
-def estimate(request: Request) -> int:
-    """Tokens that a request will probably be billed as input: characters over four, images at a flat figure."""
-    chars = 0
-    extra = 0
-    for message in request.messages:
-        extra += PER_MESSAGE
-        for block in message.blocks:
-            block_chars, block_extra = _size(block)
-            chars += block_chars
-            extra += block_extra
-    for tool in request.tools:
-        chars += len(tool.name) + len(tool.description or "") + len(encode(tool.parameters or tool.native))
-        extra += 8
-    if request.output is not None and request.output.schema:
-        chars += len(encode(request.output.schema))
-    return ceil(chars / CHARS_PER_TOKEN) + extra
-
-
-def _size(block: Block) -> tuple[int, int]:
-    """(characters, flat tokens) of a block."""
-    match block:
-        case Text() | Refusal():
-            return len(block.text), 0
-        case Media(kind="image"):
-            return 0, IMAGE_TOKENS
-        case Media():
-            data = getattr(block.source, "data", "")
-            return len(data) * 3 // 8, IMAGE_TOKENS if not data else 0
-        case Reasoning():
-            return len(block.text) + sum(map(len, block.summary)), 0
-        case ToolCall():
-            return len(block.name) + len(block.arguments), 8
-        case ToolResult():
-            sizes = [_size(part) for part in block.content]
-            return sum(s[0] for s in sizes), sum(s[1] for s in sizes) + 8
-        case Native():
-            return len(encode(block.data)), 0
 
 
 _ANSWER: dict[DialectName, Callable[[int], JsonObject]] = {

@@ -126,6 +126,11 @@ class LiveLists:
         """What the price list says of a provider's model, once it is loaded."""
         return self.prices.facts(self._price_names.get(provider, ""), model)
 
+    def facts_of(self, provider: str, model: str) -> Facts:
+        """What is known of a provider's model: from its list, else from the price list. Nobody is asked."""
+        listed = self.known.models(provider)
+        return listed[model].over(self.price_of(provider, model)) if model in listed else self.price_of(provider, model)
+
     def poke(self, provider: str = "") -> None:
         """Somebody wants lists, or one: ask for those that are due, if no round is running. Returns at once."""
         if (self._round is None or self._round.done()) and not self._is_closed:

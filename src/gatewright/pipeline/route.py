@@ -1,7 +1,7 @@
 """Route: from the model name a client wrote to the targets to try, in order.
 
 Names, in this order: aliases, configured models, `provider/model`, wildcards (the longest pattern first). A model with a ladder
-leads to the nearest name that its provider lists.
+leads to the nearest name that its provider lists. Which of a route's targets comes first is for `choose` to say.
 """
 
 import difflib
@@ -14,10 +14,15 @@ import msgspec
 from gatewright.errors import Problem, Refused
 from gatewright.exchange import Check, Exchange, Principal
 from gatewright.jsontypes import JsonValue
+from gatewright.pipeline.choose import Choices, Chosen, Look, Option, Standings, choices, choose
 from gatewright.pipeline.endpoint import Candidate, Endpoint
+from gatewright.pipeline.needs import needs_of
 from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
+from gatewright.pipeline.ties import tie_of
+from gatewright.pipeline.translate import Dialects
 from gatewright.providers.facts import NOTHING, Facts
 from gatewright.providers.ladder import Ladder, climb
+from gatewright.routing.balance import View, order
 
 LONG = 512
 """Characters of a name that is not remembered."""
@@ -68,15 +73,19 @@ class Router:
         listed: Sequence[str] = (),
         models_of: Callable[[str], Iterable[str]] = lambda _provider: (),
         policy: Policy = DEFAULT,
+        facts_of: Callable[[str, str], Facts] = lambda _provider, _model: NOTHING,
     ) -> None:
-        """`models_of`: what a provider lists, as far as known; for ladders. `policy`: of names without a route of their own."""
+        """`models_of`: what a provider lists, as far as known; for ladders. `policy`: of names without a route of their own.
+        `facts_of`: what is known of a provider's model.
+        """
         self.policy = policy
         self.endpoints = endpoints
         self.aliases = aliases
         self.models_of = models_of
         self.exact = {name: route for name, route in routes.items() if "*" not in name}
         self.wild = sorted((r for n, r in routes.items() if "*" in n), key=lambda route: len(route.name), reverse=True)
-        self._made: dict[tuple[Route, str], tuple[tuple[Candidate, ...], tuple[Candidate, ...]]] = {}
+        self.facts_of = facts_of
+        self._made: dict[tuple[Route, str], Choices] = {}
         self.names = sorted({*self.exact, *aliases, *listed})
 
     def resolve(self, model: str, pin: str) -> tuple[Route, str]:
@@ -116,40 +125,56 @@ class Router:
             route, tiers=(Tier((RouteTarget(ladder.provider, step.model),)), *route.tiers[1:]), ladder=None
         )
 
-    def plan(self, route: Route, starred: str, random: Callable[[], float]) -> list[Candidate]:
-        """The candidates in the order to try: targets by weighted draw, then the fallbacks as listed."""
-        targets, fallback = self._candidates(route, starred)
-        if len(targets) == 1:
-            return [*targets, *fallback]
-        # Efraimidis-Spirakis: sorting by u^(1/w) draws without replacement in proportion to the weights.
-        drawn = [random() ** (1 / t.weight) if t.weight > 0 else -1.0 for t in route.targets]
-        order = sorted(range(len(targets)), key=drawn.__getitem__, reverse=True)
-        return [*(targets[i] for i in order), *fallback]
+    def forget(self) -> None:
+        """What is known of models has changed."""
+        self._made.clear()
 
-    def _candidates(self, route: Route, starred: str) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
-        """Targets and fallbacks of a route, made once."""
+    def plan(self, route: Route, starred: str, random: Callable[[], float]) -> list[Candidate]:
+        """All candidates by weighted draw, tier by tier, whatever is asked: for who has no request to choose by."""
+        plan: list[Candidate] = []
+        for rank in self.choices(route, starred).ranks:
+            drawn = order("weighted", [View(weight=option.weight) for option in rank.options], 0, random)
+            plan += (rank.options[i].candidate for i in drawn)
+        return plan
+
+    def choices(self, route: Route, starred: str) -> Choices:
+        """What the route offers, made once and anew when other things become known."""
         made = self._made.get((route, starred))
         if made is None:
-            targets, fallback = (
-                tuple(
-                    Candidate(
-                        self.endpoints[t.provider],
-                        t.model.replace("*", starred, 1),
-                        route.losses,
-                        route.overrides,
-                        max_tokens=route.facts.max_output or 0,
-                        defaults=route.defaults,
-                    )
-                    for t in group
-                )
-                for group in (route.targets, route.fallback)
+            made = choices(
+                ([self._option(route, target, starred) for target in tier.targets], tier.strategy, tier.when)
+                for tier in route.tiers
             )
-            made = targets, fallback
             if len(self._made) >= KEPT:
                 self._made.clear()
             if len(route.name) + len(starred) <= LONG:
                 self._made[route, starred] = made
         return made
+
+    def _option(self, route: Route, target: RouteTarget, starred: str) -> Option:
+        """The operator's word first: the target's own, then the route's; then what is known."""
+        model = target.model.replace("*", starred, 1)
+        candidate = Candidate(
+            self.endpoints[target.provider],
+            model,
+            route.losses,
+            route.overrides,
+            max_tokens=route.facts.max_output or 0,
+            defaults=route.defaults,
+        )
+        known = self.facts_of(target.provider, model)
+        can = target.capabilities if target.capabilities is not None else route.facts.capabilities
+        return Option(
+            candidate,
+            target.weight,
+            target.priority,
+            target.when,
+            context=target.context or route.facts.context or known.context,
+            can=None if can is None else frozenset(can),
+            lacks=frozenset(known.lacks),
+            input_usd=None if known.input_usd is None else float(known.input_usd),
+            output_usd=None if known.output_usd is None else float(known.output_usd),
+        )
 
 
 def near_names(model: str, names: Sequence[str]) -> list[str]:
@@ -190,15 +215,29 @@ class RouteStage(Check):
     Beneath authentication: a name that a key may not use is refused before anything is looked up.
     """
 
-    def __init__(self, router: Router, random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        router: Router,
+        random: Callable[[], float],
+        dialects: Dialects,
+        health: Standings,
+        clock: Callable[[], float],
+    ) -> None:
+        """`clock`: seconds since 1970, for conditions on hours."""
         self.router = router
         self.random = random
+        self.dialects = dialects
+        self.health = health
+        self.clock = clock
+        self.turns: dict[str, int] = {}
+        """Requests of each route with several targets, counted from a start of its own: workers must not walk in step."""
         self._allowed: dict[tuple[Principal, str, str], tuple[Route, str]] = {}
         self._only: dict[tuple[Principal, str, str], tuple[Route, Sequence[object]]] = {}
-        """The plans that no draw decides."""
+        """The plans that nothing decides."""
 
     def forget(self) -> None:
         """What providers list has changed: names may lead elsewhere from now on."""
+        self.router.forget()
         self._allowed.clear()
         self._only.clear()
 
@@ -210,6 +249,47 @@ class RouteStage(Check):
         if only is not None:
             exchange.route, exchange.plan = only
             return
+        route, starred = self.find(exchange, principal)
+        exchange.route = route
+        offered = self.router.choices(route, starred)
+        if offered.only is not None:
+            exchange.plan = (offered.only,)
+            if asked in self._allowed:
+                self._only[asked] = route, exchange.plan
+            return
+        turn = self.turn_of(route)
+        self.turns[route.name] = turn + 1
+        chosen = choose(offered, self.look_at(exchange, route), self.health, turn=turn, chance=self.random)
+        exchange.plan = chosen.plan
+        if not exchange.plan:
+            raise Refused(nowhere_to_go(route, chosen))
+
+    def turn_of(self, route: Route) -> int:
+        """The number of the route's next request; asking does not use it up."""
+        turn = self.turns.get(route.name)
+        if turn is None:
+            if len(self.turns) >= KEPT:
+                self.turns.clear()
+            turn = self.turns[route.name] = int(self.random() * 1000)
+        return turn
+
+    def look_at(self, exchange: Exchange, route: Route) -> Look:
+        """What choosing may ask of this request."""
+        principal = exchange.principal
+        call = exchange.call
+        return Look(
+            dialect=exchange.dialect,
+            tags=() if principal is None else principal.tags,
+            headers=call.headers,
+            unix_s=self.clock(),
+            body=call.body,
+            needs=lambda: needs_of(exchange.understood(self.dialects)),
+            tie=lambda: tie_of(exchange, route.policy, self.dialects),
+        )
+
+    def find(self, exchange: Exchange, principal: Principal) -> tuple[Route, str]:
+        """The route for the name that was asked for, and what its `*` matched, if this key may use it. Raises Refused."""
+        asked = (principal, exchange.model, exchange.pin)
         found = self._allowed.get(asked)
         if found is None:
             found = self._resolve(exchange, principal)
@@ -217,11 +297,7 @@ class RouteStage(Check):
                 self.forget()
             if len(exchange.model) <= LONG:
                 self._allowed[asked] = found
-        exchange.route = route = found[0]
-        starred = found[1]
-        plan = exchange.plan = self.router.plan(route, starred, self.random)
-        if len(route.targets) == 1 and asked in self._allowed:
-            self._only[asked] = route, plan
+        return found
 
     def _resolve(self, exchange: Exchange, principal: Principal) -> tuple[Route, str]:
         """The route, if this key may use it. Raises Refused."""
@@ -236,3 +312,14 @@ class RouteStage(Check):
                 )
             )
         return route, starred
+
+
+def nowhere_to_go(route: Route, chosen: Chosen) -> Problem:
+    """The error where every target was skipped, with the reason of each."""
+    too_long = all(skipped.why == "context" for skipped in chosen.skipped)
+    told = "; ".join(f"{skipped.option.candidate.name}: {skipped.told}" for skipped in chosen.skipped[:8])
+    return Problem(
+        kind="invalid_request",
+        code="context_length_exceeded" if too_long else "no_target_for_request",
+        message=f"No target of '{route.name}' is for this request. {told}.",
+    )

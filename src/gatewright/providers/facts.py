@@ -25,6 +25,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     max_output: int | None = None
     """Tokens of the longest answer."""
     capabilities: tuple[Capability, ...] | None = None
+    lacks: tuple[Capability, ...] = ()
+    """What it cannot do, by its provider's own words. That `capabilities` leave something out says less: no list tells all."""
     input_usd: Decimal | None = None
     """US dollars for a million tokens read."""
     output_usd: Decimal | None = None
@@ -42,6 +44,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             context=other.context if self.context is None else self.context,
             max_output=other.max_output if self.max_output is None else self.max_output,
             capabilities=other.capabilities if self.capabilities is None else self.capabilities,
+            lacks=self.lacks or (() if self.capabilities is not None else other.lacks),
             input_usd=other.input_usd if self.input_usd is None else self.input_usd,
             output_usd=other.output_usd if self.output_usd is None else self.output_usd,
         )

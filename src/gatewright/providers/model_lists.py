@@ -156,6 +156,7 @@ def _facts(entry: JsonObject, name: str) -> Facts:
         context=_first_count(entry, CONTEXT) or _first_count(inner, CONTEXT),
         max_output=_first_count(inner, MAX_OUTPUT) or _first_count(entry, MAX_OUTPUT),
         capabilities=_capabilities(entry),
+        lacks=tuple(dict.fromkeys(_denied(entry))),
         input_usd=read,
         output_usd=written,
     )
@@ -226,3 +227,20 @@ def _told(entry: JsonObject) -> Iterator[Capability]:
     parameters = entry.get("supported_parameters")
     if isinstance(parameters, list):
         yield from (PARAMETERS[word] for word in parameters if isinstance(word, str) and word in PARAMETERS)
+
+
+def _denied(entry: JsonObject) -> Iterator[Capability]:
+    """What an entry says in so many words that its model cannot do."""
+    capabilities = entry.get("capabilities")
+    if isinstance(capabilities, dict):
+        for word, value in capabilities.items():
+            if word in FLAGS and (value.get("supported") is False if isinstance(value, dict) else value is False):
+                yield FLAGS[word]
+    architecture = entry.get("architecture")
+    if isinstance(architecture, dict) and isinstance(modes := architecture.get("input_modalities"), list):
+        yield from (MODALITIES[mode] for mode in ("image", "audio", "video", "file") if mode not in modes)
+    if isinstance(modes := entry.get("inputModalities"), list):
+        yield from (MODALITIES[mode] for mode in ("IMAGE", "SPEECH", "VIDEO") if mode not in modes)
+    parameters = entry.get("supported_parameters")
+    if isinstance(parameters, list) and "tools" not in parameters:
+        yield "tools"
