@@ -55,6 +55,7 @@ from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
 from gatewright.server.lane import FastLane
 from gatewright.server.run import run
+from gatewright.sharing import share
 from gatewright.stores.accounts import AccountStore
 from gatewright.stores.kept import KeptStore
 from gatewright.stores.peers import FOLDER as PEERS_FOLDER
@@ -302,6 +303,7 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
     house = House(generation_of(config, environ))
     path, state_dir = Path(config.source), config.server.state_dir
     peers = Peers(Path(state_dir) / PEERS_FOLDER)
+    share(house.current.health, peers, lambda: house.current.config.providers)
     reloader: Reloader | None = None
 
     async def startup() -> None:
