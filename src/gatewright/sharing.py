@@ -20,6 +20,8 @@ log = logging.getLogger("gatewright")
 TOPIC: Final = "health"
 LONGEST_S: Final = 2 * 3600.0
 """Nothing rests or stays open for longer: what says so comes from another clock."""
+LONGEST_NAME: Final = 512
+"""Characters of a model's name, which clients choose. One with a longer name has each worker find out for itself."""
 
 
 class _Shared(msgspec.Struct, frozen=True):
@@ -40,7 +42,8 @@ def share(health: Health, peers: Peers, providers: Callable[[], Mapping[str, Pro
         return encoder.encode(_Shared(mark(providers().get(event.endpoint)), event))
 
     def tell(event: Event) -> None:
-        peers.tell(TOPIC, payload(event))
+        if len(event.model) <= LONGEST_NAME:
+            peers.tell(TOPIC, payload(event))
 
     def hear(told: bytes, _sender: PeerName) -> None:
         shared = decoder.decode(told)
@@ -53,7 +56,7 @@ def share(health: Health, peers: Peers, providers: Callable[[], Mapping[str, Pro
         health.hear(event)
 
     def standing() -> Iterator[bytes]:
-        return map(payload, health.news())
+        return (payload(event) for event in health.news() if len(event.model) <= LONGEST_NAME)
 
     health.subscribe(tell)
     peers.subscribe(TOPIC, hear, standing)
