@@ -214,7 +214,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     media = config.media_fetch
     fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
     attempt = Attempt(BY_NAME, kept, fetcher)
-    state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store)
+    state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
     lists.known.subscribe(route.forget)
     models = compose([settle, authenticate, stage_of(router, lists)])
     desk = ReloadDesk() if before is None else before.desk

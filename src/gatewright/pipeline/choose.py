@@ -2,7 +2,7 @@
 
     skipped   its condition does not hold, it cannot do what is needed, or the request is too long for it
     last      its circuit is open, all its keys rest, or the request may just be too long: tried when nothing else is left
-    first     by the strategy of its tier, then the tie
+    first     by the strategy of its tier, then the tie: a session or a beginning chooses within a tier, a seal among all
 
 One rule: this is a function of its arguments. The time, chance, turns and what is known of targets are among them, and what a
 request needs is asked for only where the answer can matter.
@@ -109,15 +109,17 @@ class Look:
         unix_s: float,
         body: bytes,
         needs: Callable[[], Needs],
+        held: Callable[[], Affinity | None],
         tie: Callable[[], Affinity | None],
     ) -> None:
-        """`needs` and `tie` may read the request. `unix_s`: when it came."""
+        """The callables may read the request. `held`: by whom, for what elsewhere would be lost. `unix_s`: when it came."""
         self.dialect: DialectName = dialect
         self.tags = tags
         self.headers = headers
         self.unix_s = unix_s
         self.body = body
         self._needs = needs
+        self._held = held
         self._tie = tie
 
     @cached_property
@@ -132,6 +134,10 @@ class Look:
     @property
     def capabilities(self) -> frozenset[Capability]:
         return self.needs.capabilities
+
+    @cached_property
+    def held(self) -> Affinity | None:
+        return self._held()
 
     @cached_property
     def tie(self) -> Affinity | None:
@@ -187,6 +193,10 @@ def choose(offered: Choices, look: Look, health: Standings, *, turn: int, chance
             tied = tie
         first += ordered
         last += waiting
+    if len(first) > 1 and (held := look.held) is not None:
+        kept = [option for option in first if option.candidate.endpoint.name == held.issuer]
+        if kept:
+            first, tied = [*kept, *(option for option in first if option not in kept)], held
     return Chosen(tuple(first), tuple(last), tuple(skipped), tied)
 
 
@@ -229,7 +239,7 @@ def _ordered(
     standing = [i for i in ranked if _stands(able[i], look, health)]
     waiting = [able[i] for i in ranked if i not in standing] if len(standing) < len(ranked) else []
     tied = None
-    if len(standing) > 1 and (tie := look.tie) is not None:
+    if len(standing) > 1 and look.held is None and (tie := look.tie) is not None:
         standing, tied = _tied(standing, able, views, strategy, tie)
     return [able[i] for i in standing], waiting, tied
 
@@ -237,14 +247,11 @@ def _ordered(
 def _tied(
     standing: list[int], able: Sequence[Option], views: Sequence[View], strategy: Strategy, tie: Affinity
 ) -> tuple[list[int], Affinity | None]:
-    """The order with the tied target at its front; and the tie, where it led to one."""
-    held = tie.kind in ("state", "seal")
+    """The order with the tied target at its front; and the tie, where it had a choice."""
     same = _SAME.get(strategy)
-    eligible = standing if held or same is None else [i for i in standing if same(views[i]) == same(views[standing[0]])]
-    names = [option.candidate.name for option in able]
-    arranged = arrange(eligible, names, [option.weight for option in able], tie)
-    leads = len(eligible) > 1 and (not held or names[arranged[0]].startswith(tie.issuer + "/"))
-    return [*arranged, *(i for i in standing if i not in eligible)], tie if leads else None
+    equal = standing if same is None else [i for i in standing if same(views[i]) == same(views[standing[0]])]
+    arranged = arrange(equal, [option.candidate.name for option in able], [option.weight for option in able], tie)
+    return [*arranged, *(i for i in standing if i not in equal)], tie if len(equal) > 1 else None
 
 
 def view_of(option: Option, strategy: Strategy, look: Look, health: Standings) -> View:

@@ -18,7 +18,7 @@ from gatewright.pipeline.choose import Choices, Chosen, Look, Option, Standings,
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 from gatewright.pipeline.needs import needs_of
 from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
-from gatewright.pipeline.ties import tie_of
+from gatewright.pipeline.ties import held_by, tie_of
 from gatewright.pipeline.translate import Dialects
 from gatewright.providers.facts import NOTHING, Facts
 from gatewright.providers.ladder import Ladder, climb
@@ -284,6 +284,7 @@ class RouteStage(Check):
             unix_s=self.clock(),
             body=call.body,
             needs=lambda: needs_of(exchange.understood(self.dialects)),
+            held=lambda: held_by(exchange, route.policy, self.dialects),
             tie=lambda: tie_of(exchange, route.policy, self.dialects),
         )
 

@@ -16,8 +16,11 @@ from gatewright.dialects.openai_responses.state import input_items, normalised_i
 from gatewright.errors import Problem, Refused, refuse
 from gatewright.exchange import Exchange, Next, Reply, Segment, Source
 from gatewright.jsontypes import JsonObject, JsonValue
+from gatewright.pipeline.choose import Standings
 from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.route import Route
 from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.ties import kept_at
 from gatewright.stores.kept import Kept, KeptStore
 from gatewright.wire.json import BadJson, decode_lenient, decode_object, encode
 from gatewright.wire.sse import OversizedEvent, SseParser
@@ -54,6 +57,8 @@ class Record(msgspec.Struct, frozen=True):
     """The request's own input items, for `/input_items`."""
     before: list[JsonValue]
     """Everything that led to it, as items: the conversation before, then the request's own input."""
+    served: str = ""
+    """`provider/model` that gave it: the conversation goes on there. Empty: kept before this was."""
 
     @property
     def conversation(self) -> list[JsonValue]:
@@ -66,12 +71,22 @@ _record = msgspec.json.Decoder(Record)
 class StateStage:
     """Beneath `route`: whether an id can be passed on depends on the target. In the stack of Responses clients only."""
 
-    def __init__(self, store: KeptStore, ttl_s: float, clock: Callable[[], float], *, enabled: bool = True) -> None:
+    def __init__(
+        self,
+        store: KeptStore,
+        ttl_s: float,
+        clock: Callable[[], float],
+        *,
+        enabled: bool = True,
+        health: Standings | None = None,
+    ) -> None:
+        """`health`: which targets are down. None: conversations do not keep to their targets."""
         self.store = store
         self.ttl_s = ttl_s
         self.clock = clock
         """Unix seconds, for `created_at`."""
         self.enabled = enabled
+        self.health = health
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         try:
@@ -84,6 +99,8 @@ class StateStage:
         sent = exchange.call.body
         previous = asked.previous_response_id
         record = await self._previous(exchange, previous) if previous else None
+        if record is not None and record.served and len(exchange.plan) > 1:
+            self._go_on(exchange, record.served)
         history = record.conversation if record is not None else []
         references = await self._references(exchange, sent) if _REFERENCE in sent else {}
         exchange.answer = self._answer_fields(exchange, previous)
@@ -98,7 +115,9 @@ class StateStage:
             return reply
         # What was given again has an id of ours, which the provider never heard of.
         provider = exchange.served.partition("/")[0] if native and exchange.cache not in ("hit", "coalesced") else ""
-        keeper = Keeper(self, exchange, lambda document: _record_of(document, sent, history, references, provider))
+        keeper = Keeper(
+            self, exchange, lambda document: _served(_record_of(document, sent, history, references, provider), exchange.served)
+        )
         if reply.source is not None:
             reply.source = KeepingSource(reply.source, keeper, early=asked.background is True)
         elif exchange.stream:
@@ -106,6 +125,12 @@ class StateStage:
         else:
             await keeper.keep_body(reply.body)
         return reply
+
+    def _go_on(self, exchange: Exchange, served: str) -> None:
+        """The target that gave the answer before is asked first."""
+        route = exchange.route
+        if self.health is not None and isinstance(route, Route) and "state" in route.policy.affinity:
+            exchange.plan = kept_at(exchange.plan, served, self.health)
 
     def _native(self, exchange: Exchange) -> bool:
         """Whether every target keeps responses itself, in the client's own dialect."""
@@ -196,6 +221,10 @@ def _give_items(exchange: Exchange, sent: bytes, history: list[JsonValue], refer
     body["input"] = _resolved(input_items(body), references)
     exchange.call = msgspec.structs.replace(exchange.call, body=encode(body), notes={})
     exchange.request = exchange.neutral = None
+
+
+def _served(record: Record, target: str) -> Record:
+    return msgspec.structs.replace(record, served=target)
 
 
 def _record_of(

@@ -4,7 +4,7 @@ One rule: the cheapest look first, and no look at all for a tie that the route d
 it holds a seal; for its beginning, no more is read than the beginning.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +13,8 @@ from gatewright.errors import Refused
 from gatewright.exchange import Exchange
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.seal import MARK, MARK_64
+from gatewright.pipeline.choose import Standings
+from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.policy import Policy
 from gatewright.pipeline.translate import Dialects
 from gatewright.routing.affinity import Affinity, affinity, newest_issuer, prefix_of
@@ -61,33 +63,46 @@ _items = msgspec.json.Decoder(list[msgspec.Raw])
 _said = msgspec.json.Decoder(_Said)
 
 
-def tie_of(exchange: Exchange, policy: Policy, dialects: Dialects) -> Affinity | None:
-    """The strongest tie that the route wants; None: it is free. `state` is not among them: that is looked up in a store.
+def held_by(exchange: Exchange, policy: Policy, dialects: Dialects) -> Affinity | None:
+    """The endpoint that sealed the newest reasoning of the conversation: elsewhere that is lost. None: there is none of ours."""
+    if "seal" not in policy.affinity:
+        return None
+    body = exchange.call.body
+    if exchange.request is None and body.rfind(MARK) < 0 and body.rfind(MARK_64) < 0:
+        return None
+    try:
+        issuer = newest_issuer(exchange.understood(dialects).messages)
+    except Refused:  # whoever renders it tells the client
+        return None
+    return affinity(tenant="", sealed_by=issuer)
 
-    What cannot be read ties to nothing; whoever parses it tells the client.
+
+def tie_of(exchange: Exchange, policy: Policy, dialects: Dialects) -> Affinity | None:
+    """The session, else the same beginning, as far as the route wants them. None: the request is free.
+
+    What cannot be read ties to nothing; whoever renders it tells the client.
     """
     wanted = policy.affinity
-    if not wanted:
-        return None
     tenant = "" if exchange.principal is None else exchange.principal.name
-    try:
-        if "seal" in wanted and (issuer := _sealed_by(exchange, dialects)):
-            return affinity(tenant=tenant, sealed_by=issuer)
-        if "session" in wanted and (session := session_of(exchange.call)):
-            return affinity(tenant=tenant, session=session)
-        if "prefix" in wanted and len(exchange.call.body) >= LEAST_PROMPT_BYTES:
+    if "session" in wanted and (session := session_of(exchange.call)):
+        return affinity(tenant=tenant, session=session)
+    if "prefix" in wanted and len(exchange.call.body) >= LEAST_PROMPT_BYTES:
+        try:
             return affinity(tenant=tenant, prefix=_beginning(exchange, dialects))
-    except (Refused, BadJson, msgspec.DecodeError, RecursionError):
-        return None
+        except (Refused, BadJson, msgspec.DecodeError, RecursionError):
+            return None
     return None
 
 
-def _sealed_by(exchange: Exchange, dialects: Dialects) -> str:
-    """The endpoint of the newest seal; empty: there is none of ours."""
-    body = exchange.call.body
-    if exchange.request is None and body.rfind(MARK) < 0 and body.rfind(MARK_64) < 0:
-        return ""
-    return newest_issuer(exchange.understood(dialects).messages)
+def kept_at(plan: Sequence[object], served: str, health: Standings) -> Sequence[object]:
+    """The plan with the target that gave the answer before at its front, else one of its endpoint; unless it is down.
+
+    `served`: `provider/model`.
+    """
+    candidates = [candidate for candidate in plan if isinstance(candidate, Candidate)]
+    held = [c for c in candidates if c.name == served] or [c for c in candidates if served.startswith(f"{c.endpoint.name}/")]
+    standing = [c for c in held if health.standing(c) != "open" and health.rests_s(c) <= 0]
+    return [*standing, *(c for c in candidates if c not in standing)] if standing else plan
 
 
 def session_of(call: Call) -> str:
