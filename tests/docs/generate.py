@@ -7,6 +7,7 @@ from typing import Any
 
 from gatewright.config import json_schema
 from tests.docs.hosts import pages
+from tests.faults import table as faults
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +57,7 @@ def configuration() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
+    "faults.md": faults.page,
     **{name: partial(str, text) for name, text in pages().items()},
 }
 
