@@ -29,7 +29,9 @@ from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
 from gatewright.pipeline.admin import AdminOnly, Reload, ReloadDesk
+from gatewright.pipeline.admit import Gate
 from gatewright.pipeline.attempt import Attempt
+from gatewright.pipeline.attempts import Attempts
 from gatewright.pipeline.authenticate import Authenticate, digest
 from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Endpoint
@@ -51,6 +53,7 @@ from gatewright.providers.quirks import BY_NAME as QUIRKS
 from gatewright.providers.shapes import shapes_of
 from gatewright.record.usage import UsageCounter
 from gatewright.reload import Reloader
+from gatewright.routing.admission import Limits
 from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
 from gatewright.server.lane import FastLane
@@ -123,6 +126,8 @@ def endpoint_of(
     )
     if isinstance(endpoint, ShapedEndpoint):
         endpoint.shapes = shapes
+    if config.max_concurrent:
+        endpoint.gate = Gate(config.name, Limits(config.max_concurrent, config.queue.size, config.queue.wait_s), time.monotonic)
     return endpoint
 
 
@@ -214,13 +219,14 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     media = config.media_fetch
     fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
     attempt = Attempt(BY_NAME, kept, fetcher)
+    attempts = Attempts(attempt, health, random.random)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
     lists.known.subscribe(route.forget)
     models = compose([settle, authenticate, stage_of(router, lists)])
     desk = ReloadDesk() if before is None else before.desk
     stacks: dict[Operation, Next] = {
-        "generate": compose([settle, authenticate, peek, route, attempt]),
-        "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, attempt]),
+        "generate": compose([settle, authenticate, peek, route, attempts]),
+        "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, attempts]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
         "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, CountTokens(attempt)]),
         "forward": compose([settle, authenticate, Forward(attempt, router, "https" if config.server.tls_cert_file else "http")]),
@@ -233,7 +239,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     gateway = Gateway(
         stacks=Stacks(
             stacks,
-            responses=compose([settle, authenticate, peek, route, state, attempt]),
+            responses=compose([settle, authenticate, peek, route, state, attempts]),
             otherwise=compose([settle, authenticate]),
         ),
         dialects=BY_NAME,

@@ -118,6 +118,10 @@ class Reply:
         """What `body` means, where it was rendered from it; as the upstream told it, without our marks. None: bytes that pass."""
 
 
+AttemptStage = Literal["connecting", "waiting", "answered", "streaming", "content"]
+"""How far an attempt came: what `routing.retry.Stage` says."""
+
+
 class AttemptRecord(msgspec.Struct, eq=False):
     """One try at one target, filled in as it goes. A target that was passed over is recorded too: nothing was sent to it."""
 
@@ -133,8 +137,8 @@ class AttemptRecord(msgspec.Struct, eq=False):
     """Whether the upstream may have seen it."""
     status: int = 0
     """Of the upstream's answer. 0: no head of one came."""
-    stage: str = "connecting"
-    """How far it came: a `routing.retry.Stage`."""
+    stage: AttemptStage = "connecting"
+    """How far it came."""
     cause: str | None = None
     """Why it failed: a `routing.retry.Cause`; or why it was not asked: `open`, `resting`, `full`. None: it has not failed."""
     message: str = ""
@@ -149,6 +153,10 @@ class AttemptRecord(msgspec.Struct, eq=False):
     """Sent to go on with a stream that another left unfinished."""
     usage: Usage | None = None
     """What the upstream told of this try. None: nothing."""
+    asked_s: float | None = None
+    """Of a refusal: in how many seconds the upstream wants to be asked again. None: it did not say."""
+    repeatable: bool = True
+    """Of a refusal: False where the upstream wants no repetition."""
 
 
 class Exchange:

@@ -5,7 +5,8 @@ authenticate  before anything that costs: an unknown key reaches nothing
 peek          beneath that: nobody's body is read for free
 route         after who and what are known: which targets, in which order
 state         beneath routing: whether `previous_response_id` passes or becomes items depends on the target
-attempt       innermost: send, and give the answer back; it asks `translate` whether bytes pass or cross the neutral form
+attempts      innermost: send, give the answer back, and decide what follows a failure; each attempt asks `translate` whether
+              bytes pass or cross the neutral form
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,16 +1,17 @@
-"""Attempt: try the planned candidates in order until one answers; give its answer back in the client's dialect.
+"""Attempt: one try at one candidate, and its answer given back in the client's dialect.
 
-Until the first segment is out, a failure moves on to the next candidate; client errors never do. The last failure is what the
-client sees, with every attempt named.
+How far it came is written in the attempt's record. What follows a failure is decided above, in `attempts.py`: here nothing is
+tried again, and what has failed is a reply with a problem.
 """
 
 import asyncio
+import time
 
 import msgspec
 
 from gatewright.dialects.protocol import Dialect
-from gatewright.errors import Problem, ProblemKind, Refused, UpstreamFailed
-from gatewright.exchange import Exchange, Next, Reply
+from gatewright.errors import Problem, Refused, UpstreamFailed
+from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.loss import Loss
@@ -36,6 +37,7 @@ from gatewright.pipeline.seals import (
 )
 from gatewright.pipeline.sources import BaseSource, PassSource, TranslatedSource
 from gatewright.pipeline.translate import Dialects, Prepared, loss_lines, prepare
+from gatewright.routing.retry_after import retry_after_s
 from gatewright.stores.kept import Kept, KeptStore
 from gatewright.transport import Incoming, TransportError, header_lines
 from gatewright.transport.fetch import MediaFetcher
@@ -44,11 +46,6 @@ from gatewright.wire.sse import without_line_separators
 
 JSON = b"content-type: application/json\r\n"
 SSE = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
-
-_TELLING: tuple[ProblemKind, ...] = ("rate_limit", "overloaded", "timeout", "upstream", "billing")
-"""Of several failures the first of these is shown: what passes by itself before what does not."""
-RETRYABLE = frozenset(_TELLING)
-"""Kinds after which another target may do better. Everything else is the client's to mend."""
 
 _CARRIED = (
     b"retry-after",
@@ -67,7 +64,7 @@ _SERVER_ADDS = frozenset(("x-request-id", "request-id", "content-type", "content
 
 
 class Attempt:
-    """The innermost stage. Sets `exchange.served`, `losses` and, at the answer's end, `usage`."""
+    """Sets `exchange.served`, `losses` and, for a whole answer, `usage`."""
 
     def __init__(
         self, dialects: Dialects, vault: KeptStore, fetcher: MediaFetcher | None = None, max_answer_bytes: int = 256 << 20
@@ -78,49 +75,20 @@ class Attempt:
         self._keeping: set[asyncio.Task[None]] = set()
         self.max_answer_bytes = max_answer_bytes
 
-    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
-        tried: list[tuple[str, Problem]] = []
-        reply: Reply | None = None
-        for candidate in exchange.plan:
-            assert isinstance(candidate, Candidate)
-            if tried:
-                exchange.request = None  # what was fetched, put back or taken out was for the one before
-            try:
-                reply = await self._try(exchange, candidate)
-            except Refused as error:
-                if not tried:
-                    raise
-                tried.append((candidate.name, error.problem))  # this one cannot be asked: the failures before it stand
-                continue
-            if reply.problem is not None and refused_for_a_seal(reply.problem) and (lost := self._unseal(exchange)):
-                reply = await self._try(exchange, candidate, lost)
-            if reply.problem is not None and refused_for_want_of_reasoning(reply.problem):
-                reply = await self._try(exchange, candidate, self._unthink(exchange))
-            if reply.problem is None or reply.problem.kind not in RETRYABLE:
-                return reply
-            tried.append((candidate.name, reply.problem))
-        assert reply is not None, "a route has at least one target"
-        return reply if len(tried) == 1 else self._all_failed(exchange, tried)
+    async def once(
+        self,
+        exchange: Exchange,
+        candidate: Candidate,
+        record: AttemptRecord,
+        *,
+        until_content: bool = False,
+        lost: tuple[Loss, ...] = (),
+    ) -> Reply:
+        """One try. A failure is a reply with a problem; Refused is raised where the candidate cannot be asked this at all.
 
-    def _all_failed(self, exchange: Exchange, tried: list[tuple[str, Problem]]) -> Reply:
-        """The failure that tells the client most, with every attempt named. A hint when to come back outlives them all."""
-        failures = [problem for _, problem in tried if problem.kind in RETRYABLE]
-        most = min(failures, key=lambda problem: _TELLING.index(problem.kind))  # of equals the first
-        told = ", ".join(
-            f"{name} {problem.http_status} ({problem.message.removeprefix(f'{name}: ')[:120]})" for name, problem in tried
-        )
-        problem = Problem(
-            kind=most.kind,
-            status=most.status,
-            message=f"All {len(tried)} targets failed: {told}",
-            code=most.code,
-            retry_after_s=most.retry_after_s,
-            headers=most.headers,
-        )
-        return self.error(exchange, problem)
-
-    async def _try(self, exchange: Exchange, candidate: Candidate, lost: tuple[Loss, ...] = ()) -> Reply:
-        """`lost`: what was taken out of the request for this try; nothing is put back into it then."""
+        `until_content`: hold a stream back for as long as nothing that a client can see has come.
+        `lost`: what was taken out of the request for this try; nothing is put back into it then.
+        """
         dialect = candidate.dialect_for(exchange.dialect)
         if not lost and dialect != exchange.dialect:
             await self._complete(exchange, dialect)
@@ -139,16 +107,22 @@ class Attempt:
                 client=exchange.call.headers,
             )
         except TransportError as error:
+            record.sent = error.sent
+            if error.sent:
+                record.stage = "waiting"
             return self.error(exchange, attributed(candidate, error.problem))
         except ValueError as error:  # what the client named cannot stand in a request line
             raise Refused(Problem(kind="invalid_request", message=f"This cannot be sent upstream: {error}.")) from None
+        record.sent = True
+        record.status = incoming.status
         try:
             if incoming.status >= 400:
-                return await self._refused(exchange, candidate, prepared, incoming)
+                record.stage = "answered"
+                return await self._refused(exchange, candidate, prepared, incoming, record)
+            record.stage = "streaming"
             exchange.served = candidate.name
             exchange.losses = prepared.losses
-            last = candidate is exchange.plan[-1]
-            return await self._answer(exchange, candidate, prepared, incoming, last=last)
+            return await self._answer(exchange, candidate, prepared, incoming, until_content=until_content)
         except TransportError as error:
             return self.error(exchange, attributed(candidate, error.problem))
         except UpstreamFailed as error:
@@ -159,10 +133,16 @@ class Attempt:
             why = error.problem.message if isinstance(error, Refused) else str(error)
             return self.error(exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {why}"))
 
+    def mended(self, exchange: Exchange, problem: Problem) -> tuple[Loss, ...]:
+        """What is taken out of the request, now, so that the target that refused it will take it; empty: that would not help."""
+        if refused_for_a_seal(problem):
+            return self._unseal(exchange)
+        return self._unthink(exchange) if refused_for_want_of_reasoning(problem) else ()
+
     async def _complete(self, exchange: Exchange, dialect: DialectName) -> None:
         """For a call that will cross into `dialect`: put back what the client dropped, fetch what the upstream will not."""
         if exchange.request is None:
-            exchange.request = self.dialects[exchange.dialect].parse_request(exchange.call)
+            exchange.request = exchange.understood(self.dialects)
         if exchange.principal is not None:
             exchange.request = await restore(exchange.request, self.vault, exchange.principal.name)
         if self.fetcher is not None:
@@ -177,7 +157,7 @@ class Attempt:
 
     def _unseal(self, exchange: Exchange) -> tuple[Loss, ...]:
         """Take the seals out of the request; what that loses, or nothing when there are none."""
-        request = exchange.request or self.dialects[exchange.dialect].parse_request(exchange.call)
+        request = exchange.understood(self.dialects)
         if not has_seals(request):
             return ()
         exchange.request = without_seals(request)
@@ -185,17 +165,23 @@ class Attempt:
         return (Loss(path=path_of(request, "messages"), why=why, weight="hint"),)
 
     def _unthink(self, exchange: Exchange) -> tuple[Loss, ...]:
-        """Take the wish for reasoning out of the request; what that loses."""
-        request = exchange.request or self.dialects[exchange.dialect].parse_request(exchange.call)
+        """Take the wish for reasoning out of the request; what that loses, or nothing when it is taken out already."""
+        request = exchange.understood(self.dialects)
+        if exchange.request is not None and request.thinking is None:
+            return ()
         exchange.request = msgspec.structs.replace(request, thinking=None)
         why = "the calls before were made by another model, and this one thinks on only after its own reasoning"
         return (Loss(path=path_of(request, "thinking"), why=why, value=None, weight="dropped"),)
 
-    async def _refused(self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming) -> Reply:
+    async def _refused(
+        self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming, record: AttemptRecord
+    ) -> Reply:
         """An HTTP error of the upstream, in the client's dialect: its own bytes where the dialects match and they are JSON."""
         body = candidate.endpoint.scrub(await incoming.read(MAX_ERROR_BYTES))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in incoming.headers}
         problem = self.dialects[prepared.dialect].parse_error(incoming.status, headers, body)
+        record.asked_s = retry_after_s(headers.items(), problem.raw, time.time())
+        record.repeatable = headers.get("x-should-retry") != "false"
         reply = self.error(exchange, problem)
         if prepared.dialect == exchange.dialect and problem.raw is not None:
             reply.body = body
@@ -203,7 +189,7 @@ class Attempt:
         return reply
 
     async def _answer(
-        self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming, *, last: bool
+        self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming, *, until_content: bool
     ) -> Reply:
         client = self.dialects[exchange.dialect]
         content_type = incoming.header(b"content-type") or b""
@@ -217,7 +203,7 @@ class Attempt:
         if prepared.losses:
             head += loss_lines(prepared.losses)
         if exchange.stream and streamed:
-            return await self._stream(exchange, prepared, incoming, head, content_type, last=last)
+            return await self._stream(exchange, prepared, incoming, head, content_type, until_content=until_content)
         if prepared.passing and not exchange.stream and not streamed:
             body = await incoming.read(self.max_answer_bytes)
             exchange.usage = client.read_usage(body)
@@ -255,7 +241,14 @@ class Attempt:
         return folder.response
 
     async def _stream(
-        self, exchange: Exchange, prepared: Prepared, incoming: Incoming, head: bytes, content_type: bytes, *, last: bool
+        self,
+        exchange: Exchange,
+        prepared: Prepared,
+        incoming: Incoming,
+        head: bytes,
+        content_type: bytes,
+        *,
+        until_content: bool,
     ) -> Reply:
         client = self.dialects[exchange.dialect]
         source: BaseSource
@@ -286,7 +279,7 @@ class Attempt:
             source.when_ended(lambda: self._keep_seals(exchange, translated.seals.rows()))
             head = stream_type(client, request.client.get("alt")) + named(head, client, exchange.request_id)
         try:
-            await source.begin(until_content=not last)
+            await source.begin(until_content=until_content)
         except BaseException:
             source.abort()
             raise

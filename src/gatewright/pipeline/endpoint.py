@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonValue
+from gatewright.pipeline.admit import Gate
 from gatewright.pipeline.signed import send_signed
 from gatewright.providers.auth.seam import Credential
 from gatewright.providers.catalog.host import Auth
@@ -40,6 +41,7 @@ class Endpoint:
         "credential",
         "dialects",
         "forwards",
+        "gate",
         "name",
         "secret",
         "betas",
@@ -85,6 +87,8 @@ class Endpoint:
         self.speaks = speaks
         self.quirks = quirks
         self.betas = betas
+        self.gate: Gate | None = None
+        """Where calls wait for their turn. None: any number at once. Set before the first call."""
         self._heads = {d: header_lines(_auth_headers(auth[d], secret) + _PLAIN + headers) for d in dialects}
 
     def dialect_for(self, client: DialectName) -> DialectName:

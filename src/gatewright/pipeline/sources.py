@@ -52,7 +52,7 @@ def first_ping(dialect: DialectName) -> bytes:
 class BaseSource:
     """What both kinds share: the first segment is taken early (`begin`), the end is told once."""
 
-    __slots__ = ("_ended", "_first", "_incoming", "_on_end", "broken", "content", "problem", "usage")
+    __slots__ = ("_ended", "_first", "_incoming", "_on_end", "broken", "content", "left", "problem", "usage")
 
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
@@ -64,6 +64,8 @@ class BaseSource:
         """What ended the stream, if it was an error."""
         self.content = False
         """Whether anything a client can see has been told."""
+        self.left = False
+        """The client left before the end."""
         self.broken = False
         """The framing has no error event: the server must not end the body cleanly."""
 
@@ -125,6 +127,7 @@ class BaseSource:
         """The client left. Idempotent; after the end it does nothing but free the connection."""
         self._incoming.abort()
         if not self._ended:
+            self.left = self.problem is None
             self._end()
 
 

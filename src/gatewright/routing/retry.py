@@ -98,6 +98,10 @@ def cause_of(problem: Problem, stage: Stage, *, clients_key: bool = False) -> Ca
         return "filtered"
     if words & MONEY_CODES:
         return "client" if clients_key else "out_of_money"
+    if problem.code == "credential_failed" and problem.kind not in ("rate_limit", "billing"):
+        return "our_credential"  # nothing was sent: the host had no part in it
+    if problem.code == "stream_cut":
+        return "cut"
     if problem.status == 408:
         return "conflict"
     cause = None if problem.status else _BEFORE_A_STATUS.get((stage, problem.kind))

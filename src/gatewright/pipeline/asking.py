@@ -1,0 +1,139 @@
+"""Asking: one attempt, recorded, counted and let through by whoever has a say: the key's rest, the queue, the circuit.
+
+    rests? ─▶ queue ─▶ circuit ─▶ once ─▶ a reply, or a stream that runs on
+      └────────┴─────────┴──▶ passed over: recorded, and nothing was sent
+
+One rule: what has begun ends exactly once, in its record, in its circuits and in its queue: at its failure, at the end of its
+answer, or when the client leaves.
+"""
+
+from typing import Final
+
+from gatewright.errors import Problem, Refused
+from gatewright.exchange import AttemptRecord, Exchange, Reply
+from gatewright.ir.loss import Loss
+from gatewright.pipeline.admit import Turned
+from gatewright.pipeline.attempt import Attempt
+from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.failures import is_open, rests
+from gatewright.pipeline.health import Health
+from gatewright.pipeline.sources import BaseSource
+from gatewright.providers.auth.client_key import ClientKey
+from gatewright.routing.admission import Ticket
+from gatewright.routing.board import Passed
+from gatewright.routing.retry import Cause, cause_of
+
+_SLOW: Final = frozenset(("silent", "stalled"))
+"""Causes whose time says how slow the target is."""
+
+
+class _Open:
+    """An attempt that has begun and not ended."""
+
+    __slots__ = ("candidate", "passed", "record", "ticket")
+
+    def __init__(self, record: AttemptRecord, candidate: Candidate, passed: Passed, ticket: Ticket | None) -> None:
+        self.record = record
+        self.candidate = candidate
+        self.passed = passed
+        self.ticket = ticket
+
+
+class Asking:
+    """Asks one candidate at a time."""
+
+    def __init__(self, attempt: Attempt, health: Health) -> None:
+        self.attempt = attempt
+        self.health = health
+
+    async def ask(
+        self,
+        exchange: Exchange,
+        candidate: Candidate,
+        *,
+        hold: bool,
+        last: bool,
+        waited_s: float = 0.0,
+        patience_s: float = 0.0,
+        lost: tuple[Loss, ...] = (),
+        hedge: bool = False,
+    ) -> Reply:
+        """One attempt. Its record is the newest of the exchange when this begins. A failure is a reply with a problem.
+
+        `hold`: a stream is held back until content has come. `last`: no other target is left. `waited_s`: before this.
+        `patience_s`: the longest it may wait in a queue. `lost`: what was taken out of the request for it.
+        Raises Refused where the candidate cannot be asked this at all.
+        """
+        health = self.health
+        record = AttemptRecord(candidate.name, candidate.dialect_for(exchange.dialect), health.clock(), waited_s, hedge=hedge)
+        exchange.attempts.append(record)
+        if rests_s := health.rests_s(candidate, told=last):
+            return self._passed_over(exchange, record, "resting", rests(candidate, rests_s))
+        ticket = None
+        if (gate := candidate.endpoint.gate) is not None:
+            try:
+                ticket = await gate.enter("" if exchange.principal is None else exchange.principal.name, patience_s)
+            except Turned as turned:
+                return self._passed_over(exchange, record, "full", turned.problem)
+            now = health.clock()
+            record.waited_s += now - record.began
+            record.began = now
+        passed = health.began(candidate)
+        if passed is None:
+            if gate is not None and ticket is not None:
+                gate.leave(ticket)
+            return self._passed_over(exchange, record, "open", is_open(candidate, health.again_s(candidate)))
+        begun = _Open(record, candidate, passed, ticket)
+        try:
+            reply = await self.attempt.once(exchange, candidate, record, until_content=hold, lost=lost)
+        except BaseException as error:
+            self._raised(begun, error)
+            raise
+        problem, source = reply.problem, reply.source
+        if problem is not None:
+            record.message = problem.message
+            clients_key = isinstance(candidate.endpoint.credential, ClientKey)
+            self._over(begun, cause_of(problem, record.stage, clients_key=clients_key))
+        elif source is None:
+            record.usage = exchange.usage
+            record.ttft_s = health.clock() - record.began
+            self._over(begun, None)
+        else:
+            assert isinstance(source, BaseSource)
+            record.ttft_s = health.clock() - record.began
+            source.when_ended(lambda: self._stream_over(begun, source))
+        return reply
+
+    def _passed_over(self, exchange: Exchange, record: AttemptRecord, why: str, problem: Problem) -> Reply:
+        record.cause, record.message, record.ended = why, problem.message, self.health.clock()
+        return self.attempt.error(exchange, problem)
+
+    def _raised(self, begun: _Open, error: BaseException) -> None:
+        """The client has left, the candidate cannot be asked this, or a bug of ours."""
+        if isinstance(error, Refused):
+            begun.record.message = error.problem.message
+            self._over(begun, "cancelled")  # nothing was sent, and it says nothing of the target
+            begun.record.cause = "client"
+        else:
+            self._over(begun, "ours" if isinstance(error, Exception) else "cancelled")
+
+    def _stream_over(self, begun: _Open, source: BaseSource) -> None:
+        record = begun.record
+        record.stage = "content" if source.content else "streaming"
+        record.usage = source.usage
+        cause: Cause | None = None
+        if source.problem is not None:
+            cause = cause_of(source.problem, "streaming")
+            record.message = source.problem.message
+        elif source.left:
+            cause = "cancelled"
+        self._over(begun, cause)
+
+    def _over(self, begun: _Open, cause: Cause | None) -> None:
+        record, candidate = begun.record, begun.candidate
+        record.cause = cause
+        record.ended = now = self.health.clock()
+        ttft_s = now - record.began if cause in _SLOW else record.ttft_s
+        self.health.ended(begun.passed, candidate, cause, ttft_s, asked_s=record.asked_s)
+        if begun.ticket is not None and (gate := candidate.endpoint.gate) is not None:
+            gate.leave(begun.ticket)

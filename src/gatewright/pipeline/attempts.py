@@ -1,0 +1,177 @@
+"""Attempts: try the planned candidates until one answers, and decide after each failure what follows.
+
+    ask ─▶ went well ─▶ the reply
+     └──▶ failed ─▶ mend the request, wait and repeat, go on to the next, or stop
+
+The decisions are rules of `routing/retry.py`; here is who waits, counts and moves on. One rule: once content is out, nothing is
+tried again; and what one client's request left behind cannot be begun twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gatewright.errors import Refused
+from gatewright.exchange import Exchange, Next, Reply
+from gatewright.ir.loss import Loss
+from gatewright.pipeline.asking import Asking
+from gatewright.pipeline.attempt import Attempt
+from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.failures import PASSED_OVER, Failure, all_failed, leaves_work
+from gatewright.pipeline.health import Health
+from gatewright.pipeline.hedging import Hedging
+from gatewright.pipeline.policy import DEFAULT, Policy
+from gatewright.pipeline.route import Route
+from gatewright.routing.retry import POLICY, Cause, Decision, Tried, decide
+from gatewright.transport.strand import in_a_task
+
+_PERHAPS_AT_WORK: Final = frozenset(("silent", "stalled", "cut", "broken"))
+"""Causes after which nobody knows whether the upstream has done, or does, what was asked."""
+
+
+class Attempts:
+    """The innermost stage."""
+
+    def __init__(self, attempt: Attempt, health: Health, chance: Callable[[], float]) -> None:
+        """`chance`: a number in [0, 1), another each time."""
+        self.attempt = attempt
+        self.health = health
+        self.chance = chance
+        self.asking = Asking(attempt, health)
+        self.hedging = Hedging(self.asking)
+
+    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+        route = exchange.route
+        policy = route.policy if isinstance(route, Route) else DEFAULT
+        plan = exchange.plan
+        first = plan[0]
+        assert isinstance(first, Candidate)
+        hold = policy.retry.tries_each > 1 or len(plan) > 1
+        if exchange.stream and exchange.dialect == "openai_responses" and leaves_work(exchange):
+            hold = False  # its client waits for the id, not for the answer
+        reply = None
+        if policy.hedge is None and first.endpoint.gate is None:  # nearly always
+            reply = await self.asking.ask(exchange, first, hold=hold, last=len(plan) == 1)
+            if reply.problem is None:
+                return _numbered(exchange, reply) if len(exchange.attempts) > 1 else reply
+        return await _Course(self, exchange, policy, plan, hold=hold).run(reply)
+
+
+class _Course:
+    """What becomes of one request whose first attempt has failed, or that is to be hedged or to queue."""
+
+    def __init__(self, stage: Attempts, exchange: Exchange, policy: Policy, plan: Sequence[object], *, hold: bool) -> None:
+        self.stage = stage
+        self.exchange = exchange
+        self.policy = policy
+        self.hold = hold
+        self.left = [candidate for candidate in plan if isinstance(candidate, Candidate)]
+        self.left.sort(key=lambda candidate: candidate.endpoint.gate is not None and candidate.endpoint.gate.full)
+        self.candidate = self.left.pop(0)
+        self.deadline = exchange.started + policy.deadline_s
+        self.failures: list[Failure] = []
+        self.here = 0
+        """Attempts at this candidate in a row."""
+        self.waited_s = 0.0
+        """Before the next attempt."""
+        self.lost: tuple[Loss, ...] = ()
+        """What was taken out of the request, that this candidate would take it."""
+
+    async def run(self, reply: Reply | None) -> Reply:
+        """The reply at the end. `reply`: of the first attempt, which has failed; None: none was made."""
+        while True:
+            try:
+                failed = await self._ask() if reply is None else [self._failure(reply)]
+            except Refused as error:
+                if not self.failures:
+                    raise
+                failed = [Failure(self.candidate, self.exchange.attempts[-1], error.problem, None)]
+            if isinstance(failed, Reply):
+                return _numbered(self.exchange, failed)
+            reply = None
+            over = await self._after(failed)
+            if over is not None:
+                return _numbered(self.exchange, over)
+
+    async def _ask(self) -> Reply | list[Failure]:
+        """The answer, or what failed, in the order of the attempts."""
+        stage, exchange, hedge = self.stage, self.exchange, self.policy.hedge
+        patience_s = self.deadline - stage.health.clock()
+        waited_s, self.waited_s = self.waited_s, 0.0
+        if hedge is not None and self.left and not self.lost:
+            return await stage.hedging.ask(
+                exchange, self.candidate, self.left, hedge, deadline=self.deadline, waited_s=waited_s, patience_s=patience_s
+            )
+        reply = await stage.asking.ask(
+            exchange,
+            self.candidate,
+            hold=self.hold,
+            last=not self.left,
+            waited_s=waited_s,
+            patience_s=patience_s,
+            lost=self.lost,
+        )
+        return reply if reply.problem is None else [self._failure(reply)]
+
+    def _failure(self, reply: Reply) -> Failure:
+        assert reply.problem is not None
+        return Failure(self.candidate, self.exchange.attempts[-1], reply.problem, reply)
+
+    async def _after(self, failed: list[Failure]) -> Reply | None:
+        """What these failures come to: the end, or None when there is to be another attempt, for which all is ready then."""
+        last = failed[-1]
+        if last.record.stage == "answered" and (lost := self.stage.attempt.mended(self.exchange, last.problem)):
+            self.lost += lost
+            return None
+        self.failures += failed
+        cause = last.record.cause
+        self.here += cause not in ("open", "full")
+        if last.reply is not None and cause not in PASSED_OVER and not POLICY[cause]:
+            return last.reply  # the client's to mend
+        decision = self._decide(last)
+        if decision.way == "stop":
+            return self._end()
+        if decision.way == "next":
+            self.candidate = self.left.pop(0)
+            self.here, self.lost = 0, ()
+            self.exchange.request = None  # what was fetched, put back or taken out was for the one before
+            return None
+        self.waited_s = decision.wait_s
+        await in_a_task()
+        await asyncio.sleep(decision.wait_s)
+        return None
+
+    def _decide(self, last: Failure) -> Decision:
+        record, others = last.record, len(self.left)
+        if last.reply is None or record.cause in ("open", "full"):
+            return Decision("next" if others else "stop")
+        if record.sent and record.cause in _PERHAPS_AT_WORK and leaves_work(self.exchange):
+            return Decision("stop")
+        cause: Cause = "throttled" if record.cause == "resting" else record.cause
+        made = sum(failure.record.cause not in PASSED_OVER for failure in self.failures)
+        return decide(
+            cause,
+            Tried(here=max(1, self.here), all=made, others=others),
+            self.policy.retry,
+            now=self.stage.health.clock(),
+            deadline=self.deadline,
+            chance=self.stage.chance(),
+            asked_s=record.asked_s if record.asked_s is not None else last.problem.retry_after_s,
+            may_repeat=record.repeatable,
+        )
+
+    def _end(self) -> Reply:
+        problem = all_failed(self.failures)
+        if problem is not None:
+            return self.stage.attempt.error(self.exchange, problem)
+        own = [f.reply for f in self.failures if f.reply is not None and f.record.cause not in PASSED_OVER]
+        passed_over = [f.reply for f in self.failures if f.reply is not None]
+        return (own or passed_over)[-1]
+
+
+def _numbered(exchange: Exchange, reply: Reply) -> Reply:
+    """The reply, with the number of attempts where there was more than one."""
+    made = sum(record.cause not in PASSED_OVER for record in exchange.attempts)
+    if made > 1:
+        reply.headers += b"x-gatewright-attempts: %d\r\n" % made
+    return reply

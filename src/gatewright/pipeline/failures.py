@@ -1,0 +1,124 @@
+"""Failures in words: why a target was passed over, and the one error that is told when all have failed.
+
+One rule: the failure that tells the client most leads, a hint when to come back outlives it, and every attempt is named.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from gatewright.errors import Problem, ProblemKind
+from gatewright.exchange import AttemptRecord, Exchange, Reply
+from gatewright.pipeline.endpoint import Candidate
+
+PASSED_OVER: Final = frozenset(("open", "resting", "full"))
+"""Causes of attempts that nobody made."""
+
+_TELLING: tuple[ProblemKind, ...] = ("rate_limit", "overloaded", "timeout", "upstream", "billing", "conflict", "authentication")
+"""Of several failures the first of these is shown: what passes by itself before what does not."""
+_SHOWN: Final = 120
+"""Characters of each failure in a list of them."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A candidate that did not answer."""
+
+    candidate: Candidate
+    record: AttemptRecord
+    problem: Problem
+    reply: Reply | None
+    """As the client would see it, were it the only one. None: the candidate could not be asked this at all."""
+
+
+def is_open(candidate: Candidate, again_s: float) -> Problem:
+    """The target's circuit is open, or its probes are out (`again_s` 0)."""
+    return Problem(
+        kind="overloaded",
+        code="target_unavailable",
+        message=f"{candidate.name} is left alone for {max(1.0, again_s):.0f} s more: its last calls have failed.",
+        retry_after_s=max(1.0, again_s),
+    )
+
+
+def rests(candidate: Candidate, rests_s: float) -> Problem:
+    """The target's key rests."""
+    return Problem(
+        kind="rate_limit",
+        code="key_rests",
+        message=f"{candidate.name}: its key is over its limit, and rests for {rests_s:.0f} s more.",
+        retry_after_s=rests_s,
+    )
+
+
+def all_failed(failures: Sequence[Failure]) -> Problem | None:
+    """The one error for several targets; None: there is but one, whose own last words are to be told."""
+    names = dict.fromkeys(failure.candidate.name for failure in failures)
+    asked = [failure for failure in failures if failure.record.cause not in PASSED_OVER]
+    if len(names) == 1 and (asked or len(failures) == 1):
+        return None
+    if not asked:
+        return _none_asked(failures)
+    ranked = sorted((failure.problem for failure in asked if failure.problem.kind in _TELLING), key=_rank)
+    most = ranked[0] if ranked else asked[-1].problem  # of equals the first
+    return Problem(
+        kind=most.kind,
+        status=most.status,
+        message=f"All {len(names)} targets failed: {', '.join(_each(failures))}",
+        code=most.code,
+        retry_after_s=most.retry_after_s,
+        headers=most.headers,
+    )
+
+
+def _rank(problem: Problem) -> int:
+    return _TELLING.index(problem.kind)
+
+
+def _none_asked(failures: Sequence[Failure]) -> Problem:
+    """Nobody could be asked: 429 where only keys rest, else 503; and when the first of them may be."""
+    limited = all(failure.record.cause == "resting" for failure in failures)
+    told = dict.fromkeys(failure.problem.message for failure in failures)
+    return Problem(
+        kind="rate_limit" if limited else "overloaded",
+        code="key_rests" if limited else "target_unavailable",
+        message=f"No target can be asked now: {' '.join(told)}",
+        retry_after_s=min(failure.problem.retry_after_s or 1.0 for failure in failures),
+    )
+
+
+def _each(failures: Sequence[Failure]) -> list[str]:
+    """Every target with what it said, repetitions counted: `a/m 503 ×2 (try later)`. One that was asked was not passed over."""
+    told = []
+    said = {failure.candidate.name for failure in failures if failure.record.cause not in PASSED_OVER}
+    worth = [f for f in failures if f.record.cause not in PASSED_OVER or f.candidate.name not in said]
+    for (name, status), group in itertools.groupby(worth, key=_said):
+        same = list(group)
+        times = f" ×{len(same)}" if len(same) > 1 else ""
+        told.append(f"{name} {status}{times} ({same[-1].problem.message.removeprefix(f'{name}: ')[:_SHOWN]})")
+    return told
+
+
+def _said(failure: Failure) -> tuple[str, str]:
+    passed_over = failure.record.cause in PASSED_OVER
+    return failure.candidate.name, "not asked" if passed_over else str(failure.problem.http_status)
+
+
+class _State(msgspec.Struct):
+    """The field of a Responses request that makes a call leave something behind."""
+
+    background: bool | None = None
+
+
+_state = msgspec.json.Decoder(_State)
+
+
+def leaves_work(exchange: Exchange) -> bool:
+    """Whether the call begins work that goes on without the client: made twice, it would be done and paid for twice."""
+    if exchange.dialect != "openai_responses" or b'"background"' not in exchange.call.body:
+        return False
+    try:
+        return _state.decode(exchange.call.body).background is True
+    except (msgspec.DecodeError, RecursionError):
+        return False
