@@ -23,16 +23,34 @@ class Tally(msgspec.Struct, gc=False):
     cached_tokens: int = 0
 
 
+class Calls(msgspec.Struct, gc=False):
+    """Calls to one target for one key since the start, each of which the upstream may have billed."""
+
+    sent: int = 0
+    failed: int = 0
+    hedges: int = 0
+    """Sent while another call was silent."""
+
+
 class UsageCounter:
-    """Adds every settled exchange to its key's tally."""
+    """Adds every settled exchange to its key's tally, and its attempts to the calls."""
 
     def __init__(self) -> None:
         self.tallies: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
+        """By key and the target that answered."""
+        self.calls: defaultdict[tuple[str, str], Calls] = defaultdict(Calls)
+        """By key and the target that was called."""
 
     def settle(self, exchange: Exchange, status: int, problem: Problem | None) -> None:
         principal = exchange.principal
         if principal is None:
             return
+        for attempt in exchange.attempts:
+            if attempt.sent:
+                calls = self.calls[principal.name, attempt.target]
+                calls.sent += 1
+                calls.failed += attempt.cause is not None
+                calls.hedges += attempt.hedge
         tally = self.tallies[principal.name, exchange.served]
         tally.requests += 1
         if status >= 400 or problem is not None:
