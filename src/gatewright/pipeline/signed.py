@@ -3,10 +3,14 @@
 One rule: what was signed with never comes back. Answers of 400 and above are read here and freed of it.
 """
 
+import time
+
 from gatewright.errors import Problem
 from gatewright.providers.auth.seam import ClientHeaders, Credential, CredentialFailed, Refusal, Unsigned
+from gatewright.routing.retry_after import retry_after_s
 from gatewright.transport import Incoming, Outgoing, Transport, TransportError
 from gatewright.transport.strand import in_a_task
+from gatewright.wire.json import BadJson, decode_lenient
 
 MAX_REFUSAL_BYTES = 1 << 20
 """Of an error's body; as much as is read of any."""
@@ -66,7 +70,7 @@ async def send_signed(
         body = scrubbed(await incoming.read(MAX_REFUSAL_BYTES), lines)
         if status in credential.statuses:
             try:
-                again = await credential.refused(call, Refusal(status, lines, body, retry_after(incoming)))
+                again = await credential.refused(call, Refusal(status, lines, body, retry_after(incoming, body)))
             except CredentialFailed as error:
                 raise NoCredential(error) from None
             if again and tries:
@@ -99,10 +103,14 @@ def scrubbed(body: bytes, lines: bytes) -> bytes:
     return body
 
 
-def retry_after(incoming: Incoming) -> float | None:
-    """The seconds of `retry-after`, where it tells seconds."""
-    value = incoming.header(b"retry-after") or b""
-    return float(value) if value.isdigit() and len(value) < 8 else None
+def retry_after(incoming: Incoming, body: bytes) -> float | None:
+    """The seconds that the upstream asks for, in whatever form."""
+    try:
+        document = decode_lenient(body)
+    except BadJson:
+        document = None
+    told = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in incoming.headers)
+    return retry_after_s(told, document, time.time())
 
 
 class Told:
