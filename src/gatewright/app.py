@@ -250,6 +250,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     )
     if any(tier.strategy == "cheapest" for model in config.models.values() for tier in model.tiers):
         lists.prices.load()  # before the first request: it would be served by whoever comes first
+    gateway.starting.append(partial(health.follow, endpoints, config.routing.breaker))
     if climbed := ladder_providers(config):
         gateway.starting.append(partial(lists.keep, climbed))
     for endpoint in endpoints.values():
