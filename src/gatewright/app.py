@@ -35,8 +35,10 @@ from gatewright.pipeline.attempts import Attempts
 from gatewright.pipeline.authenticate import Authenticate, digest
 from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Endpoint
+from gatewright.pipeline.explain import Explain
 from gatewright.pipeline.forward import Forward
 from gatewright.pipeline.health import Health
+from gatewright.pipeline.health_report import HealthReport
 from gatewright.pipeline.invoke import CountInput, Framing, Invoke
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.pipeline.model_shapes import Shown
@@ -57,6 +59,7 @@ from gatewright.routing.admission import Limits
 from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
 from gatewright.server.lane import FastLane
+from gatewright.server.paths import match
 from gatewright.server.run import run
 from gatewright.sharing import share
 from gatewright.stores.accounts import AccountStore
@@ -221,6 +224,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     attempt = Attempt(BY_NAME, kept, fetcher)
     attempts = Attempts(attempt, health, random.random)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
+    explain = Explain(peek, route, health, partial(match, "POST", providers=frozenset(endpoints)), lists.load_prices)
     lists.known.subscribe(route.forget)
     models = compose([settle, authenticate, stage_of(router, lists)])
     desk = ReloadDesk() if before is None else before.desk
@@ -230,8 +234,10 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
         "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, CountTokens(attempt)]),
         "forward": compose([settle, authenticate, Forward(attempt, router, "https" if config.server.tls_cert_file else "http")]),
+        "explain": compose([settle, authenticate, explain]),
         "list_models": models,
         "get_model": models,
+        "target_health": compose([settle, authenticate, HealthReport(router, health)]),
         "reload": compose([settle, authenticate, AdminOnly(), Reload(desk)]),
     }
     for operation in _STORED:

@@ -32,8 +32,10 @@ Operation = Literal[
     "delete_response",
     "cancel_response",
     "list_input_items",
+    "explain",  # what would become of a model call
     "forward",  # an endpoint that is forwarded, not translated
     "health",
+    "target_health",  # how each target stands
     "ready",
     "reload",  # an admin's: read the configuration again
     "unknown",

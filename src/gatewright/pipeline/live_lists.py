@@ -156,10 +156,7 @@ class LiveLists:
 
         Never raises but CancelledError.
         """
-        if not self.prices.loaded:
-            await asyncio.to_thread(self.prices.load)
-            self.known.changed()
-            self._changed = False  # prices are not what is remembered
+        await self.load_prices()
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def one(provider: str) -> None:
@@ -175,6 +172,14 @@ class LiveLists:
         if self._changed and self._remember is not None:
             self._changed = False
             await asyncio.to_thread(self._remember, self.known.packed(self.identities))
+
+    async def load_prices(self) -> None:
+        """Have the price list read, if nobody has."""
+        if not self.prices.loaded:
+            await asyncio.to_thread(self.prices.load)
+            remembered = self._changed
+            self.known.changed()
+            self._changed = remembered  # prices are not what is remembered
 
     def _note_change(self) -> None:
         self._changed = True

@@ -29,7 +29,9 @@ _EXACT: dict[tuple[str, str], tuple[Operation, DialectName]] = {
     ("POST", "/responses/input_tokens"): ("count_tokens", "openai_responses"),
     ("POST", "/messages"): ("generate", "anthropic"),
     ("POST", "/messages/count_tokens"): ("count_tokens", "anthropic"),
+    ("POST", "/explain"): ("explain", "openai_chat"),
     ("GET", "/models"): ("list_models", "openai_chat"),
+    ("GET", "/health/targets"): ("target_health", "openai_chat"),
 }
 """Without `/v1`. Two-segment names beat the catch-all."""
 
