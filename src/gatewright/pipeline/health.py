@@ -119,6 +119,10 @@ class Health:
         target = self._targets.get(candidate.name)
         return 0 if target is None else target.in_flight
 
+    def called(self) -> list[str]:
+        """The names of all targets that are remembered, as `provider/model`."""
+        return list(self._targets)
+
     def samples(self, candidate: Candidate) -> tuple[float, ...]:
         """Times to the first token, in seconds, of its last calls."""
         target = self._targets.get(candidate.name)

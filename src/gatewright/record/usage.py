@@ -49,7 +49,7 @@ class UsageCounter:
             if attempt.sent:
                 calls = self.calls[principal.name, attempt.target]
                 calls.sent += 1
-                calls.failed += attempt.cause is not None
+                calls.failed += attempt.cause not in (None, "cancelled")
                 calls.hedges += attempt.hedge
         tally = self.tallies[principal.name, exchange.served]
         tally.requests += 1
