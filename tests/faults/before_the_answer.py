@@ -1,13 +1,18 @@
 """Faults before any good head: no connection, no answer, not HTTP, and every status that says no."""
 
+import datetime as dt
+from collections.abc import Callable, Iterable
+from email.utils import format_datetime as _formatted
+from functools import partial
 from typing import Final
 
 from gatewright.routing.retry import Cause
 from tests.faults import saying
 from tests.faults.fault import LIMIT_S, LONG, Fault, body_play, just, page_play, status_play
-from tests.faults.upstreams import AMBUSH, HANG_UP, RESET, Asked, Step, healthy
+from tests.faults.upstreams import AMBUSH, HANG_UP, RESET, Asked, Play, Step, healthy
 from tests.serving import answer
 
+format_datetime = partial(_formatted, usegmt=True)
 HALF_A_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-ty"
 
 
@@ -92,6 +97,14 @@ BY_STATUS: Final = (
         dialects=("openai_chat", "openai_responses", "anthropic"),
         statuses={"openai_chat": 429, "openai_responses": 429, "anthropic": 400},
     ),
+    Fault(
+        part="By status",
+        name="402",
+        cause="out_of_money",
+        play=status_play(402),
+        status=402,
+        dialects=("openai_chat", "openai_responses", "anthropic"),
+    ),
     _status(401, "our_credential"),
     _status(403, "client"),
     _status(404, "client"),
@@ -122,10 +135,20 @@ BY_STATUS: Final = (
     Fault(part="By status", name="204, which has no body", cause="broken", play=just(b"HTTP/1.1 204 No Content\r\n\r\n")),
 )
 
-_RESET_A = "anthropic-ratelimit-requests-remaining: 0\r\nanthropic-ratelimit-requests-reset: {date}\r\n"
+
+def _until_a_date(header: str, written: Callable[[dt.datetime], str]) -> Play:
+    """Throttled until the second after the next, in whole seconds as dates have them: for one second at least."""
+
+    def play(asked: Asked) -> Iterable[Step]:
+        until = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(seconds=2)
+        return status_play(429, f"{header}: {written(until)}\r\n")(asked)
+
+    return play
+
 
 THROTTLED: Final = (
     Fault(part="Throttled", name="429", cause="throttled", play=status_play(429), status=429),
+    Fault(part="Throttled", name="a page with status 429", cause="throttled", play=page_play(429), status=429),
     Fault(
         part="Throttled",
         name="429, retry-after: 1",
@@ -159,6 +182,25 @@ THROTTLED: Final = (
         status=429,
         asked_s=0.3,
         dialects=("openai_chat", "openai_responses"),
+    ),
+    Fault(
+        part="Throttled",
+        name="429, retry-after as a date",
+        cause="throttled",
+        play=_until_a_date("retry-after", format_datetime),
+        status=429,
+        asked_s=1.0,
+    ),
+    Fault(
+        part="Throttled",
+        name="429, a reset as a date (Anthropic)",
+        cause="throttled",
+        play=_until_a_date(
+            "anthropic-ratelimit-requests-remaining: 0\r\nanthropic-ratelimit-requests-reset", dt.datetime.isoformat
+        ),
+        status=429,
+        asked_s=1.0,
+        dialects=("anthropic",),
     ),
     Fault(
         part="Throttled",

@@ -33,6 +33,26 @@ def _short(asked: Asked) -> list[Step]:
     return [f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n".encode() + body]
 
 
+def _until_closed(asked: Asked, *, end: int | None = None) -> list[Step]:
+    """As HTTP/1.0 has it: the body ends where the connection does. `end`: only so much of it."""
+    body = b"".join(saying.events(asked.dialect, asked.text)) if asked.stream else saying.whole(asked.dialect, asked.text)
+    kind = saying.content_type(asked.dialect, stream=asked.stream)
+    return [f"HTTP/1.0 200 OK\r\ncontent-type: {kind}\r\n\r\n".encode() + body[:end], HANG_UP]
+
+
+def _byte_by_byte(asked: Asked) -> Iterator[Step]:
+    body = b"".join(saying.events(asked.dialect, asked.text)) if asked.stream else saying.whole(asked.dialect, asked.text)
+    yield from head_then()(asked)
+    for at in range(len(body)):
+        yield chunk(body[at : at + 1])
+    yield END
+
+
+def _early_hints(asked: Asked) -> list[Step]:
+    first, *rest = healthy(asked)
+    return [b"HTTP/1.1 103 Early Hints\r\nlink: </x>; rel=preload\r\n\r\n", first, *rest]
+
+
 def _half_chunk(asked: Asked) -> list[Step]:
     start = saying.beginning(asked.dialect) if asked.stream else saying.whole(asked.dialect)[:40]
     return [*head_then()(asked), b"1000\r\n" + start, LONG]
@@ -134,6 +154,7 @@ BEFORE_CONTENT: Final = (
     Fault(part=_PART, name="content-length too long, then the end", cause="cut", play=lambda a: [_lengthy(a, 50), HANG_UP], forms=WHOLE),
     Fault(part=_PART, name="content-length too long, then silence", cause="stalled", play=lambda a: [_lengthy(a, 50), LONG], forms=WHOLE, limit_s=LIMIT_S),
     Fault(part=_PART, name="content-length too short", cause="cut", play=lambda a: [_lengthy(a, -20)], forms=WHOLE),
+    Fault(part=_PART, name="closes in the midst of a body that closing ends", cause="cut", play=lambda a: _until_closed(a, end=-25), forms=WHOLE),
     Fault(part=_PART, name="no last chunk", cause="cut", play=_last_chunk_left_out, forms=WHOLE),
     Fault(part=_PART, name="a page with status 200", cause="broken", play=page_play(200)),
     Fault(part=_PART, name="a page that calls itself an answer", cause="broken", play=body_play(b"<html>Sorry</html>")),
@@ -167,6 +188,7 @@ AFTER_CONTENT: Final = (
     Fault(part=_AFTER, name="half a chunk, then a reset", cause="content", play=content_then(b"1000\r\nabc", 0.02, RESET), forms=STREAM),
     Fault(part=_AFTER, name="a chunk of no size", cause="content", play=content_then(b"zz\r\n", LONG), forms=STREAM),
     Fault(part=_AFTER, name="content-length too short", cause="content", play=_short, forms=STREAM),
+    Fault(part=_AFTER, name="the end of a body that closing ends", cause="content", play=lambda a: _until_closed(a, end=len(saying.begun(a.dialect))), forms=STREAM),
     Fault(part=_AFTER, name="an event that is no JSON", cause="content", play=_not_json, forms=STREAM, dialects=SSE),
     *(
         Fault(part=_AFTER, name=name, cause="content", play=lambda a, c=cause: [*content_then()(a), chunk(saying.error_inside(a.dialect, c)), END], forms=STREAM)
@@ -203,5 +225,8 @@ NO_FAILURE: Final = (
     Fault(part="No failure", name="a stream where none was asked for, or none where one was", cause=None, play=_as_other),
     Fault(part="No failure", name="a finished stream without a last chunk", cause=None, play=_last_chunk_left_out, forms=STREAM),
     Fault(part="No failure", name="a finished stream shorter than its content-length", cause=None, play=lambda a: [_lengthy(a, 50), HANG_UP], forms=STREAM),
+    Fault(part="No failure", name="a body that closing ends (HTTP/1.0)", cause=None, play=_until_closed),
+    Fault(part="No failure", name="one byte at a time", cause=None, play=_byte_by_byte),
+    Fault(part="No failure", name="early hints before the head", cause=None, play=_early_hints),
     Fault(part="No failure", name="gzip", cause=None, play=lambda a: _zipped(a, 1 << 20), forms=BOTH),
 )  # fmt: skip

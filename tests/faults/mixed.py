@@ -46,10 +46,10 @@ MOVED_ON_FROM: Final[dict[str, tuple[Play, int]]] = {
     "503": (status_play(503), 6),
     "529": (status_play(529), 4),
     "429": (status_play(429), 3),
-    "401": (status_play(401), 1),
     "an overload inside a 200": (inside("overloaded"), 6),
     "silence": (just(LONG), 1),
 }
+"""Ways after which the next is asked. A refused key is none of them: it would rest, and be no help to anybody."""
 CUT: Final = "cut after content"
 WAYS: Final = REPEATED_AT_ONCE | MOVED_ON_FROM
 _NUMBER: Final = re.compile(rb"q-(\d{6})")

@@ -130,6 +130,7 @@ GEMINI_BLOCKED: Final = dump({"promptFeedback": {"blockReason": "SAFETY"}, "mode
 _WORDS: Final[Mapping[int, tuple[str, str, str]]] = {
     400: ("invalid_request_error", "INVALID_ARGUMENT", "ValidationException"),
     401: ("authentication_error", "UNAUTHENTICATED", "UnrecognizedClientException"),
+    402: ("billing_error", "FAILED_PRECONDITION", "AccessDeniedException"),
     403: ("permission_error", "PERMISSION_DENIED", "AccessDeniedException"),
     404: ("not_found_error", "NOT_FOUND", "ResourceNotFoundException"),
     408: ("timeout_error", "DEADLINE_EXCEEDED", "ModelTimeoutException"),
