@@ -148,7 +148,7 @@ class Attempt:
         if self.fetcher is not None:
             exchange.request = await inline_media(exchange.request, dialect, self.fetcher)
 
-    def _keep_seals(self, exchange: Exchange, rows: list[Kept]) -> None:
+    def keep_seals(self, exchange: Exchange, rows: list[Kept]) -> None:
         """Keep seals beside the answer's way back: nobody waits for the disk."""
         if rows and exchange.principal is not None:
             task = asyncio.ensure_future(self.vault.put(exchange.principal.name, KIND, rows, TTL_S))
@@ -212,7 +212,7 @@ class Attempt:
             return Reply(incoming.status, b"content-type: %b\r\n" % (content_type or b"application/json") + head, body)
         response = name_calls(await self._whole(prepared, incoming, streamed=streamed), exchange.request_id)
         response = told = client_names(response, prepared.names)
-        self._keep_seals(exchange, sealed_rows(response.blocks))
+        self.keep_seals(exchange, sealed_rows(response.blocks))
         if prepared.dialect != exchange.dialect:
             response = mark(response, exchange.dialect, prepared.asked.issuer)
         exchange.usage = response.usage
@@ -276,7 +276,7 @@ class Attempt:
                 names=prepared.names,
                 sse=client.framing == "sse",
             )
-            source.when_ended(lambda: self._keep_seals(exchange, translated.seals.rows()))
+            source.when_ended(lambda: self.keep_seals(exchange, translated.seals.rows()))
             head = stream_type(client, request.client.get("alt")) + named(head, client, exchange.request_id)
         try:
             await source.begin(until_content=until_content)
