@@ -15,9 +15,11 @@ from gatewright.pipeline.authenticate import Authenticate
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.live_lists import LiveLists
+from gatewright.pipeline.probes import Probes
 from gatewright.record.usage import UsageCounter
 from gatewright.server.gateway import Gateway
 from gatewright.stores.accounts import AccountStore
+from gatewright.stores.answers import Answers
 from gatewright.stores.kept import KeptStore
 
 LAST_WORDS_S: Final = 2.0
@@ -36,10 +38,12 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
     usage: UsageCounter
     """One for all generations, as are the stores."""
     kept: KeptStore
+    answers: Answers
     book: AccountStore | None
     health: Health
     """One for all generations: what is known of a target that stays is not forgotten."""
     desk: ReloadDesk
+    probes: Probes
 
     def begin(self) -> None:
         """Start what runs in the background. Within the event loop."""
@@ -64,6 +68,7 @@ class House:
         new.authenticate.inherit(old.authenticate)
         new.lists.inherit(old.lists)
         new.kept.max_rows = new.config.responses_state.max_items
+        new.answers.max_bytes = new.config.cache.max_bytes
         new.gateway.others = lambda: sum(generation.gateway.active for generation in self._older)
         new.health.follow(new.endpoints, new.config.routing.breaker)
         self.current = new
@@ -79,6 +84,7 @@ class House:
         generations = tuple(self._all())
         for generation in generations:
             await generation.lists.close()
+            await generation.probes.close()
         for endpoint in {id(e): e for generation in generations for e in generation.endpoints.values()}.values():
             await endpoint.close()
         loop = asyncio.get_running_loop()
@@ -87,6 +93,8 @@ class House:
             await asyncio.sleep(0.02)
         if self.current.book is not None:
             await self.current.book.close()
+        for answers in {id(g.answers): g.answers for g in generations}.values():
+            await answers.close()
         await self.current.kept.close()
 
     def _all(self) -> Iterator[Generation]:
@@ -97,6 +105,7 @@ class House:
         """Close what only `old` uses, once its last answer has ended."""
         try:
             await old.lists.close()
+            await old.probes.close()
             while old.gateway.active:  # noqa: ASYNC110 - an event would cost every request
                 await asyncio.sleep(_RETIRED_LOOK_S)
         except asyncio.CancelledError:  # the gateway stops; `close` sees to it
@@ -106,3 +115,5 @@ class House:
         for endpoint in old.endpoints.values():
             if id(endpoint) not in held:
                 await endpoint.close()
+        if all(generation.answers is not old.answers for generation in self._all()):
+            await old.answers.close()
