@@ -23,10 +23,9 @@ from gatewright.config.credentials import ClientConfig
 from gatewright.config.tree import TOP
 from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
-from gatewright.exchange import Exchange, Next, Operation, Principal
+from gatewright.exchange import Next, Operation, Principal
 from gatewright.house import Generation, House
 from gatewright.ir.blocks import DialectName
-from gatewright.jsontypes import JsonObject
 from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
@@ -71,7 +70,6 @@ from gatewright.stores.peers import FOLDER as PEERS_FOLDER
 from gatewright.stores.peers import Peers
 from gatewright.transport import HttpTransport, Timeouts, Transport, proxy_for
 from gatewright.transport.fetch import MediaFetcher
-from gatewright.wire.http import Call
 
 Closing: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -227,15 +225,16 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
     attempt = Attempt(BY_NAME, kept, fetcher)
     answers = answers_of(config, None if before is None else before.answers)
-    attempts = (*cache_of(config, answers, attempt.keep_seals), Attempts(attempt, health, random.random))
+    attempts = Attempts(attempt, health, random.random)
+    asked = (*cache_of(config, answers, attempt.keep_seals), attempts)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
     explain = Explain(peek, route, health, partial(match, "POST", providers=frozenset(endpoints)), lists.load_prices)
     lists.known.subscribe(route.forget)
     models = compose([settle, authenticate, stage_of(router, lists)])
     desk = ReloadDesk() if before is None else before.desk
     stacks: dict[Operation, Next] = {
-        "generate": compose([settle, authenticate, peek, route, *attempts]),
-        "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, *attempts]),
+        "generate": compose([settle, authenticate, peek, route, *asked]),
+        "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, *asked]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
         "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, CountTokens(attempt)]),
         "forward": compose([settle, authenticate, Forward(attempt, router, "https" if config.server.tls_cert_file else "http")]),
@@ -250,7 +249,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     gateway = Gateway(
         stacks=Stacks(
             stacks,
-            responses=compose([settle, authenticate, peek, route, state, *attempts]),
+            responses=compose([settle, authenticate, peek, route, state, *asked]),
             otherwise=compose([settle, authenticate]),
         ),
         dialects=BY_NAME,
@@ -308,36 +307,6 @@ async def list_models(config: Config, environ: Mapping[str, str]) -> tuple[tuple
         return await models_now(router_of(config, endpoints, lists), lists)
     finally:
         for close in (lists.close, *closing):
-            await close()
-
-
-async def explain_request(
-    config: Config, environ: Mapping[str, str], body: bytes, *, path: str = "", model: str = ""
-) -> JsonObject:
-    """What would become of a client's request, with nobody called. Raises Refused where it would be refused."""
-    endpoints, closing = endpoints_of(config, environ)
-    lists = lists_of(config, endpoints)
-    await lists.close()  # what is known of models is told, and nobody is asked for more
-    await lists.load_prices()
-    health = Health(config.routing.breaker, time.monotonic)
-    health.follow(endpoints, config.routing.breaker)
-    route = RouteStage(router_of(config, endpoints, lists), random.random, BY_NAME, health, time.time)
-    matched = partial(match, "POST", providers=frozenset(endpoints))
-    explain = Explain(PeekStage(BY_NAME), route, health, matched, lists.load_prices)
-    query = {name: value for name, value in (("path", path), ("model", model)) if value}
-    asking = Exchange(
-        request_id="explain",
-        dialect="openai_chat",
-        operation="explain",
-        method="POST",
-        call=Call(path="/v1/explain", body=body, query=query),
-        started=time.monotonic(),
-    )
-    asking.principal = Principal("operator")
-    try:
-        return explain.explain(explain.question(asking))
-    finally:
-        for close in closing:
             await close()
 
 

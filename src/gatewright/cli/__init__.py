@@ -1,4 +1,4 @@
-"""The command line: `gatewright serve`, `check`, `models`, `connect`, `login`, `accounts`, `import`, `config schema`, `version`.
+"""The command line: `gatewright serve`, `check`, `models`, `explain`, `connect`, `login`, `accounts`, `import`, `config schema`, `version`.
 
 One rule: commands are thin; what they print is made by pure functions, and a wrong configuration ends with exit code 2.
 """

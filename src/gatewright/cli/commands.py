@@ -17,6 +17,7 @@ from gatewright import __version__
 from gatewright.cli.accounts import app as accounts_app
 from gatewright.cli.banner import banner, base_url, example_model, scheme
 from gatewright.cli.clients import BY_NAME, CLIENTS, Address, Client, snippet
+from gatewright.cli.explain import explain
 from gatewright.cli.files import apply
 from gatewright.cli.import_config import import_app
 from gatewright.cli.login import login
@@ -171,6 +172,7 @@ def version() -> None:
     typer.echo(__version__)
 
 
+app.command()(explain)
 app.command()(login)
 app.add_typer(accounts_app, name="accounts")
 
