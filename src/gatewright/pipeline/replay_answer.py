@@ -48,9 +48,9 @@ def for_client(response: Response, exchange: Exchange, issuer: str) -> Response:
     return mark(name_calls(response, exchange.request_id), exchange.dialect, issuer)
 
 
-def renamed(events: Sequence[StreamEvent], exchange: Exchange) -> list[StreamEvent]:
-    """The events with this answer's own id."""
-    return [replace(event, id=answer_id(exchange)) if isinstance(event, MessageStart) else event for event in events]
+def renamed(events: Sequence[StreamEvent], own_id: str) -> list[StreamEvent]:
+    """The events with an id of this answer's own."""
+    return [replace(event, id=own_id) if isinstance(event, MessageStart) else event for event in events]
 
 
 def replayed(kept: KeptAnswer, exchange: Exchange, request: Request, dialects: Dialects, head: bytes = b"") -> Reply:
@@ -62,7 +62,7 @@ def replayed(kept: KeptAnswer, exchange: Exchange, request: Request, dialects: D
     issuer, _, _ = kept.target.partition("/")
     response = for_client(kept.response, exchange, issuer)
     request = answered(request, exchange)
-    lost = request_losses(kept, exchange, dialects)
+    lost = request_losses(kept.losses, kept.dialect, kept.target, exchange, dialects)
     head = target_line(kept.target) + head
     if exchange.stream:
         wire = client.stream_renderer(request).render(in_pieces(unfold(response)))
@@ -75,14 +75,19 @@ def replayed(kept: KeptAnswer, exchange: Exchange, request: Request, dialects: D
     return Reply(200, head, encode(rendered.body))
 
 
-def request_losses(kept: KeptAnswer, exchange: Exchange, dialects: Dialects) -> tuple[Loss, ...]:
-    """What the request lost on its way to the target, in this client's words. Raises Refused where the route refuses that."""
-    if not kept.losses or kept.dialect == exchange.dialect:
-        return kept.losses
+def request_losses(
+    losses: tuple[Loss, ...], told: DialectName, target: str, exchange: Exchange, dialects: Dialects
+) -> tuple[Loss, ...]:
+    """What a request lost on its way to `target`, in this client's words. `told`: in whose words `losses` are.
+
+    Raises Refused where the route refuses that.
+    """
+    if not losses or told == exchange.dialect:
+        return losses
     for candidate in exchange.plan:
-        if isinstance(candidate, Candidate) and candidate.name == kept.target:
+        if isinstance(candidate, Candidate) and candidate.name == target:
             return prepare(exchange, candidate, dialects).losses
-    return kept.losses
+    return losses
 
 
 def target_line(target: str) -> bytes:
