@@ -45,6 +45,7 @@ from gatewright.pipeline.live_lists import LiveLists
 from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.peek import PeekStage
 from gatewright.pipeline.probes import Probe, Probes
+from gatewright.pipeline.resume import Resume
 from gatewright.pipeline.route import Route, Router, RouteStage
 from gatewright.pipeline.settle import Settle
 from gatewright.pipeline.shaped import ShapedEndpoint
@@ -226,7 +227,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     attempt = Attempt(BY_NAME, kept, fetcher)
     answers = answers_of(config, None if before is None else before.answers)
     attempts = Attempts(attempt, health, random.random)
-    asked = (*cache_of(config, answers, attempt.keep_seals), attempts)
+    asked = (*cache_of(config, answers, attempt.keep_seals), Resume(BY_NAME), attempts)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
     explain = Explain(peek, route, health, partial(match, "POST", providers=frozenset(endpoints)), lists.load_prices)
     lists.known.subscribe(route.forget)
@@ -237,7 +238,9 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, *asked]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
         "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, CountTokens(attempt)]),
-        "forward": compose([settle, authenticate, Forward(attempt, router, "https" if config.server.tls_cert_file else "http")]),
+        "forward": compose(
+            [settle, authenticate, Forward(attempt, health, router, "https" if config.server.tls_cert_file else "http")]
+        ),
         "explain": compose([settle, authenticate, explain]),
         "list_models": models,
         "get_model": models,

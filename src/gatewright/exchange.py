@@ -94,6 +94,16 @@ class Reads(Protocol):
     def parse_request(self, call: Call) -> Request: ...
 
 
+class Renders(Protocol):
+    """A renderer of streams: `dialects.protocol.StreamRenderer`."""
+
+    losses: list[Loss]
+
+    def render(self, events: Sequence[StreamEvent]) -> bytes: ...
+
+    def keepalive(self) -> bytes: ...
+
+
 class Reply:
     """What goes back: a whole body or a source of segments."""
 
@@ -176,6 +186,7 @@ class Exchange:
         "model",
         "neutral",
         "operation",
+        "over",
         "params",
         "pin",
         "plan",
@@ -206,6 +217,7 @@ class Exchange:
         self.principal: Principal | None = None  # authenticate
         self.route: object | None = None  # route: the Route that serves it
         self.plan: Sequence[object] = ()  # route: the candidates in the order to try
+        self.over: Callable[[Renders], Renders] | None = None  # resume: what goes around the renderer of a stream
         self.answer: JsonObject = {}  # state: fields of a Responses answer that only the gateway can tell
         self.neutral: Request | None = None  # understood: what the client's bytes mean, for those who decide by it
         self.request: Request | None = None  # translate: parsed once, for all attempts; set, it is rendered anew

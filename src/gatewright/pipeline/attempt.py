@@ -9,7 +9,7 @@ import time
 
 import msgspec
 
-from gatewright.dialects.protocol import Dialect
+from gatewright.dialects.protocol import Dialect, StreamRenderer
 from gatewright.errors import Problem, Refused, UpstreamFailed
 from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.ir.blocks import DialectName
@@ -219,7 +219,7 @@ class Attempt:
         # Where bytes would have passed, the upstream streamed unasked or did not when asked: it is told anew, as it was asked.
         request = answered(exchange.request or client.parse_request(exchange.call), exchange)
         if exchange.stream:
-            wire = client.stream_renderer(request).render(unfold(response))
+            wire = renderer_of(client, request, exchange).render(unfold(response))
             head = stream_type(client, request.client.get("alt")) + named(head, client, exchange.request_id)
             return Reply(200, head, without_line_separators(wire) if client.framing == "sse" else wire, response=told)
         rendered = client.render_response(response, request)
@@ -266,7 +266,7 @@ class Attempt:
             request = answered(exchange.request, exchange)
             parser = self.dialects[prepared.dialect].stream_parser(prepared.asked)
             marker = None if prepared.dialect == client.name else Marker(client.name, prepared.dialect, prepared.asked.issuer)
-            renderer = client.stream_renderer(request)
+            renderer = renderer_of(client, request, exchange)
             source = translated = TranslatedSource(
                 incoming,
                 parser,
@@ -296,6 +296,12 @@ class Attempt:
 def answered(request: Request, exchange: Exchange) -> Request:
     """The request as the answer's renderer sees it: with what the gateway itself tells of the answer."""
     return msgspec.structs.replace(request, answer=exchange.answer) if exchange.answer else request
+
+
+def renderer_of(client: Dialect, request: Request, exchange: Exchange) -> StreamRenderer:
+    """What tells the client a stream, with what a stage above has put around it."""
+    renderer = client.stream_renderer(request)
+    return renderer if exchange.over is None else exchange.over(renderer)
 
 
 def wants_array(client: Dialect, exchange: Exchange) -> bool:

@@ -192,6 +192,11 @@ class PassSource(BaseSource):
     def keepalive(self) -> bytes:
         return _PINGS.get(self._dialect.name, _COMMENT) if self._sse and self._events.at_boundary and not self._ended else b""
 
+    @property
+    def whole_events(self) -> bool:
+        """Whether it is events that pass, and not the pieces of a JSON array."""
+        return self._sse
+
     def usage_so_far(self) -> Usage | None:
         return self._watch.usage
 
@@ -203,7 +208,7 @@ class PassSource(BaseSource):
 class TranslatedSource(BaseSource):
     """The upstream's events, rendered in the client's dialect."""
 
-    __slots__ = ("_feed", "_marker", "_names", "_parser", "_renderer", "_request_id", "_sse", "_told", "seals")
+    __slots__ = ("_feed", "_marker", "_names", "_parser", "_request_id", "_sse", "_told", "renderer", "seals")
 
     def __init__(
         self,
@@ -225,7 +230,7 @@ class TranslatedSource(BaseSource):
         self.seals = SealWatch()
         self._parser = parser
         self._feed = parser.feed
-        self._renderer = renderer
+        self.renderer = renderer
         self._told = False
 
     async def _pull(self) -> Segment | None:
@@ -235,7 +240,7 @@ class TranslatedSource(BaseSource):
                 if events and not self._told:
                     self._note(events)
                     wire = self._render(events)
-                    if wire:
+                    if wire or self.problem is not None:
                         return Segment(wire, events)
             events = [] if self._told else self._parser.close()
             self._note(events)
@@ -253,7 +258,7 @@ class TranslatedSource(BaseSource):
         return Segment(wire, events) if wire else None
 
     def _render(self, events: list[StreamEvent]) -> bytes:
-        wire = self._renderer.render(events)
+        wire = self.renderer.render(events)
         return without_line_separators(wire) if self._sse else wire
 
     def _last_words(self, events: list[StreamEvent]) -> bytes:
@@ -293,4 +298,4 @@ class TranslatedSource(BaseSource):
             events.insert(i, delta)
 
     def keepalive(self) -> bytes:
-        return b"" if self._ended else self._renderer.keepalive()
+        return b"" if self._ended else self.renderer.keepalive()
