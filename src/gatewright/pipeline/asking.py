@@ -7,13 +7,13 @@ One rule: what has begun ends exactly once, in its record, in its circuits and i
 answer, or when the client leaves.
 """
 
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, Protocol
 
 from gatewright.errors import Problem, Refused
 from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.ir.loss import Loss
 from gatewright.pipeline.admit import Turned
-from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.failures import is_open, rests
 from gatewright.pipeline.health import Health
@@ -25,6 +25,22 @@ from gatewright.routing.retry import Cause, cause_of
 
 _SLOW: Final = frozenset(("silent", "stalled"))
 """Causes whose time says how slow the target is."""
+
+
+class Tries(Protocol):
+    """What is asked: `Attempt`, or a call that is forwarded."""
+
+    def once(
+        self,
+        exchange: Exchange,
+        candidate: Candidate,
+        record: AttemptRecord,
+        *,
+        until_content: bool = False,
+        lost: tuple[Loss, ...] = (),
+    ) -> Awaitable[Reply]: ...
+
+    def error(self, exchange: Exchange, problem: Problem) -> Reply: ...
 
 
 class _Open:
@@ -42,7 +58,7 @@ class _Open:
 class Asking:
     """Asks one candidate at a time."""
 
-    def __init__(self, attempt: Attempt, health: Health) -> None:
+    def __init__(self, attempt: Tries, health: Health) -> None:
         self.attempt = attempt
         self.health = health
 

@@ -12,12 +12,15 @@ from gatewright.dialects.forwarded import (
     usage_in_tail,
 )
 from gatewright.errors import Problem, Refused, refuse
-from gatewright.exchange import Exchange, Next, Reply, Segment
+from gatewright.exchange import AttemptRecord, Exchange, Next, Reply, Segment
 from gatewright.ir.blocks import DialectName
+from gatewright.ir.loss import Loss
 from gatewright.ir.request import Target
 from gatewright.pipeline import uploads
+from gatewright.pipeline.asking import Asking
 from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, attributed, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
+from gatewright.pipeline.health import Health
 from gatewright.pipeline.route import Router, may_use, may_use_all
 from gatewright.pipeline.sources import BaseSource, PassSource
 from gatewright.providers.quirks import let_through
@@ -29,6 +32,9 @@ WHOLE_BYTES = 8 << 20
 """JSON answers up to this size are read whole for their usage; everything else is passed on as it comes."""
 TAIL_BYTES = 8 << 10
 """What is kept of the end of a stream, to find its usage in."""
+
+PATIENCE_S: Final = 600.0
+"""The longest in a queue; what the queue itself allows is less."""
 
 _OPENAI: Final[tuple[DialectName, ...]] = ("openai_chat", "openai_responses")
 """Two dialects, one API around them."""
@@ -42,9 +48,10 @@ def _FIRST() -> float:  # noqa: N802 - a constant in the place of chance
 class Forward:
     """Innermost stage of `forward`. It chooses by model where the request names one, else by what the providers have."""
 
-    def __init__(self, attempt: Attempt, router: Router, scheme: str = "http") -> None:
+    def __init__(self, attempt: Attempt, health: Health, router: Router, scheme: str = "http") -> None:
         """`scheme`: by which clients reach this gateway, where no proxy before it says otherwise."""
         self.attempt = attempt
+        self.health = health
         self.router = router
         self.scheme = scheme
 
@@ -67,21 +74,25 @@ class Forward:
             headers += (("anthropic-version", "2023-06-01"),)
         if endpoint.betas is not None:
             headers, _ = let_through(endpoint.betas, headers)
-        try:
-            incoming = await endpoint.send(
-                dialect=dialect,
-                method=exchange.method,
-                path=self._path(exchange, candidate, dialect),
-                headers=header_lines(headers) if headers else b"",
-                body=body,
-                content_type=header_lines((("content-type", content_type),)) if body and content_type else b"",
-                model=candidate.model,
-                client=exchange.call.headers,
-            )
-            exchange.served = candidate.name
-            return await self._answer(exchange, candidate, incoming, dialect)
-        except TransportError as error:
-            return self.attempt.error(exchange, attributed(candidate, error.problem))
+        call = _Forwarded(
+            self,
+            dialect,
+            path=self._path(exchange, candidate, dialect),
+            headers=header_lines(headers) if headers else b"",
+            body=body,
+            content_type=header_lines((("content-type", content_type),)) if body and content_type else b"",
+        )
+        asking = Asking(call, self.health)
+        reply = await asking.ask(exchange, candidate, hold=False, last=True, patience_s=PATIENCE_S)
+        if exchange.attempts[-1].cause == "unreachable":  # nothing was sent; most often one of several addresses is down
+            reply = await asking.ask(exchange, candidate, hold=False, last=True, patience_s=PATIENCE_S)
+        return reply
+
+    async def answer(self, exchange: Exchange, candidate: Candidate, incoming: Incoming, dialect: DialectName) -> Reply:
+        """The upstream's answer as it goes back. Raises TransportError."""
+        if incoming.status >= 400:
+            return await self._refused(exchange, candidate, incoming, dialect)
+        return await self._answer(exchange, candidate, incoming, dialect)
 
     def _choose(self, exchange: Exchange, family: str) -> tuple[Candidate, bytes]:
         """Whom to forward to, and the body with the model's name there."""
@@ -162,8 +173,6 @@ class Forward:
         return quote(path, safe="/:@!$&'()*+,;=-._~") + ("?" + urlencode(pairs) if pairs else "")
 
     async def _answer(self, exchange: Exchange, candidate: Candidate, incoming: Incoming, dialect: DialectName) -> Reply:
-        if incoming.status >= 400:
-            return await self._refused(exchange, candidate, incoming, dialect)
         head = answer_lines(incoming) + carried(incoming) + candidate.served_line
         if uploads.is_upload(exchange.call.path):
             head += uploads.told(incoming, exchange, candidate.endpoint.name, self.scheme)
@@ -193,6 +202,55 @@ class Forward:
             reply.body = body
             reply.status = incoming.status
         return reply
+
+
+class _Forwarded:
+    """One call to forward, as often as it is tried."""
+
+    def __init__(
+        self, stage: Forward, dialect: DialectName, *, path: str, headers: bytes, body: bytes, content_type: bytes
+    ) -> None:
+        self.stage = stage
+        self.dialect: DialectName = dialect
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.content_type = content_type
+
+    async def once(
+        self,
+        exchange: Exchange,
+        candidate: Candidate,
+        record: AttemptRecord,
+        *,
+        until_content: bool = False,
+        lost: tuple[Loss, ...] = (),
+    ) -> Reply:
+        """As `Attempt.once`."""
+        record.dialect = self.dialect
+        try:
+            incoming = await candidate.endpoint.send(
+                dialect=self.dialect,
+                method=exchange.method,
+                path=self.path,
+                headers=self.headers,
+                body=self.body,
+                content_type=self.content_type,
+                model=candidate.model,
+                client=exchange.call.headers,
+            )
+            record.sent, record.status = True, incoming.status
+            record.stage = "answered" if incoming.status >= 400 else "streaming"
+            exchange.served = candidate.name
+            return await self.stage.answer(exchange, candidate, incoming, self.dialect)
+        except TransportError as error:
+            record.sent = error.sent
+            if record.stage == "connecting" and error.sent:
+                record.stage = "waiting"
+            return self.error(exchange, attributed(candidate, error.problem))
+
+    def error(self, exchange: Exchange, problem: Problem) -> Reply:
+        return self.stage.attempt.error(exchange, problem)
 
 
 def has(endpoint: Endpoint, family: str) -> bool:

@@ -23,6 +23,8 @@ from gatewright.routing.retry import Cause
 
 ONLY_KEY: Final = "key"
 """The name of a provider's one key."""
+NO_MODEL: Final = "-"
+"""In place of a model where a call names none."""
 MOST: Final = 4096
 """Targets that are remembered: clients choose model names."""
 _ALWAYS: Final = Passed("", "", Permit(0, 0.0), Permit(0, 0.0))
@@ -83,7 +85,7 @@ class Health:
     def began(self, candidate: Candidate) -> Passed | None:
         """A call begins, and is in flight until `ended`; None: a circuit is open, or its probes are out."""
         endpoint = candidate.endpoint.name
-        passed = self.board.admit(endpoint, candidate.model, self.clock()) if self.breaks else _ALWAYS
+        passed = self.board.admit(endpoint, candidate.model or NO_MODEL, self.clock()) if self.breaks else _ALWAYS
         if passed is not None:
             target = self._targets.get(candidate.name) or self._target(candidate.name)
             target.in_flight += 1
@@ -91,11 +93,11 @@ class Health:
 
     def standing(self, candidate: Candidate) -> Standing:
         """Of the target's circuit, or its endpoint's, whichever is worse."""
-        return self.board.standing(candidate.endpoint.name, candidate.model, self.clock()) if self.breaks else "closed"
+        return self.board.standing(candidate.endpoint.name, _model(candidate), self.clock()) if self.breaks else "closed"
 
     def again_s(self, candidate: Candidate) -> float:
         """Seconds until its circuits let a probe through; 0: they do."""
-        return self.board.retry_after_s(candidate.endpoint.name, candidate.model, self.clock()) if self.breaks else 0.0
+        return self.board.retry_after_s(candidate.endpoint.name, _model(candidate), self.clock()) if self.breaks else 0.0
 
     def rests_s(self, candidate: Candidate, *, told: bool = False) -> float:
         """Seconds until one of its keys may be used; 0: one may now. `told`: as the provider says, not as we guess."""
@@ -281,4 +283,9 @@ class Health:
 
 def _only_key(candidate: Candidate, *, whole: bool = False) -> Key:
     """The rest of a provider's one key: limits are the models' own, money and refusals are not."""
-    return (candidate.endpoint.name, ONLY_KEY, "" if whole else candidate.model)
+    return (candidate.endpoint.name, ONLY_KEY, "" if whole else _model(candidate))
+
+
+def _model(candidate: Candidate) -> str:
+    """Of a call that names no model (files, batches): a circuit of their own, lest they open the endpoint's."""
+    return candidate.model or NO_MODEL

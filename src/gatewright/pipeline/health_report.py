@@ -101,7 +101,7 @@ class HealthReport:
         for called in self.health.called():
             provider, _, model = called.partition("/")
             endpoint = router.endpoints.get(provider)
-            if endpoint is None:
+            if endpoint is None or not model:
                 continue
             names = [r.name for r in wild if any(t.provider == provider and fnmatchcase(model, t.model) for t in r.targets)]
             if names or may_use(principal, called, straight(provider, model)):
