@@ -2,13 +2,14 @@
 
 from gatewright.transport.client import HttpTransport
 from gatewright.transport.coding import ACCEPTED
-from gatewright.transport.failures import BadAnswer, ConnectFailed, Cut, PoolTimeout, TimedOut, TooLarge, TransportError
+from gatewright.transport.failures import BadAnswer, Closed, ConnectFailed, Cut, PoolTimeout, TimedOut, TooLarge, TransportError
 from gatewright.transport.proxy import proxy_for
 from gatewright.transport.seam import Incoming, Outgoing, Timeouts, Transport, header_lines
 
 __all__ = [
     "ACCEPTED",
     "BadAnswer",
+    "Closed",
     "ConnectFailed",
     "Cut",
     "HttpTransport",

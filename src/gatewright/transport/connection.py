@@ -12,7 +12,7 @@ import socket
 from typing import Protocol, cast
 
 from gatewright.transport.answer import Answer
-from gatewright.transport.failures import Cut, TimedOut, TransportError
+from gatewright.transport.failures import Closed, TimedOut, TransportError
 from gatewright.transport.seam import Outgoing
 
 SMALL_BODY_BYTES = 65536
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
         answer = self.answer
         self.discard()
         if answer is not None:
-            answer.fail(Cut(f"{self.where}: given up before the end of the answer", phase=answer.phase, sent=True))
+            answer.fail(Closed(f"{self.where}: given up before the end of the answer", phase=answer.phase, sent=True))
 
     # For the answer.
 

@@ -6,7 +6,8 @@
     ├── TimedOut        a phase lasted longer than its `Timeouts` allow
     ├── Cut             the peer closed or reset before the end of its answer
     ├── BadAnswer       what came is not HTTP/1.1, or more of it than anyone needs
-    └── TooLarge        the body is longer than the reader asked for
+    ├── TooLarge        the body is longer than the reader asked for
+    └── Closed          we have closed the transport: the upstream has done nothing wrong
 
 One rule: messages name host:port and seconds, never a body, a header's value or a credential.
 """
@@ -65,3 +66,15 @@ class BadAnswer(TransportError):
 
 class TooLarge(TransportError):
     """The body is longer than `read` allowed."""
+
+
+class Closed(TransportError):
+    """The transport was closed, which is done when nobody uses it any more, or when the gateway stops: then this is seen.
+
+    The gateway's own doing: nothing is tried again, and no circuit counts it.
+    """
+
+    @property
+    def problem(self) -> Problem:
+        message = "The gateway is stopping; ask again."
+        return Problem(kind="internal", status=503, code="gateway_stopping", message=message, headers=(("retry-after", "1"),))

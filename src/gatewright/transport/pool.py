@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from gatewright.transport.connection import Connection
-from gatewright.transport.failures import ConnectFailed, PoolTimeout
+from gatewright.transport.failures import Closed, ConnectFailed, PoolTimeout
 from gatewright.transport.seam import Timeouts
 from gatewright.transport.strand import in_a_task
 
@@ -56,7 +56,7 @@ class Pool:
         """A new connection or, at the cap, the first one given back. First come, first served; a `retry` has waited before.
 
         To be called when `take` gave None, or for a `retry`, which distrusts idle connections.
-        Raises `PoolTimeout`, `ConnectFailed` or `TimedOut`, all with `sent` False.
+        Raises `PoolTimeout`, `ConnectFailed`, `TimedOut` or `Closed`, all with `sent` False.
         """
         await in_a_task()
         if retry:
@@ -180,5 +180,5 @@ class Pool:
         if self._idle:
             self._sweep_in(self._idle[0].idle_since + self._idle_s - now)
 
-    def _closed_error(self) -> ConnectFailed:
-        return ConnectFailed(f"{self.where}: the transport is closed", phase="connect", sent=False)
+    def _closed_error(self) -> Closed:
+        return Closed(f"{self.where}: the transport is closed", phase="connect", sent=False)
