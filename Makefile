@@ -38,6 +38,7 @@ faults: $(VENV)/.dev ## every way a provider can fail x client x form x route, a
 bench: $(VENV)/.dev ## measure against nginx, side by side in one run
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.tls
+	$(BIN)/python -m bench.layers
 
 profile: $(VENV)/.dev ## where the time goes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check py-spy
