@@ -289,6 +289,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         desk=desk,
         health=health,
         probes=probes,
+        stop=attempts.stop,
     )
 
 

@@ -44,6 +44,8 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
     """One for all generations: what is known of a target that stays is not forgotten."""
     desk: ReloadDesk
     probes: Probes
+    stop: Callable[[], None]
+    """Have whoever waits for a time to pass go on at once: what it waits for is closed."""
 
     def begin(self) -> None:
         """Start what runs in the background. Within the event loop."""
@@ -87,6 +89,8 @@ class House:
             await generation.probes.close()
         for endpoint in {id(e): e for generation in generations for e in generation.endpoints.values()}.values():
             await endpoint.close()
+        for generation in generations:
+            generation.stop()
         loop = asyncio.get_running_loop()
         end = loop.time() + LAST_WORDS_S
         while self.active() and loop.time() < end:  # noqa: ASYNC110 - once, at the end; an event would cost every request

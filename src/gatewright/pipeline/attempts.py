@@ -39,6 +39,7 @@ class Attempts:
         self.chance = chance
         self.asking = Asking(attempt, health)
         self.hedging = Hedging(self.asking)
+        self._pauses: set[asyncio.Future[None]] = set()
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         route = exchange.route
@@ -55,6 +56,24 @@ class Attempts:
             if reply.problem is None:
                 return _numbered(exchange, reply) if len(exchange.attempts) > 1 else reply
         return await _Course(self, exchange, policy, plan, hold=hold).run(reply)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before a repetition."""
+        await in_a_task()
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(seconds, _set, over)
+        self._pauses.add(over)
+        try:
+            await over
+        finally:
+            timer.cancel()
+            self._pauses.discard(over)
+
+    def stop(self) -> None:
+        """The gateway stops: whoever waits before a repetition need not wait to be told so."""
+        for over in self._pauses:
+            _set(over)
 
 
 class _Course:
@@ -137,8 +156,7 @@ class _Course:
             self.exchange.request = None  # what was fetched, put back or taken out was for the one before
             return None
         self.waited_s = decision.wait_s
-        await in_a_task()
-        await asyncio.sleep(decision.wait_s)
+        await self.stage.pause(decision.wait_s)
         return None
 
     def _decide(self, last: Failure) -> Decision:
@@ -167,6 +185,11 @@ class _Course:
         own = [f.reply for f in self.failures if f.reply is not None and f.record.cause not in PASSED_OVER]
         passed_over = [f.reply for f in self.failures if f.reply is not None]
         return (own or passed_over)[-1]
+
+
+def _set(over: "asyncio.Future[None]") -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 def _numbered(exchange: Exchange, reply: Reply) -> Reply:
