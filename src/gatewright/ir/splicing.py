@@ -27,113 +27,13 @@ from gatewright.ir.events import (
     UsageUpdate,
 )
 from gatewright.ir.fold import update_usage
+from gatewright.ir.joint import Joint
 from gatewright.ir.response import Usage
+from gatewright.jsontypes import JsonObject
 
-LEAST_OVERLAP: Final = 12
-"""Characters that a continuation must repeat unasked before they are taken for a repetition."""
 _AXES: Final = tuple(name for name in Usage.__struct_fields__ if name not in ("service_tier", "raw"))
-_LEADS: Final = " \t\r\n\"'`“”„‘’«»…"
-"""What models put before words that they were asked to repeat."""
-_CLOSING: Final = {'"': '"', "'": "'", "`": "`", "“": "”", "„": "“", "‘": "’", "«": "»"}
-_SPACELESS: Final = 0x0E00
-"""From Thai on, most scripts put no spaces between words."""
 
 replace = msgspec.structs.replace
-
-
-class Joint:
-    """Joins the text of a continuation to the text that is out: drops what it repeats, mends the white space between.
-
-    Text is held for as long as it may still be a repetition, and never for longer than what is out.
-    """
-
-    def __init__(self, before: str, way: Way = "prefill", anchor: str = "") -> None:
-        """`before`: the text that is out. `anchor`: the words that the continuation was asked to begin with."""
-        self._before = before
-        self._anchor = anchor
-        self._exact = way == "prefill"
-        self._held = ""
-        self.settled = not before or way == "again"
-        """Whether what comes now goes out as it is."""
-        self.shift = 0
-        """Characters that the continuation's text is longer here than as it came (shorter: less than 0)."""
-
-    def feed(self, text: str) -> str:
-        """What may go out now."""
-        if self.settled:
-            return text
-        self._held += text
-        return self._decided(last=False)
-
-    def close(self) -> str:
-        """What was held, when no more comes."""
-        return "" if self.settled else self._decided(last=True)
-
-    def _decided(self, *, last: bool) -> str:
-        new, before = self._held, self._before
-        if not new.strip() and not last:
-            return ""
-        place = _behind(new, self._anchor) if self._anchor else -1
-        if place == 0 and not last:
-            return ""
-        if place > 0:
-            rest = new[place:]
-            if not rest.strip() and not last:
-                return ""
-            return self._settle(self._spaced(rest, repeated=True))
-        if not self._exact:
-            if new in before and not last:
-                return ""
-            if repeated := _overlap(before, new):
-                return self._settle(new[repeated:])
-        return self._settle(self._spaced(new, repeated=self._exact))
-
-    def _settle(self, text: str) -> str:
-        self.shift = len(text) - len(self._held)
-        self.settled, self._held = True, ""
-        return text
-
-    def _spaced(self, text: str, *, repeated: bool) -> str:
-        """`text` with the white space that fits behind what is out. `repeated`: it says itself whether any belongs there."""
-        said = self._before.rstrip()
-        out = self._before[len(said) :]
-        bare = text.lstrip()
-        lead = text[: len(text) - len(bare)]
-        if out:  # of its repetition only what goes beyond it
-            if lead.startswith(out):
-                return text[len(out) :]
-            return bare if out.startswith(lead) or not bare else text
-        if lead or repeated or not bare:
-            return text
-        return f" {bare}" if _are_words(said[-1:], bare[0]) else bare
-
-
-def _behind(new: str, anchor: str) -> int:
-    """The place in `new` behind the anchor at its head; 0 while only the anchor's beginning is there; -1: it is not there."""
-    for lead in ("", _LEADS):
-        form = new.lstrip(lead) if lead else new
-        if form.startswith(anchor):
-            place = len(new) - len(form) + len(anchor)
-            quote = _CLOSING.get(new[len(new) - len(form) - 1 :][:1]) if len(form) < len(new) else None
-            return place + 1 if quote is not None and new.startswith(quote, place) else place
-        if anchor.startswith(form):
-            return 0
-    return -1
-
-
-def _overlap(before: str, new: str) -> int:
-    """Characters at the head of `new` that `before` ends with; the most, and none below `LEAST_OVERLAP`."""
-    for size in range(min(len(before), len(new)), LEAST_OVERLAP - 1, -1):
-        if before.endswith(new[:size]):
-            return size
-    return 0
-
-
-def _are_words(before: str, after: str) -> bool:
-    """Whether a space belongs between two characters: a fresh turn leaves out the one that it would begin with."""
-    if ord(before) >= _SPACELESS or ord(after) >= _SPACELESS or not after.isalnum():
-        return False
-    return before.isalnum() or before in ".,;:!?)]"
 
 
 def added(first: Usage | None, second: Usage | None) -> Usage | None:
@@ -152,9 +52,18 @@ class Splicer:
     """Events of a continuation -> the events that go on from what is out. Together with that they fit the grammar."""
 
     def __init__(
-        self, delivered: Delivered, *, begun: bool = True, usage: Usage | None = None, way: Way = "again", anchor: str = ""
+        self,
+        delivered: Delivered,
+        *,
+        begun: MessageStart | None,
+        usage: Usage | None = None,
+        way: Way = "again",
+        anchor: str = "",
+        ending: JsonObject | None = None,
     ) -> None:
-        """`begun`: the message's start is out. `usage`: what the streams before told. `way` and `anchor`: see `continuing`."""
+        """`begun`: the message's start, if it is out. `usage`: what the streams before told. `way` and `anchor`: how the rest was
+        asked for (`continuing`). `ending`: what the origin of the first stream tells at a text's end, where that is to be told.
+        """
         last = delivered.blocks[-1] if delivered.blocks else None
         self._begun = begun
         self._before = usage
@@ -163,6 +72,9 @@ class Splicer:
         """Index of the next block that begins."""
         self._open = last if delivered.open else None
         """The block of what is out that waits for its end."""
+        self._ending = ending or {}
+        self._alike = False
+        """Both streams are of one dialect."""
         self._length = len(last.text) if isinstance(last, Text) and delivered.open else 0
         joint = Joint(delivered.text, way, anchor)
         self._joint: Joint | None = None if joint.settled else joint
@@ -187,9 +99,10 @@ class Splicer:
     def _add(self, event: StreamEvent, out: list[StreamEvent]) -> None:
         match event:
             case MessageStart():
-                if not self._begun:
-                    self._begun = True
+                if self._begun is None:
+                    self._begun = event
                     out.append(event)
+                self._alike = event.origin == self._begun.origin
             case NativeEvent():
                 pass  # it speaks of the second stream, whose ids and numbers nobody has seen
             case UsageUpdate():
@@ -246,7 +159,7 @@ class Splicer:
         if here == "open":
             if isinstance(self._open, Text):
                 self._here = "open"
-                self._close_open(out)
+                self._close_open(out, event.extras if self._alike else None)
             else:
                 self._open = None
                 out.append(BlockStop(self._next - 1, event.extras))
@@ -260,16 +173,18 @@ class Splicer:
             out.append(BlockStop(self._next, event.extras))
             self._next += 1
 
-    def _close_open(self, out: list[StreamEvent]) -> None:
-        """End the block that was open at the cut, if it still is."""
-        if self._open is None:
+    def _close_open(self, out: list[StreamEvent], told: JsonObject | None = None) -> None:
+        """End the block that was open at the cut, if it still is. `told`: what the second stream says at its end."""
+        block = self._open
+        if block is None:
             return
         if self._here == "open" and self._joint is not None:
             if text := self._joint.close():
                 out.append(TextDelta(self._next - 1, text))
             self._joint = None
         self._open, self._here = None, "between"
-        out.append(BlockStop(self._next - 1))
+        late = (self._ending if told is None else told) if isinstance(block, Text) else {}
+        out.append(BlockStop(self._next - 1, _under(late, block.extras)))
 
     def _text(self, event: TextDelta, out: list[StreamEvent]) -> None:
         index = self._next - 1 if self._here == "open" else self._next
@@ -294,6 +209,15 @@ class Splicer:
             out.append(CitationDelta(index, _moved(event.citation, by)))
         else:
             out.append(replace(event, index=index))
+
+
+def _under(late: JsonObject, told: JsonObject) -> JsonObject:
+    """The fields of `late`; what was told of them before stands."""
+    merged: JsonObject = {}
+    for key, value in late.items():
+        before = told.get(key, value)
+        merged[key] = {**_under(value, before), **before} if isinstance(value, dict) and isinstance(before, dict) else before
+    return merged
 
 
 def _moved(citation: Citation, by: int) -> Citation:

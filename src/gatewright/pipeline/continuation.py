@@ -12,15 +12,16 @@ import msgspec
 
 from gatewright.dialects.protocol import Dialect, StreamRenderer
 from gatewright.errors import Problem
-from gatewright.ir.blocks import DialectName, ToolCall
+from gatewright.ir.blocks import DialectName, Text, ToolCall
 from gatewright.ir.claude_models import facts_of, version_of
 from gatewright.ir.continuing import Continued, Delivered
 from gatewright.ir.events import BlockStart, BlockStop, MessageStart, MessageStop, StreamError, StreamEvent, UsageUpdate
-from gatewright.ir.fold import Folder
+from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.loss import Loss
 from gatewright.ir.request import Asked, Request
 from gatewright.ir.response import Response, Usage
 from gatewright.ir.splicing import Splicer
+from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.wire.json import encode
 from gatewright.wire.sse import without_line_separators
@@ -107,19 +108,24 @@ class Live:
         return self._folder.start
 
 
+def _abroad(client: Dialect) -> DialectName:
+    """Any dialect but the client's."""
+    return "openai_chat" if client.name == "anthropic" else "anthropic"
+
+
 class Homecoming:
     """Events of another API -> the same as the client's own API would have told them.
 
     A renderer that has begun an answer at home writes what comes with it as it is; so nothing foreign may come with it.
     """
 
-    def __init__(self, client: Dialect, request: Request, start: MessageStart) -> None:
+    def __init__(self, client: Dialect, request: Request) -> None:
         if client.name == "gemini":
             request = replace(request, client={**request.client, "alt": "sse"})
         self._client = client
         self._request = request
         self._renderer = client.stream_renderer(request)
-        self._parser = client.stream_parser(Asked(model=start.model))
+        self._parser = client.stream_parser(Asked())
 
     def feed(self, events: Sequence[StreamEvent]) -> list[StreamEvent]:
         """Figures of usage stay what they were: not every client is told them."""
@@ -133,10 +139,16 @@ class Homecoming:
                 told += (e for e in self._parser.close() if not isinstance(e, UsageUpdate))
         return told
 
+    def ending(self) -> JsonObject:
+        """What the client's API tells at the end of a text."""
+        parser = self._client.stream_parser(Asked())
+        events = unfold(Response(origin=_abroad(self._client), id="", model="", blocks=(Text(text="x"),)))
+        told = parser.feed(self._client.stream_renderer(self._request).render(events)) + parser.close()
+        return next((event.extras for event in told if isinstance(event, BlockStop)), {})
+
     def usage(self, usage: Usage) -> Usage:
         """The figures with the words that the client's API has for them."""
-        origin: DialectName = "openai_chat" if self._client.name == "anthropic" else "anthropic"
-        response = Response(origin=origin, id="", model="", blocks=(), usage=usage)
+        response = Response(origin=_abroad(self._client), id="", model="", blocks=(), usage=usage)
         told = self._client.read_usage(encode(self._client.render_response(response, self._request).body))
         return usage if told is None else replace(usage, raw=told.raw)
 
@@ -148,26 +160,30 @@ class Spliced:
         """`request`: the client's. `usage`: what the streams before told."""
         self.losses: list[Loss] = live.losses
         self._live = live
-        self._request = request
-        begun = live.start is not None
-        self._splicer = Splicer(live.delivered, begun=begun, usage=usage, way=continued.way, anchor=continued.anchor)
-        self._home: Homecoming | None = None
+        begun = live.start
+        at_home = begun is not None and begun.origin == live.client.name
+        self._home = Homecoming(live.client, request) if at_home else None
         """For an answer that was begun in the client's own dialect."""
         self._foreign = False
+        self._splicer = Splicer(
+            live.delivered,
+            begun=begun,
+            usage=usage,
+            way=continued.way,
+            anchor=continued.anchor,
+            ending=self._home.ending() if self._home is not None else None,
+        )
 
     def render(self, events: Sequence[StreamEvent]) -> bytes:
-        client = self._live.client
+        home = self._home
+        if home is None:
+            return self._live.render(self._splicer.feed(events))
         for event in events:
             if isinstance(event, MessageStart):
-                begun = self._live.start
-                if begun is not None and begun.origin == client.name:
-                    self._home = Homecoming(client, self._request, event)
-                    self._foreign = event.origin != client.name
+                self._foreign = event.origin != self._live.client.name
                 break
-        if self._home is None:
-            return self._live.render(self._splicer.feed(events))
-        told = self._splicer.feed(self._home.feed(events) if self._foreign else events)
-        return self._live.render([UsageUpdate(self._home.usage(e.usage)) if isinstance(e, UsageUpdate) else e for e in told])
+        told = self._splicer.feed(home.feed(events) if self._foreign else events)
+        return self._live.render([UsageUpdate(home.usage(e.usage)) if isinstance(e, UsageUpdate) else e for e in told])
 
     def keepalive(self) -> bytes:
         return self._live.keepalive()
