@@ -115,7 +115,7 @@ async def gateway(
     server = await loop.create_server(lambda: FastLane(wrapped, state, {}, loop), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
-        yield SimpleNamespace(port=port, gateway=gw, state=state)
+        yield SimpleNamespace(port=port, gateway=gw, state=state, house=house)
     finally:
         server.close()
         for lane in list(state.connections):
