@@ -150,6 +150,7 @@ class Asking:
         record.cause = cause
         record.ended = now = self.health.clock()
         ttft_s = now - record.began if cause in _SLOW else record.ttft_s
-        self.health.ended(begun.passed, candidate, cause, ttft_s, asked_s=record.asked_s)
+        unasked = cause is not None and cause != "unreachable" and not record.sent
+        self.health.ended(begun.passed, candidate, "cancelled" if unasked else cause, ttft_s, asked_s=record.asked_s)
         if begun.ticket is not None and (gate := candidate.endpoint.gate) is not None:
             gate.leave(begun.ticket)

@@ -100,10 +100,13 @@ class Health:
         return self.board.retry_after_s(candidate.endpoint.name, _model(candidate), self.clock()) if self.breaks else 0.0
 
     def rests_s(self, candidate: Candidate, *, told: bool = False) -> float:
-        """Seconds until one of its keys may be used; 0: one may now. `told`: as the provider says, not as we guess."""
+        """Seconds until one of its keys may be used; 0: one may now.
+
+        `told`: only as the provider says, not as we guess; several keys say that themselves, each for itself, when asked to sign.
+        """
         credential = candidate.endpoint.credential
         if credential is not None:
-            return credential.soonest_s() if isinstance(credential, KeyPool) else 0.0
+            return credential.soonest_s() if isinstance(credential, KeyPool) and not told else 0.0
         if not self.board.keys:
             return 0.0
         return self.board.rests_s(_only_key(candidate), self.clock(), told=told)
