@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewright.routing.board import Board, Cool, CoolRule, cooled
-from gatewright.routing.breaker import Rule
+from gatewright.routing.breaker import FRESH, OUTCOME_OF, Rule, admit, tell
 
 RULE = Rule(in_a_row=3, open_s=10, closing=1)
 
@@ -150,3 +150,66 @@ def test_forgetting_what_rests_no_more_costs_no_other_its_rest():
     board.throttled(("eu", "new", ""), 10.0, asked_s=5)
     assert board.rests_s(("eu", "key 1", ""), 10.0) == pytest.approx(490)
     assert len(board.keys) == 2
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 20),
+            st.sampled_from([None, None, None, "broken", "unreachable", "throttled", "cancelled"]),
+            st.integers(1, 5),
+        ),
+        max_size=60,
+    )
+)
+def test_successes_in_heaps_come_to_what_one_by_one_would(steps):
+    """What is not reckoned at once is reckoned all the same: the circuits are those that breakers alone would be."""
+    rule = Rule(in_a_row=4, share=0.4, least_calls=6, half_life_s=30, open_s=5, closing=1)
+    board, alone, now = Board(rule), {("eu", ""): FRESH, ("eu", "a"): FRESH}, 0.0
+    for pause, cause, times in steps:
+        now += pause
+        for _ in range(times):
+            before = dict(alone)
+            permits = {}
+            for circuit, state in before.items():
+                permits[circuit], alone[circuit] = admit(state, rule, now)
+            if None in permits.values():
+                alone = before
+            passed = board.admit("eu", "a", now)
+            assert (passed is None) == (None in permits.values())
+            if passed is None:
+                continue
+            board.ended(passed, cause, now)
+            reached = "failure" if cause == "unreachable" else "neutral" if cause == "cancelled" else "success"
+            outcome = "success" if cause is None else "neutral" if cause == "unreachable" else OUTCOME_OF[cause]
+            for circuit, how in ((("eu", ""), reached), (("eu", "a"), outcome)):
+                alone[circuit] = tell(alone[circuit], rule, permits[circuit], how, now)
+        for (endpoint, model), state in alone.items():
+            mine = board.state(endpoint, model)
+            assert (mine.opened_at, mine.openings, mine.in_a_row) == (state.opened_at, state.openings, state.in_a_row)
+            assert mine.failures == pytest.approx(state.failures * 0.5 ** ((mine.at - state.at) / 30), abs=1e-6)
+
+
+def test_who_opens_and_who_closes_is_told():
+    """And nothing else: what is told is told to every worker."""
+    board = Board(RULE)
+    told = []
+    for cause in (None, "broken", "broken", "throttled", "broken"):
+        told += board.ended(board.admit("eu", "a", 0.0), cause, 0.0)
+    assert told == [("eu", "a")]
+    assert board.ended(board.admit("eu", "a", 10.0), None, 10.0) == [("eu", "a")]
+    assert board.standing("eu", "a", 10.0) == "closed"
+
+
+def test_a_forgotten_endpoint_is_fresh_and_its_running_calls_change_nothing():
+    """A reload may have made another host of it."""
+    board = Board(RULE)
+    running = board.admit("eu", "a", 0.0)
+    fail(board, "eu", "a", "broken")
+    board.throttled(("eu", "key", "a"), 0.0, asked_s=99)
+    board.forget("eu")
+    assert board.standing("eu", "a", 0.0) == "closed"
+    assert board.rests_s(("eu", "key", "a"), 0.0) == 0
+    board.ended(running, None, 1.0)
+    assert board.state("eu", "a").in_a_row == 0

@@ -187,7 +187,7 @@ class Health:
             return
         if not self.breaks:
             return
-        state = self.board.state(event.endpoint, event.model, now)
+        state = self.board.state(event.endpoint, event.model)
         if event.kind == "opened":
             rule = self.board.rule
             ends = event.at + open_for_s(event.openings, rule)
@@ -235,7 +235,7 @@ class Health:
             self._told(self._changed(endpoint, model, now))
 
     def _changed(self, endpoint: str, model: str, now: float) -> Event:
-        state = self.board.state(endpoint, model, now)
+        state = self.board.state(endpoint, model)
         if state.opened_at is None:
             return Event("closed", endpoint, model, at=now)
         return Event("opened", endpoint, model, at=state.opened_at, openings=state.openings)

@@ -54,12 +54,12 @@ class Passed(msgspec.Struct, frozen=True, eq=False):
 class _Cell:
     """A circuit's state, and the successes not yet counted in it."""
 
-    __slots__ = ("calm", "closed", "good", "permit", "state", "until")
+    __slots__ = ("calm", "closed", "good", "permit", "since", "state")
 
     def __init__(self) -> None:
         self.good = 0
-        self.until = 0.0
-        """When this heap of successes is to be counted."""
+        self.since = 0.0
+        """When this heap of successes began."""
         self.permit = Permit(-1, 0.0)
         """Of all calls of this episode, while it is closed."""
         self.put(FRESH)
@@ -126,10 +126,10 @@ class Board:
         self._pairs: dict[str, dict[str, _Pair]] = {}
         """By endpoint and model: two look-ups of strings cost less than one of a tuple."""
 
-    def state(self, endpoint: str, model: str, now: float) -> State:
+    def state(self, endpoint: str, model: str) -> State:
         """Of one circuit; an empty model: of the endpoint as a whole. One never heard of is fresh."""
         cell = self.circuits.get((endpoint, model))
-        return FRESH if cell is None else self._counted(cell, now)
+        return FRESH if cell is None else self._counted(cell)
 
     def standing(self, endpoint: str, model: str, now: float) -> Standing:
         """The worse of the two circuits'."""
@@ -184,7 +184,7 @@ class Board:
     def put(self, endpoint: str, model: str, state: State) -> None:
         """A circuit's state as somebody else knows it, from now on."""
         cell = self._cell((endpoint, model))
-        cell.good, cell.until = 0, 0.0
+        cell.good = 0
         cell.put(state)
 
     def forget(self, endpoint: str) -> None:
@@ -226,26 +226,27 @@ class Board:
 
     def _went_well(self, whole: _Cell, one: _Cell, now: float) -> None:
         """Count a success of two calm circuits, later."""
-        if now >= whole.until:
-            self._counted(whole, now)
-            whole.until = now + self.rule.half_life_s / _HEAPS
-        if now >= one.until:
-            self._counted(one, now)
-            one.until = now + self.rule.half_life_s / _HEAPS
+        heap_s = self.rule.half_life_s / _HEAPS
+        if not whole.good or now - whole.since >= heap_s:
+            self._counted(whole)
+            whole.since = now
+        if not one.good or now - one.since >= heap_s:
+            self._counted(one)
+            one.since = now
         whole.good += 1
         one.good += 1
 
-    def _counted(self, cell: _Cell, now: float) -> State:
+    def _counted(self, cell: _Cell) -> State:
         """The state with the heap of successes in it."""
         if cell.good:
-            cell.put(succeeded(cell.state, self.rule, cell.good, min(now, cell.until)))
+            cell.put(succeeded(cell.state, self.rule, cell.good, cell.since))
             cell.good = 0
         return cell.state
 
     def _tell(self, circuit: Circuit, permit: Permit, outcome: Outcome, now: float) -> bool:
         """One circuit's next state; whether it has opened or closed by it."""
         cell = self._cell(circuit)
-        before = self._counted(cell, now)
+        before = self._counted(cell)
         cell.put(tell(before, self.rule, permit, outcome, now))
         return cell.state.opened_at != before.opened_at
 
@@ -270,7 +271,7 @@ class Board:
         """Forget half: the closed ones first, of these the longest idle."""
         worth = sorted(
             self.circuits.items(),
-            key=lambda item: (item[1].state.opened_at is not None, max(item[1].state.at, item[1].until)),
+            key=lambda item: (item[1].state.opened_at is not None, max(item[1].state.at, item[1].since)),
         )
         self.circuits = dict(worth[-(self.most // 2) :])
         self._pairs = {}
