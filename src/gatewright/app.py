@@ -229,7 +229,8 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     attempts = Attempts(attempt, health, random.random)
     asked = (*cache_of(config, answers, attempt.keep_seals), Resume(BY_NAME), attempts)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
-    explain = Explain(peek, route, health, partial(match, "POST", providers=frozenset(endpoints)), lists.load_prices)
+    matched = partial(match, "POST", providers=frozenset(endpoints))
+    explain = Explain(peek, route, health, matched, lists.load_prices, state=state)
     lists.known.subscribe(route.forget)
     models = compose([settle, authenticate, stage_of(router, lists)])
     desk = ReloadDesk() if before is None else before.desk

@@ -34,10 +34,15 @@ class RetryOverride(Section):
     """As `routing.retry`, for one model; what is left out stays as it is for all."""
 
     tries_each: Count | None = None
+    """Attempts at one target in a row."""
     tries_all: Count | None = None
+    """Attempts at all targets together."""
     base_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    """The longest wait before the first repetition."""
     cap_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    """The longest wait before any."""
     patience_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+    """A target that asks for a longer wait is not waited for."""
 
 
 class BreakerSection(Section):
@@ -123,11 +128,15 @@ class FallbackSection(Section):
     """What comes after the targets: one more target, or a tier of several."""
 
     target: Name | None = None
-    """`provider/model`, with what stands here as under `targets`."""
+    """`provider/model`; this and the next four as under `targets`."""
     weight: Annotated[int, Field(ge=0)] = 1
+    """Of one target: its share. It has no others beside it."""
     priority: int = 0
+    """Of one target."""
     context: Count | None = None
+    """Of one target: tokens that fit in."""
     capabilities: list[Capability] | None = None
+    """Of one target: what it can do."""
     strategy: Strategy = "weighted"
     """How the tier's targets are ordered."""
     targets: Annotated[list[TargetEntry], Field(min_length=1)] | None = None

@@ -11,14 +11,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from gatewright.errors import Problem, Refused, refuse
 from gatewright.exchange import Exchange, Next, Operation, Reply
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject, JsonValue
-from gatewright.pipeline.choose import choose
+from gatewright.pipeline.choose import Chosen, Standings, choose
 from gatewright.pipeline.explanation import Told, explanation
 from gatewright.pipeline.peek import PeekStage
 from gatewright.pipeline.route import RouteStage, nowhere_to_go
+from gatewright.pipeline.state import StateStage
+from gatewright.pipeline.ties import kept_at
+from gatewright.routing.affinity import Affinity
 from gatewright.transport.strand import in_a_task
 from gatewright.wire.http import Call
 from gatewright.wire.json import BadJson, decode_object, encode
@@ -58,19 +63,25 @@ class Explain:
         health: Told,
         match: Callable[[str], Matched],
         load_prices: Callable[[], Awaitable[None]],
+        *,
+        state: StateStage | None = None,
     ) -> None:
-        """`match`: what a path means when it is posted to."""
+        """`match`: what a path means when it is posted to. `state`: where kept responses are looked up; None: there are none."""
         self.peek = peek
         self.route = route
         self.health = health
         self.match = match
         self.load_prices = load_prices
+        self.state = state
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         asked = self.question(exchange)
         await in_a_task()
         await self.load_prices()
-        return Reply(200, JSON, encode(self.explain(asked)))
+        served = ""
+        if self.state is not None and asked.dialect == "openai_responses":
+            served = await self.state.served(asked)
+        return Reply(200, JSON, encode(self.explain(asked, served)))
 
     def question(self, exchange: Exchange) -> Exchange:
         """The exchange that the request in question would be. Raises Refused."""
@@ -91,8 +102,11 @@ class Explain:
         asked.params = matched.params
         return asked
 
-    def explain(self, asked: Exchange) -> JsonObject:
-        """What would become of it. Raises Refused where it would be refused before any target is chosen."""
+    def explain(self, asked: Exchange, served: str = "") -> JsonObject:
+        """What would become of it. `served`: the target that gave the response it goes on with.
+
+        Raises Refused where it would be refused before any target is chosen.
+        """
         principal = asked.principal
         assert principal is not None
         self.peek.check(asked)
@@ -103,6 +117,8 @@ class Explain:
         look = self.route.look_at(asked, route)
         # The middle of the draw: targets in the order of their weights.
         chosen = choose(offered, look, self.route.health, turn=self.route.turn_of(route), chance=lambda: 0.5)
+        if served and "state" in route.policy.affinity:
+            chosen = going_on(chosen, served, self.route.health)
         told = explanation(
             asked,
             route=route,
@@ -115,6 +131,18 @@ class Explain:
             dialects=self.route.dialects,
         )
         return {**told, "problem": None if chosen.plan else nowhere_to_go(route, chosen).message}
+
+
+def going_on(chosen: Chosen, served: str, health: Standings) -> Chosen:
+    """As the state stage has it: first the target that gave the response before."""
+    plan = kept_at(chosen.plan, served, health)
+    if len(plan) < 2 or not chosen.first:
+        return chosen
+    places = {id(candidate): place for place, candidate in enumerate(plan)}
+    first = tuple(sorted(chosen.first, key=lambda option: places[id(option.candidate)]))
+    led = f"{served.partition('/')[0]}/"
+    tied = Affinity("state", issuer=served) if first[0].candidate.name.startswith(led) else chosen.tied
+    return msgspec.structs.replace(chosen, first=first, tied=tied)
 
 
 def placed(call: Call) -> tuple[str, Mapping[str, str], bytes]:

@@ -126,6 +126,15 @@ class StateStage:
             await keeper.keep_body(reply.body)
         return reply
 
+    async def served(self, exchange: Exchange) -> str:
+        """`provider/model` that gave the response which a request goes on with; empty: it goes on with none of this key's."""
+        try:
+            previous = _asked.decode(exchange.call.body).previous_response_id
+        except (msgspec.DecodeError, RecursionError):
+            return ""
+        record = await self.load(exchange, previous) if previous else None
+        return "" if record is None else record.served
+
     def _go_on(self, exchange: Exchange, served: str) -> None:
         """The target that gave the answer before is asked first."""
         route = exchange.route
