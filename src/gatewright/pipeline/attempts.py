@@ -89,6 +89,8 @@ class _Course:
         self.candidate = self.left.pop(0)
         self.deadline = exchange.started + policy.deadline_s
         self.failures: list[Failure] = []
+        self.deferred: set[Candidate] = set()
+        """Those whose keys rest: asked once more when all others have failed, for a rest may be no more than our guess."""
         self.here = 0
         """Attempts at this candidate in a row."""
         self.waited_s = 0.0
@@ -125,7 +127,7 @@ class _Course:
             exchange,
             self.candidate,
             hold=self.hold,
-            last=not self.left,
+            last=not self.left or self.candidate in self.deferred,
             waited_s=waited_s,
             patience_s=patience_s,
             lost=self.lost,
@@ -144,6 +146,9 @@ class _Course:
             return None
         self.failures += failed
         cause = last.record.cause
+        if cause == "resting" and self.left and self.candidate not in self.deferred:
+            self.deferred.add(self.candidate)
+            self.left.append(self.candidate)
         self.here += cause not in ("open", "full")
         if last.reply is not None and cause not in PASSED_OVER and not POLICY[cause]:
             return last.reply  # the client's to mend
