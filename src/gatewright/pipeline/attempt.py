@@ -6,6 +6,7 @@ tried again, and what has failed is a reply with a problem.
 
 import asyncio
 import time
+from functools import partial
 
 import msgspec
 
@@ -37,6 +38,7 @@ from gatewright.pipeline.seals import (
 )
 from gatewright.pipeline.sources import BaseSource, PassSource, TranslatedSource
 from gatewright.pipeline.translate import Dialects, Prepared, loss_lines, prepare
+from gatewright.routing.retry import cause_of_status
 from gatewright.routing.retry_after import retry_after_s
 from gatewright.stores.kept import Kept, KeptStore
 from gatewright.transport import Incoming, TransportError, header_lines
@@ -105,6 +107,7 @@ class Attempt:
                 model=candidate.model,
                 stream=exchange.stream,
                 client=exchange.call.headers,
+                again=partial(sent_again, exchange, record),
             )
         except TransportError as error:
             record.sent = error.sent
@@ -291,6 +294,21 @@ class Attempt:
     def error(self, exchange: Exchange, problem: Problem) -> Reply:
         """A problem as the client's dialect tells it."""
         return error_reply(self.dialects[exchange.dialect], problem, exchange.request_id)
+
+
+def sent_again(exchange: Exchange, record: AttemptRecord, status: int) -> None:
+    """The call is made once more, beneath: with another key, or because a kept connection had ended. Both are recorded."""
+    before = msgspec.structs.replace(
+        record,
+        sent=True,
+        status=status,
+        stage="answered" if status else "waiting",
+        cause=cause_of_status(status) if status else "cut",
+        ended=time.monotonic(),
+    )
+    at = next(i for i, one in enumerate(exchange.attempts) if one is record)
+    exchange.attempts.insert(at, before)
+    record.began, record.waited_s = before.ended, 0.0
 
 
 def answered(request: Request, exchange: Exchange) -> Request:

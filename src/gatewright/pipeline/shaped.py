@@ -3,7 +3,7 @@
 One rule: nobody else knows of shapes. Stages ask an endpoint in the dialect's own words, and are answered in them.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from gatewright.ir.blocks import DialectName
 from gatewright.pipeline.endpoint import Endpoint, Headers
@@ -31,6 +31,7 @@ class ShapedEndpoint(Endpoint):
         client: Headers | None = None,
         model: str = "",
         stream: bool = False,
+        again: Callable[[int], None] | None = None,
     ) -> Awaitable[Incoming]:
         """As `Endpoint.send`. Raises ValueError for a body that is not the JSON that the host's shape takes apart."""
         shape = self.shapes.get(dialect)
@@ -45,6 +46,7 @@ class ShapedEndpoint(Endpoint):
             body=said.body,
             content_type=content_type,
             client=client,
+            again=again,
         )
         return sending if shape is None else _unwrapped(sending, shape, said)
 

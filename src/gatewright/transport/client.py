@@ -83,6 +83,8 @@ class HttpTransport:
                     if not _is_stale_race(conn, answer, loop.time() - written_at):
                         raise answer.error.again()
                     conn = await self._pool.obtain(outgoing.timeouts, retry=True)
+                    if outgoing.again is not None:
+                        outgoing.again(0)
                     conn.served = 0
                     answer = conn.begin(outgoing, head, total_at)
                     continue

@@ -6,7 +6,7 @@ https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -45,6 +45,9 @@ class Outgoing(msgspec.Struct, frozen=True):
     """Ready lines, `name: value\\r\\n` each, made by `header_lines`: without the headers in `FRAMING`."""
     body: bytes = b""
     timeouts: Timeouts = Timeouts()
+    again: Callable[[int], None] | None = None
+    """Told when the request is about to be written once more, beneath who sent it: with the status that was the answer to the
+    one before, 0 for none. None: nobody counts."""
 
 
 class Incoming(Protocol):
