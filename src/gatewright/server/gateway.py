@@ -10,6 +10,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.pipeline import Stacks
 from gatewright.pipeline.attempt import error_reply, stream_type
 from gatewright.pipeline.sources import first_ping
+from gatewright.server.heading import Heading
 from gatewright.server.inbound import Inbound, dialect_by_headers
 
 HEALTH = Reply(200, b"content-type: application/json\r\n", b'{"status":"ok"}')
@@ -65,7 +66,7 @@ class Gateway:
         """What begins with the gateway, inside its event loop: background work that has a reason not to wait for a request."""
 
     def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
-        return self.inbound.exchange(method, target, headers, body)
+        return self.inbound.exchange(Heading(method, target, headers), body)
 
     def handle(self, exchange: Exchange) -> Awaitable[Reply]:
         """The reply. Awaited, it raises only CancelledError (the client left)."""

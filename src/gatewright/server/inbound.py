@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from gatewright.dialects.protocol import Dialect
 from gatewright.exchange import Exchange
 from gatewright.ir.blocks import DialectName
+from gatewright.server.heading import Heading
 from gatewright.server.paths import Match, match, normalise
 from gatewright.wire.http import KEY_HEADERS, Call, HeaderView
 
@@ -68,10 +69,12 @@ class Inbound:
                 self._matches[method, target] = found
         return found
 
-    def exchange(self, method: bytes, target: bytes, headers: Mapping[bytes, bytes], body: bytes) -> Exchange:
-        """The exchange of a complete request. Never raises: `peek` comes later, inside the stack."""
+    def read(self, heading: Heading) -> None:
+        """Tell the heading what it means here: operation, dialect, credential."""
+        headers = heading.headers
+        method, target = heading.method, heading.target
         matched, query, pairs = self._matches.get((method, target)) or self.matched(method, target)
-        credential = credential_of(headers, query)
+        heading.credential = credential_of(headers, query)
         seen = headers
         if query and "key" in query:  # it was for us; or, with ours in a header of its own, for the provider
             if b"x-goog-api-key" not in headers:
@@ -85,15 +88,26 @@ class Inbound:
             dialect = dialect_by_headers(headers, dialect)
         elif operation == "forward" and b"anthropic-version" in headers and dialect != "gemini":
             dialect = "anthropic"  # /v1/files is OpenAI's and Anthropic's
+        heading.match, heading.query, heading.pairs = matched, query, pairs
+        heading.view = HeaderView(seen)
+        heading.dialect, heading.operation = dialect, operation
+        heading.word = _METHODS.get(method) or method.decode("latin-1")
+        heading.read_by = self
+
+    def exchange(self, heading: Heading, body: bytes) -> Exchange:
+        """The exchange of a complete request. Never raises: `peek` comes later, inside the stack."""
+        if heading.read_by is not self:
+            self.read(heading)
+        matched = heading.match
         exchange = Exchange(
             request_id=self.new_id(),
-            dialect=dialect,
-            operation=operation,
-            method=_METHODS.get(method) or method.decode("latin-1"),
-            call=Call(path=matched.path, body=body, query=query, pairs=pairs, headers=HeaderView(seen)),
+            dialect=heading.dialect,
+            operation=heading.operation,
+            method=heading.word,
+            call=Call(path=matched.path, body=body, query=heading.query, pairs=heading.pairs, headers=heading.view),
             started=time.monotonic(),
         )
-        exchange.credential = credential
+        exchange.credential = heading.credential
         exchange.pin = matched.pin
         exchange.params = matched.params
         return exchange

@@ -13,11 +13,14 @@ import httptools
 from gatewright.errors import Problem
 from gatewright.server import framing
 from gatewright.server.gateway import Gateway
+from gatewright.server.heading import Heading, Repeat, repeat_of
 
 MAX_HEADER_BYTES = 64 << 10
 MAX_HEADERS = 200
 MAX_QUIET_BYTES = 64 << 10
 """Most bytes of a body's framing with nothing of the body between: trailers, chunk extensions."""
+HEADS_TRIED = 4
+"""Heads of a connection that are remembered in vain, before no more are."""
 MAX_PIECES = 64
 """Pieces of a body that are kept apart: a client that sends two bytes at a time must not fill the memory with pieces."""
 
@@ -44,16 +47,16 @@ class _Offer(Exception):
     pass
 
 
-ReadRequest: TypeAlias = tuple[bytes, bytes, dict[bytes, bytes], bytes, bool, bool]
-"""Method, target, headers, body, whether to keep the connection, whether it is HTTP/1.0."""
+ReadRequest: TypeAlias = tuple[Heading, bytes, bool, bool]
+"""Head, body, whether to keep the connection, whether it is HTTP/1.0."""
 
 
 class Reader(asyncio.Protocol):
     """One client connection's way in. What becomes of a request is the subclass's business."""
 
     __slots__ = (
-        "_dead", "_fields", "_headers", "_loop", "_parser", "_pieces", "_quiet_bytes", "_raw", "_target", "_weighed", "began",
-        "gateway", "on_body", "on_header", "since", "transport", "waiting_body",
+        "_dead", "_fields", "_headers", "_loop", "_parser", "_piece", "_pieces", "_quiet_bytes", "_raw", "_repeat", "_target",
+        "_tried", "_weighed", "began", "gateway", "on_body", "on_header", "since", "transport", "waiting_body",
     )  # fmt: skip
 
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
@@ -74,6 +77,11 @@ class Reader(asyncio.Protocol):
         self._quiet_bytes = 0
         """How many have come since then that were none of it."""
         self._raw: bytes | None = b""
+        self._repeat: Repeat | None = None
+        """By which the next request may be known."""
+        self._tried = 0
+        self._piece = b""
+        """What has just come, where a request begins with it."""
         self._fields: dict[bytes, bytes] = {}
         self._pieces: list[bytes | bytearray] = []
         self.on_header = self._fields.setdefault
@@ -106,8 +114,22 @@ class Reader(asyncio.Protocol):
         if self._dead:
             return
         self.since = self._loop.time()
-        if self._raw is not None:
-            self._raw = self._raw + data if self._raw else data
+        raw = self._raw
+        if raw is not None:
+            if raw or self.waiting_body:
+                self._piece = b""
+                self._raw = raw + data
+            else:
+                repeat = self._repeat
+                if repeat is not None:
+                    body = repeat.body_of(data)
+                    if body is not None and len(body) <= self.gateway.max_body_bytes:
+                        self.began = self.since
+                        self._begin((repeat.heading, body, True, False))
+                        return
+                self._raw = self._piece = data
+        else:
+            self._piece = b""
         try:
             self._parser.feed_data(data)
             if self._raw:
@@ -174,7 +196,7 @@ class Reader(asyncio.Protocol):
                 raise _Offer
         self._raw = None
         self._weighed = -1
-        length = headers.get(b"content-length")
+        length = headers.pop(b"content-length", None)  # the framing's, not the message's
         if length is not None and int(length) > self.gateway.max_body_bytes:
             raise _Stop(self._too_large())
         if b"expect" in headers and headers[b"expect"].lower() == b"100-continue" and not self.answering:
@@ -189,14 +211,20 @@ class Reader(asyncio.Protocol):
         parser = self._parser
         target = self._target
         keep = parser.should_keep_alive() and not parser.should_upgrade()  # what follows an offer is not parsed any more
-        request = (parser.get_method(), target, self._headers, body, keep, parser.get_http_version() == "1.0")
+        old = parser.get_http_version() == "1.0"
+        heading = Heading(parser.get_method(), target, self._headers)
+        if self._piece:
+            if keep and not old and self._tried < HEADS_TRIED:
+                self._tried += 1
+                self._repeat = repeat_of(self._piece, body, heading)
+            self._piece = b""
         self.waiting_body = False
         self._target = self._raw = b""
         if self._fields:  # trailers: nobody's, least of all the next request's
             self._fields.clear()
         if self._dead:
             return
-        self._begin(request)
+        self._begin((heading, body, keep, old))
 
     def _too_large(self) -> Problem:
         return Problem(kind="too_large", message=f"The request body is larger than {self.gateway.max_body_bytes} bytes.")
