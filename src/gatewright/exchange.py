@@ -72,11 +72,36 @@ class Segment(msgspec.Struct, gc=False):
     """What `wire` means, where it was rendered from events. None: bytes that pass; whoever needs their meaning parses them."""
 
 
+class Client(Protocol):
+    """The server's side of a streamed answer, for a source that gives what it has in the very call that brings it."""
+
+    @property
+    def unread(self) -> bool:
+        """More waits for the client than it should: nothing is to be pushed."""
+        ...
+
+    def push(self, wire: bytes) -> None:
+        """Send the next step of the answer. Not empty, and only after `next` has given the one before. Never raises."""
+        ...
+
+
 class Source(Protocol):
     """A streamed answer, pulled by the server as fast as the client reads."""
 
+    @property
+    def ended(self) -> bool:
+        """What `next` gave last was the last step; it may leave together with the end of the body."""
+        ...
+
     async def next(self) -> Segment | None:
         """The next step; None at the end. Never raises: failures are the dialect's error event, then None."""
+        ...
+
+    async def flow(self, client: Client) -> None:
+        """Push what arrives to `client` until something else is to be done, or the client reads too slowly; `next` goes on then.
+
+        A source that must be pulled returns at once. Never raises.
+        """
         ...
 
     def abort(self) -> None:

@@ -10,6 +10,7 @@ from tests.plays import wires
 
 from gatewright.dialects import BY_NAME
 from gatewright.ir.events import StreamError
+from gatewright.ir.request import Asked
 from gatewright.pipeline.sources import PassSource, TranslatedSource
 from gatewright.wire.sse import MAX_EVENT_BYTES
 
@@ -145,3 +146,97 @@ async def test_the_end_is_told_once_even_if_the_listener_fails():
     assert b"".join(await drained(source)) == b"".join(wires.STREAM["anthropic"])
     source.abort()
     assert told == [1]
+
+
+class Pouring(Scripted):
+    """As `Scripted`, and what arrives can be poured."""
+
+    async def pour(self, sink):
+        while self._chunks and sink(self._chunks[0]):
+            self._chunks.pop(0)
+
+
+class Reading:
+    """A client that is behind at every third step."""
+
+    def __init__(self, *, slow: bool) -> None:
+        self.wire: list[bytes] = []
+        self.pushed = 0
+        self.slow = slow
+
+    @property
+    def unread(self) -> bool:
+        return self.slow and len(self.wire) % 3 == 2
+
+    def push(self, wire):
+        assert wire, "an empty step would end the body"
+        self.wire.append(wire)
+        self.pushed += 1
+
+
+async def flowed(source, client: Reading) -> bytes:
+    while (segment := await source.next()) is not None:
+        client.wire.append(segment.wire)
+        if source.ended:
+            assert await source.next() is None
+            break
+        await source.flow(client)
+    return b"".join(client.wire)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("size", [1, 7, 60, 100_000])
+@pytest.mark.parametrize("dialect", wires.STREAM)
+@pytest.mark.parametrize("client", ["openai_chat", "anthropic", "openai_responses"])
+async def test_what_flows_is_what_is_pulled(dialect, client, size, cut, slow):
+    """Pushed on by the call that brings it, or asked for piece by piece: the same bytes, usage and end."""
+    wire = b"".join(wires.STREAM[dialect])
+    wire = wire[: len(wire) * 2 // 3] if cut else wire
+    for pieces in ([wire[i : i + size] for i in range(0, len(wire), size)], wires.STREAM[dialect]):
+        told = []
+        for kind in (Scripted, Pouring):
+            incoming = kind(200, b"text/event-stream", pieces, cut=cut)
+            spoken = BY_NAME[dialect]
+            if client == dialect:
+                watch = spoken.watch(minimal_call(dialect, stream=True))
+                source = PassSource(incoming, spoken, watch, "req_1", sse=True)
+            else:
+                request = BY_NAME[client].parse_request(minimal_call(client, stream=True))
+                source = TranslatedSource(
+                    incoming, spoken.stream_parser(Asked()), BY_NAME[client].stream_renderer(request), "req_1"
+                )
+            ended = []
+            source.when_ended(lambda ended=ended: ended.append(1))
+            reading = Reading(slow=slow)
+            out = await flowed(source, reading)
+            assert (reading.pushed > 0) == (kind is Pouring) or (slow or size > 1)
+            told.append((out, source.usage, source.problem, source.content, ended))
+        assert told[0] == told[1]
+        assert told[0][-1] == [1]
+
+
+async def test_a_bug_in_what_flows_is_told_once(caplog):
+    """The call that brings a piece must not fail: the stream ends in words all the same."""
+    caplog.set_level(logging.ERROR, "gatewright")
+    events = wires.STREAM["anthropic"]
+    request = ANTHROPIC.parse_request(minimal_call("anthropic", stream=True))
+    for bug_in in ("watch", "parser"):
+        incoming = Pouring(200, b"text/event-stream", events, cut=False)
+        if bug_in == "watch":
+            watch = ANTHROPIC.watch(minimal_call("anthropic", stream=True))
+            source = PassSource(incoming, ANTHROPIC, watch, "req_1", sse=True)
+        else:
+            source = TranslatedSource(incoming, ANTHROPIC.stream_parser(Asked()), ANTHROPIC.stream_renderer(request), "req_1")
+        first = (await source.next()).wire
+        if bug_in == "watch":
+            source._watch = _Bug()
+        else:
+            source._feed = _Bug().feed
+        caplog.clear()
+        client = Reading(slow=False)
+        await source.flow(client)
+        rest = await drained(source)
+        assert wires.told("anthropic", first + b"".join(client.wire + rest))[0] == "error"
+        assert incoming.aborted
+        assert len(caplog.records) == 1

@@ -7,7 +7,7 @@ import weakref
 import pytest
 
 from gatewright.transport import strand
-from gatewright.transport.strand import Strand, in_a_task, paused
+from gatewright.transport.strand import Strand, back_to, in_a_task, paused
 
 
 class Bell:
@@ -267,3 +267,70 @@ def test_what_was_cancelled_is_gone_without_the_collector(where):
 
 class Body:
     """Something whose end can be seen."""
+
+
+@on_a_loop
+async def test_who_needed_a_task_for_a_while_gives_it_back():
+    """A stream on a new connection waits for a task once, and not for every piece."""
+    bell, said, it = Bell(), [], Strand(asyncio.get_running_loop())
+
+    async def talk():
+        left = await in_a_task()
+        assert left is it
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0)
+        await back_to(left)
+        assert strand.running is it
+        for word in "ab":
+            await bell.heard()
+            said.append(word)
+        await back_to(await in_a_task())
+        said.append("again")
+
+    it.begin(talk())
+    await asyncio.sleep(0.01)
+    assert [task for task in asyncio.all_tasks() if task.get_coro().__name__ == "_adopted"] == []
+    for count in range(2):
+        assert said == list("ab"[:count])
+        bell.ring()
+    await asyncio.sleep(0.01)
+    assert said == ["a", "b", "again"]
+    assert strand.running is None
+
+
+@on_a_loop
+async def test_a_task_that_was_one_before_stays_one():
+    """Only who left a strand can go back to it: a timeout around all this still holds on to the task."""
+    task = asyncio.current_task()
+    left = await in_a_task()
+    await back_to(left)
+    assert left is None
+    assert asyncio.current_task() is task
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_cancelling_reaches_who_goes_back(when):
+    """Whether it still waits in the task or has left it."""
+
+    async def main():
+        bell, said = Bell(), []
+
+        async def talk():
+            try:
+                left = await in_a_task()
+                await asyncio.sleep(0.02)
+                await back_to(left)
+                await bell.heard()
+            except asyncio.CancelledError:
+                said.append("cancelled")
+                raise
+
+        it = Strand(asyncio.get_running_loop())
+        it.begin(talk())
+        await asyncio.sleep(0.005 if when == "before" else 0.04)
+        it.cancel()
+        await asyncio.sleep(0.03)
+        bell.ring()
+        assert said == ["cancelled"]
+
+    asyncio.run(main())

@@ -79,4 +79,4 @@ class FrameSource(PassSource):
         return Segment(self._dialect.render_stream_error(problem, self._request_id))
 
     def keepalive(self) -> bytes:
-        return b"" if self._ended else KEEP_ALIVE
+        return b"" if self.ended else KEEP_ALIVE

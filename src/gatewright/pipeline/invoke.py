@@ -14,7 +14,7 @@ from gatewright.dialects.bedrock_converse.frames import KEEP_ALIVE
 from gatewright.dialects.invoked import HEADERS, Frames, as_counted, as_messages
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem
-from gatewright.exchange import Exchange, Next, Reply, Segment, Source
+from gatewright.exchange import Client, Exchange, Next, Reply, Segment, Source
 from gatewright.pipeline.attempt import SSE, error_reply
 from gatewright.pipeline.count import COUNTED, PATHS
 from gatewright.pipeline.translate import Dialects
@@ -120,6 +120,13 @@ class Framed:
     @property
     def broken(self) -> bool:
         return bool(getattr(self._source, "broken", False))
+
+    @property
+    def ended(self) -> bool:
+        return self._over
+
+    async def flow(self, client: Client) -> None:
+        """Pulled: each step is framed anew."""
 
     async def next(self) -> Segment | None:
         while not self._over and (segment := await self._source.next()) is not None:

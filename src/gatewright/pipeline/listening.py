@@ -88,7 +88,7 @@ class LedSource(BaseSource):
         super()._end()
 
     def keepalive(self) -> bytes:
-        return b"" if self._listener.pending or self._ended else self._inner.keepalive()
+        return b"" if self._listener.pending or self.ended else self._inner.keepalive()
 
 
 class JoinedSource(TranslatedSource):

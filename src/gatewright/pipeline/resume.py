@@ -202,7 +202,7 @@ class ResumingSource(BaseSource):
         self.content = inner.content
 
     async def _pull(self) -> Segment | None:
-        while not self._ended:
+        while not self.ended:
             if self._pending is not None:
                 segment = await self._resume(self._pending)
             else:
@@ -303,13 +303,13 @@ class ResumingSource(BaseSource):
         return usage if self._spent is None else added(self._spent, usage)
 
     def keepalive(self) -> bytes:
-        if self._ended:
+        if self.ended:
             return b""
         return self._inner.keepalive() if self._pending is None or self._live is None else self._live.keepalive()
 
     def abort(self) -> None:
         self._inner.abort()
-        if not self._ended:
+        if not self.ended:
             self.usage = self.usage_so_far()
             self.left = True
             self._end()

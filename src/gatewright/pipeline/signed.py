@@ -9,7 +9,7 @@ from gatewright.errors import Problem
 from gatewright.providers.auth.seam import ClientHeaders, Credential, CredentialFailed, Refusal, Unsigned
 from gatewright.routing.retry_after import retry_after_s
 from gatewright.transport import Incoming, Outgoing, Transport, TransportError
-from gatewright.transport.strand import in_a_task
+from gatewright.transport.strand import back_to, in_a_task
 from gatewright.wire.json import BadJson, decode_lenient
 
 MAX_REFUSAL_BYTES = 1 << 20
@@ -47,15 +47,16 @@ async def send_signed(
     transport: Transport, credential: Credential, outgoing: Outgoing, origin: str, client: ClientHeaders | None
 ) -> Incoming:
     """As `Transport.send`. Raises TransportError, NoCredential among them; Refused where the client must send one."""
-    await in_a_task()  # credentials wait for files, token endpoints, clocks
     call = Unsigned(outgoing.method.decode("ascii"), origin, outgoing.path, outgoing.headers, outgoing.body, client)
     tries = 1 + credential.retries
     while True:
         tries -= 1
+        left = await in_a_task()  # credentials wait for files, token endpoints, clocks
         try:
             lines = await credential.sign(call)
         except CredentialFailed as error:
             raise NoCredential(error) from None
+        await back_to(left)
         signed = Outgoing(
             method=outgoing.method,
             path=outgoing.path,
@@ -69,6 +70,7 @@ async def send_signed(
             return incoming
         body = scrubbed(await incoming.read(MAX_REFUSAL_BYTES), lines)
         if status in credential.statuses:
+            await in_a_task()
             try:
                 again = await credential.refused(call, Refusal(status, lines, body, retry_after(incoming, body)))
             except CredentialFailed as error:

@@ -6,12 +6,12 @@ own end never ends cleanly. Whoever asked by `when_ended` is told exactly once, 
 
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from gatewright.dialects.bedrock_converse.frames import KEEP_ALIVE
 from gatewright.dialects.protocol import Dialect, StreamParser, StreamRenderer, Watch
 from gatewright.errors import Problem
-from gatewright.exchange import Segment
+from gatewright.exchange import Client, Segment
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.events import BlockStart, BlockStop, MessageStop, StreamError, StreamEvent, TextDelta, UsageUpdate
 from gatewright.ir.fold import update_usage
@@ -52,12 +52,13 @@ def first_ping(dialect: DialectName) -> bytes:
 class BaseSource:
     """What both kinds share: the first segment is taken early (`begin`), the end is told once."""
 
-    __slots__ = ("_ended", "_first", "_incoming", "_on_end", "broken", "content", "left", "problem", "usage")
+    __slots__ = ("_first", "_incoming", "_on_end", "broken", "content", "ended", "left", "problem", "usage")
 
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
         self._first: Segment | None = None
-        self._ended = False
+        self.ended = False
+        """The last step has been given, or waits in `_first`."""
         self._on_end: Callable[[], None] | None = None
         self.usage: Usage | None = None
         self.problem: Problem | None = None
@@ -71,7 +72,7 @@ class BaseSource:
 
     def when_ended(self, tell: Callable[[], None]) -> None:
         """Have `tell` called once, at the end of the answer, after whoever asked before; now, if that is past."""
-        if self._ended:
+        if self.ended:
             tell()
             return
         before = self._on_end
@@ -90,7 +91,7 @@ class BaseSource:
         take over without the client's notice.
         """
         first = self._first = await self._pull()
-        while until_content and first is not None and not (self.content or self._ended or self.problem is not None):
+        while until_content and first is not None and not (self.content or self.ended or self.problem is not None):
             more = await self._pull()
             if more is None:
                 break
@@ -98,9 +99,19 @@ class BaseSource:
             first = self._first = Segment(first.wire + more.wire, events)
             until_content = len(first.wire) < BEGINNING_BYTES
 
+    async def flow(self, client: Client) -> None:
+        """Push what arrives, where each piece can be told by itself and the transport can do so. Kinds that cannot are pulled."""
+        pour = getattr(self._incoming, "pour", None)
+        if pour is not None and self._first is None and not self.ended and type(self) in _FLOWING:
+            await pour(self._sink(client))
+
+    def _sink(self, client: Client) -> Callable[[bytes], bool]:
+        """What `flow` pours into: does with a piece what `_pull` would, and says whether it did."""
+        raise NotImplementedError
+
     def next(self) -> Coroutine[Any, Any, Segment | None]:
         """The next segment, to be awaited. Not `async` itself: that would be a frame more for every event."""
-        return self._pull() if self._first is None and not self._ended else self._kept()
+        return self._pull() if self._first is None and not self.ended else self._kept()
 
     async def _kept(self) -> Segment | None:
         first, self._first = self._first, None
@@ -110,7 +121,7 @@ class BaseSource:
         raise NotImplementedError
 
     def _end(self) -> None:
-        self._ended = True
+        self.ended = True
         on_end, self._on_end = self._on_end, None
         if on_end is None:
             return
@@ -126,7 +137,7 @@ class BaseSource:
     def abort(self) -> None:
         """The client left. Idempotent; after the end it does nothing but free the connection."""
         self._incoming.abort()
-        if not self._ended:
+        if not self.ended:
             self.left = self.problem is None
             self._end()
 
@@ -134,7 +145,7 @@ class BaseSource:
 class PassSource(BaseSource):
     """The upstream's own bytes, watched. Server-sent events go on whole, and the watch is given nothing else."""
 
-    __slots__ = ("_dialect", "_events", "_last", "_request_id", "_sse", "_watch")
+    __slots__ = ("_broke", "_dialect", "_events", "_last", "_request_id", "_sse", "_watch")
 
     def __init__(self, incoming: Incoming, dialect: Dialect, watch: Watch, request_id: str, *, sse: bool) -> None:
         super().__init__(incoming)
@@ -144,9 +155,12 @@ class PassSource(BaseSource):
         self._sse = sse
         self._events = WholeEvents()
         self._last = b""
+        self._broke = False
 
     async def _pull(self) -> Segment | None:
         watch, events = self._watch, self._events
+        if self._broke:
+            return self._fail(_bug(self._request_id))
         try:
             while (data := await self._incoming.next()) is not None:
                 if self._sse and (events.held or not events.at_boundary or not data.endswith(ENDS)):  # as `feed` asks, uncalled
@@ -159,6 +173,9 @@ class PassSource(BaseSource):
                     self.content = watch.content
                     if watch.problem is not None:
                         self.problem = watch.problem
+                    elif watch.finished and not events.held and getattr(self._incoming, "over", False):
+                        self.usage = watch.usage
+                        self._end()
                     return Segment(wire)
             rest = watch.feed(events.close()) if events.held else b""
         except TransportError as error:
@@ -177,6 +194,28 @@ class PassSource(BaseSource):
         self._end()
         return Segment(rest) if rest else None
 
+    def _sink(self, client: Client) -> Callable[[bytes], bool]:
+        watch, events = self._watch, self._events
+        feed, push, sse = watch.feed, client.push, self._sse
+
+        def sink(data: bytes) -> bool:
+            if client.unread or (sse and (events.held or not events.at_boundary or not data.endswith(ENDS))):
+                return False
+            try:
+                wire = feed(data)
+            except Exception:
+                log.exception("request %s: its stream failed on a bug of ours", self._request_id)
+                self._broke = True
+                return False
+            if wire:
+                self._last = wire
+                if watch.problem is not None:
+                    self.problem = watch.problem
+                push(wire)
+            return True
+
+        return sink
+
     def _fail(self, problem: Problem) -> Segment | None:
         self._incoming.abort()
         self.problem = problem
@@ -190,7 +229,7 @@ class PassSource(BaseSource):
         return Segment(gap + self._dialect.render_stream_error(problem, self._request_id))
 
     def keepalive(self) -> bytes:
-        return _PINGS.get(self._dialect.name, _COMMENT) if self._sse and self._events.at_boundary and not self._ended else b""
+        return _PINGS.get(self._dialect.name, _COMMENT) if self._sse and self._events.at_boundary and not self.ended else b""
 
     @property
     def whole_events(self) -> bool:
@@ -208,7 +247,7 @@ class PassSource(BaseSource):
 class TranslatedSource(BaseSource):
     """The upstream's events, rendered in the client's dialect."""
 
-    __slots__ = ("_feed", "_marker", "_names", "_parser", "_request_id", "_sse", "_told", "renderer", "seals")
+    __slots__ = ("_broke", "_feed", "_marker", "_names", "_parser", "_request_id", "_sse", "_told", "renderer", "seals")
 
     def __init__(
         self,
@@ -232,17 +271,24 @@ class TranslatedSource(BaseSource):
         self._feed = parser.feed
         self.renderer = renderer
         self._told = False
+        self._broke = False
 
     async def _pull(self) -> Segment | None:
         try:
-            while (data := await self._incoming.next()) is not None:
+            while not self._broke and (data := await self._incoming.next()) is not None:
                 events = self._feed(data)
                 if events and not self._told:
                     self._note(events)
                     wire = self._render(events)
                     if wire or self.problem is not None:
+                        if self._told and getattr(self._incoming, "over", False):
+                            self._end()
                         return Segment(wire, events)
-            events = [] if self._told else self._parser.close()
+            if self._broke:
+                self._incoming.abort()
+                events = [StreamError(_bug(self._request_id))]
+            else:
+                events = [] if self._told else self._parser.close()
             self._note(events)
             wire = self._render(events) if events else b""
         except TransportError as error:
@@ -256,6 +302,29 @@ class TranslatedSource(BaseSource):
             wire = self._last_words(events)
         self._end()
         return Segment(wire, events) if wire else None
+
+    def _sink(self, client: Client) -> Callable[[bytes], bool]:
+        feed, render, push, sse = self._feed, self.renderer.render, client.push, self._sse
+
+        def sink(data: bytes) -> bool:
+            if client.unread or self._told:
+                return False
+            try:
+                events = feed(data)
+                if not events:
+                    return True
+                if len(events) > 1 or type(events[0]) is not TextDelta:
+                    self._note(events)
+                wire = render(events)
+                if wire:
+                    push(without_line_separators(wire) if sse and 0xE2 in wire else wire)
+            except Exception:
+                log.exception("request %s: its stream failed on a bug of ours", self._request_id)
+                self._broke = True
+                return False
+            return True
+
+        return sink
 
     def _render(self, events: list[StreamEvent]) -> bytes:
         wire = self.renderer.render(events)
@@ -298,4 +367,8 @@ class TranslatedSource(BaseSource):
             events.insert(i, delta)
 
     def keepalive(self) -> bytes:
-        return b"" if self._ended else self.renderer.keepalive()
+        return b"" if self.ended else self.renderer.keepalive()
+
+
+_FLOWING: Final = frozenset((PassSource, TranslatedSource))
+"""Not their subclasses, which do more with what they pull."""

@@ -16,7 +16,8 @@ from gatewright.server import framing
 from gatewright.server.gateway import Gateway
 from gatewright.server.reading import Reader, ReadRequest
 from gatewright.server.sweep import Sweeper
-from gatewright.transport.strand import Strand
+from gatewright.transport import strand
+from gatewright.transport.strand import Strand, back_to
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
@@ -132,11 +133,11 @@ class FastLane(Reader):
             self._start(request)
 
     def _start(self, request: ReadRequest) -> None:
-        method, target, headers, body, keep, old = request
+        heading, body, keep, old = request
         self._keep = keep and self._keep and not old  # clients of 1.0 that would keep it wait for a word that 1.1 does not say
         self._old_http = old
         self._head_out = False
-        exchange = self._exchange = self.gateway.inbound.exchange(method, target, headers, body)
+        exchange = self._exchange = self.gateway.inbound.exchange(heading, body)
         # Not now: requests that came together are read together, then answered together. Code that stays in the cache is worth
         # more than the turn of the loop (docs/adr/0016).
         self._loop.call_soon(self._go, exchange)
@@ -197,36 +198,44 @@ class FastLane(Reader):
         return b"" if self._old_http else framing.LAST_CHUNK
 
     async def _write_stream(self, exchange: Exchange, reply: Reply, source: Source) -> None:
-        write, write_lines = self.transport.write, self.transport.writelines
         head = b"" if self._head_out else self._stream_head(exchange, reply.status, reply.headers)
-        old = self._old_http
         while (segment := await source.next()) is not None:
-            wire = segment.wire
-            if len(wire) > JOINED_BYTES:  # one write, and no copy of what is large
-                write_lines((head, wire) if old else (b"%b%x\r\n" % (head, len(wire)), wire, b"\r\n"))
-                head = b""
-                self._head_out = True
-            else:
-                if not old:
-                    wire = b"%x\r\n%b\r\n" % (len(wire), wire)
-                if head:
-                    wire = head + wire
-                    head = b""
-                    self._head_out = True
-                write(wire)
-            self.since = self._loop.time()
+            if source.ended and not getattr(source, "broken", False):
+                self._source = None
+                self.push(segment.wire, head, self._last())
+                return
+            self.push(segment.wire, head)
+            head = b""
+            if self.unread:
+                await self._drain()
+            await source.flow(self)
             if self.unread:
                 await self._drain()
         if getattr(source, "broken", False):
             self.transport.abort()
         else:
-            write(head + self._last())
+            self.transport.write(head + self._last())
         self._source = None
 
+    def push(self, wire: bytes, head: bytes = b"", end: bytes = b"") -> None:
+        """Write one step of a streamed answer; before the first, its head; behind the last, the end of the body."""
+        old = self._old_http
+        if len(wire) > JOINED_BYTES:  # one write, and no copy of what is large
+            before, after = (head, end) if old else (b"%b%x\r\n" % (head, len(wire)), b"\r\n" + end)
+            self.transport.writelines((before, wire, after))
+        elif old:
+            self.transport.write(head + wire + end)
+        else:
+            self.transport.write(b"%b%x\r\n%b\r\n%b" % (head, len(wire), wire, end))
+        self._head_out = True
+        self.since = self._loop.time()
+
     async def _drain(self) -> None:
+        left = strand.running
         self._drained = self._loop.create_future()
         await self._drained
         self._drained = None
+        await back_to(left)
 
     def keep_alive(self, now: float) -> None:
         """Called by the sweeper when nothing was written for `gateway.keepalive_s`."""

@@ -34,32 +34,10 @@ class Answer:
     """An `Incoming` over a `Connection`. Also the parser's listener, hence the `on_` methods."""
 
     __slots__ = (
-        "_bodiless",
-        "_conn",
-        "_decoding",
-        "_fault",
-        "_fields",
-        "_loop",
-        "_parser",
-        "_pieces",
-        "_quiet_bytes",
-        "_size",
-        "_until_close",
-        "_waker",
-        "_where",
-        "complete",
-        "error",
-        "extra",
-        "has_body",
-        "head_done",
-        "headers",
-        "heard",
-        "keep_alive",
-        "on_body",
-        "paused",
-        "status",
-        "timeouts",
-    )
+        "_bodiless", "_conn", "_decoding", "_fault", "_fields", "_loop", "_parser", "_pieces", "_quiet_bytes", "_sink",
+        "_size", "_until_close", "_waker", "_where", "complete", "error", "extra", "has_body", "head_done", "headers",
+        "heard", "keep_alive", "on_body", "paused", "status", "timeouts",
+    )  # fmt: skip
 
     def __init__(self, conn: "Connection", loop: asyncio.AbstractEventLoop, method: bytes, timeouts: Timeouts) -> None:
         self.status = 0
@@ -88,6 +66,7 @@ class Answer:
         """The parser's callback for each piece of the body, and no Python in between: a burst has hundreds."""
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._quiet_bytes = 0
+        self._sink: Callable[[bytes], bool] | None = None
         self._size = 0
         self._until_close = False
         self._waker: Callable[[], None] | None = None
@@ -100,6 +79,11 @@ class Answer:
             if key == name:
                 return value
         return None
+
+    @property
+    def over(self) -> bool:
+        """Whether `next` would give None, at once."""
+        return self.complete and not self._pieces and self._decoding is None and self.error is None
 
     async def next(self) -> bytes | None:
         while True:
@@ -122,6 +106,25 @@ class Answer:
             except asyncio.CancelledError:
                 self.given_up()
                 raise
+
+    async def pour(self, sink: Callable[[bytes], bool]) -> None:
+        """Give `sink` what arrives, in the very call that brings it, for as long as it takes it (True) and the end has not come.
+
+        `next` gives what it did not take, and goes on from there. `sink` must not raise. Does nothing where there is no need to
+        wait, or no strand to wait in.
+        """
+        reader = strand.running
+        if reader is None or self._pieces or self.complete or self.error is not None or self._decoding is not None:
+            return
+        self._sink = sink
+        self._waker = reader.resume
+        try:
+            await strand.paused()
+        except asyncio.CancelledError:
+            self.given_up()
+            raise
+        finally:
+            self._sink = None
 
     async def read(self, max_bytes: int) -> bytes:
         if self.complete and self._decoding is None:  # as nearly all are: it came with its head
@@ -196,17 +199,20 @@ class Answer:
         conn = self._conn
         if conn is None:
             return
+        sink = self._sink
+        if sink is not None and self.has_body and pieces and not (self.complete or self.paused):  # a stream that flows
+            if sink(pieces[0] if len(pieces) == 1 else b"".join(pieces)):
+                pieces.clear()
+                self._quiet_bytes = 0
+                conn.heard_at = self._loop.time()
+                return
+            if self._conn is None:  # given up meanwhile
+                return
         if self.complete:
             self._finish(conn)
         elif len(pieces) == before:
-            if self._quiet_bytes > MAX_HEAD_BYTES:
-                what = "trailers or chunk extensions" if self.head_done else "a head"
-                self._break(f"{what} of more than {MAX_HEAD_BYTES} bytes")
+            if not self._framed(conn):
                 return
-            if not self.head_done:
-                return
-            if not self.paused:
-                conn.expect(self.timeouts.idle_s if self.has_body else self.timeouts.first_event_s)
         else:
             self._quiet_bytes = 0
             size += self._size + _PIECE_OVERHEAD * (len(pieces) - before)
@@ -227,6 +233,18 @@ class Answer:
                 self._loop.call_soon(waker)
             else:
                 waker()
+
+    def _framed(self, conn: "Connection") -> bool:
+        """Bytes came, and none of the body: whether the reader is to look."""
+        if self._quiet_bytes > MAX_HEAD_BYTES:
+            what = "trailers or chunk extensions" if self.head_done else "a head"
+            self._break(f"{what} of more than {MAX_HEAD_BYTES} bytes")
+            return False
+        if not self.head_done:
+            return False
+        if not self.paused:
+            conn.expect(self.timeouts.idle_s if self.has_body else self.timeouts.first_event_s)
+        return self._sink is None
 
     def peer_closed(self, error: Exception | None) -> None:
         """The connection is gone: the end of a body that has no other end, otherwise a cut."""

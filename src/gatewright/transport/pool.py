@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from gatewright.transport.connection import Connection
 from gatewright.transport.failures import Closed, ConnectFailed, PoolTimeout
 from gatewright.transport.seam import Timeouts
-from gatewright.transport.strand import in_a_task
+from gatewright.transport.strand import back_to, in_a_task
 
 DOUBT_AFTER_S = 1.0
 """An idle connection unused for longer is looked at before it is used: one system call, and fewer lost races."""
@@ -58,7 +58,12 @@ class Pool:
         To be called when `take` gave None, or for a `retry`, which distrusts idle connections.
         Raises `PoolTimeout`, `ConnectFailed`, `TimedOut` or `Closed`, all with `sent` False.
         """
-        await in_a_task()
+        left = await in_a_task()
+        conn = await self._obtained(timeouts, retry=retry)
+        await back_to(left)
+        return conn
+
+    async def _obtained(self, timeouts: Timeouts, *, retry: bool) -> Connection:
         if retry:
             while self._slots >= self._max and self._idle:
                 self._idle.pop(0).discard()

@@ -3,7 +3,7 @@
 A task costs a turn of the loop to start, another for every piece of a stream, and an entry in a weak set: a third of what a
 short request costs at all. So the server steps the request's coroutine itself; where that waits for an upstream's bytes, it is
 stepped again by the very callback that brings them. One rule: whatever else it waits for, a lock, a disk, a new connection, it
-does in a task of its own, made at that moment (docs/adr/0016).
+does in a task of its own, made at that moment; whoever has so waited for what is over now gives the task back (docs/adr/0016).
 """
 
 import asyncio
@@ -20,6 +20,8 @@ class _Pause:
 
 
 PAUSE: Final = _Pause()
+_HOME: Final = _Pause()
+"""Yielded by who needs its task no more."""
 
 running: "Strand | None" = None
 """The strand whose coroutine runs now; None in a task and elsewhere."""
@@ -31,10 +33,25 @@ def paused() -> Generator[_Pause, None, None]:
     yield PAUSE
 
 
-async def in_a_task() -> None:
-    """Go on in a task: to be awaited before anything that asks for the current one, as `asyncio.timeout` does."""
-    if running is not None:
+async def in_a_task() -> "Strand | None":
+    """Go on in a task: to be awaited before anything that asks for the current one, as `asyncio.timeout` does.
+
+    Gives what `back_to` takes when that is over: the strand that was left, or None in what was a task before.
+    """
+    left = running
+    if left is not None:
         await asyncio.sleep(0)
+    return left
+
+
+@types.coroutine
+def back_to(left: "Strand | None") -> Generator[_Pause, None, None]:
+    """Go on without a task, as before `in_a_task` or before a future was waited for; at once, and nothing happens in between.
+
+    Only by who left the strand, and with nothing of its own that holds on to the task, such as a timeout that still runs.
+    """
+    if left is not None and running is None:
+        yield _HOME
 
 
 class Strand:
@@ -49,6 +66,10 @@ class Strand:
 
     def begin(self, coro: Coroutine[Any, Any, None]) -> None:
         """Run `coro` as far as it goes at once."""
+        self.go_on(coro)
+
+    def go_on(self, coro: Coroutine[Any, Any, None]) -> None:
+        """Take back what went on in a task, and needs none any more."""
         self._coro = coro
         self._task = None
         self.resume()
@@ -78,7 +99,7 @@ class Strand:
             running = around
         if waits_for is not PAUSE:
             self._coro = None
-            rest = _adopted(coro, waits_for)
+            rest = _adopted(self, coro, waits_for)
             rest.send(None)
             self._task = self._loop.create_task(rest)
 
@@ -105,17 +126,17 @@ class Strand:
         coro.close()
 
 
-async def _adopted(coro: Coroutine[Any, Any, None], waits_for: object) -> None:
+async def _adopted(strand: Strand, coro: Coroutine[Any, Any, None], waits_for: object) -> None:
     """The rest of a coroutine that has already begun and waits for something only tasks can wait for.
 
     To be begun before it is given to its task: a task that is cancelled before its first turn throws into what has not begun, and
     that could not hand it on. (A coroutine, because tasks take no generators from Python 3.12 on.)
     """
-    await _rest(coro, waits_for)
+    await _rest(strand, coro, waits_for)
 
 
 @types.coroutine
-def _rest(coro: Coroutine[Any, Any, None], waits_for: object) -> Generator[object, None, None]:
+def _rest(strand: Strand, coro: Coroutine[Any, Any, None], waits_for: object) -> Generator[object, None, None]:
     thrown: BaseException | None = None
     try:
         yield PAUSE
@@ -133,5 +154,8 @@ def _rest(coro: Coroutine[Any, Any, None], waits_for: object) -> Generator[objec
             except StopIteration:
                 return
             thrown = None
+            if waits_for is _HOME:
+                strand.go_on(coro)
+                return
     finally:
         thrown = None  # it holds this frame, and with it the request

@@ -26,10 +26,11 @@ SseEvent: TypeAlias = tuple[bytes, bytes]
 class SseParser:
     """feed(bytes) -> complete events. The common case (LF, one `data:` line) costs two slices an event."""
 
-    __slots__ = ("_buffer", "_more", "_size", "_started", "max_bytes")
+    __slots__ = ("_more", "_size", "_started", "held", "max_bytes")
 
     def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
-        self._buffer = b""
+        self.held = b""
+        """The beginning of an event whose end has not come, or a part of it; to be read only. Empty: the next byte begins one."""
         self._more = bytearray()
         self._size = 0
         self._started = False
@@ -47,9 +48,9 @@ class SseParser:
 
     def split(self, data: bytes) -> list[bytes]:
         """As `feed`, but the events unread: each its lines, joined by LF, without the blank line. For who knows most by sight."""
-        if self._started and not self._buffer and 0 <= data.find(b"\n\n") == len(data) - 2 and _CR not in data:
+        if self._started and not self.held and 0 <= data.find(b"\n\n") == len(data) - 2 and _CR not in data:
             return [data[:-2]]  # one event and nothing else: what a model that speaks token by token sends
-        if self._buffer:
+        if self.held:
             if self._started and not self._ends_here(data):
                 # Joining and searching anew with every read would make a large event quadratic.
                 self._more += data
@@ -57,11 +58,11 @@ class SseParser:
                 if self._size > self.max_bytes:
                     raise OversizedEvent(f"a server-sent event is larger than {self.max_bytes} bytes")
                 return []
-            data = b"".join((self._buffer, self._more, data))
+            data = b"".join((self.held, self._more, data))
             self._more.clear()
         if not self._started:
             if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
-                self._buffer = data
+                self.held = data
                 return []
             self._started = True
             data = data.removeprefix(b"\xef\xbb\xbf")
@@ -72,21 +73,21 @@ class SseParser:
         else:
             held = b""
         blocks, rest = _split(data)
-        self._buffer = rest + held
-        self._size = len(self._buffer)
+        self.held = rest + held
+        self._size = len(self.held)
         if self._size > self.max_bytes and not blocks:  # what is complete goes first; the next call raises
             raise OversizedEvent(f"a server-sent event is larger than {self.max_bytes} bytes")
         return blocks
 
     def _ends_here(self, data: bytes) -> bool:
         """Whether a blank line can end in `data`, what is held back before it."""
-        seam = bytes(self._more[-2:] if len(self._more) > 1 else self._buffer[-2:] + self._more) + data
+        seam = bytes(self._more[-2:] if len(self._more) > 1 else self.held[-2:] + self._more) + data
         return b"\n\n" in seam or b"\r\r" in seam or b"\n\r" in seam
 
     def close(self) -> list[SseEvent]:
         """The event that the end of the stream cut off, if there is one."""
-        block = b"".join((self._buffer, self._more)).replace(b"\r\n", b"\n").replace(b"\r", b"\n").strip(b"\n")
-        self._buffer = b""
+        block = b"".join((self.held, self._more)).replace(b"\r\n", b"\n").replace(b"\r", b"\n").strip(b"\n")
+        self.held = b""
         self._more.clear()
         event = parse_block(block) if block else None
         return [] if event is None else [event]

@@ -88,6 +88,8 @@ class MessagesRenderer:
         return PING
 
     def render(self, events: Sequence[StreamEvent]) -> bytes:
+        if len(events) == 1 and type(event := events[0]) is TextDelta and not event.logprobs:
+            return self._text_head + _encode(event.text) + _END
         out: list[bytes] = []
         for event in events:
             if type(event) is TextDelta and not event.logprobs:

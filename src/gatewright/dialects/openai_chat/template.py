@@ -22,7 +22,7 @@ _KEYS: Final[dict[type, tuple[bytes, ...]]] = {
 }
 
 
-NOTHING: Final = (b"", b"", 0, 0)
+NOTHING: Final = (b"", b"", b"", 0, 0)
 
 
 class Template:
@@ -35,8 +35,8 @@ class Template:
         """Empty: nothing learnt."""
         self._head_size = 0
         self.text = NOTHING
-        """(head, tail, start, end) of a chunk of text without padding, start and end of the string with its quotes: for the
-        reader's own loop."""
+        """(head, tail, the tail with the blank line after it, start, end) of a chunk of text without padding, start and end of the
+        string with its quotes: for the reader's own loop."""
         self._tail = b""
         self._padded = False
         """The tail ends in random padding: `_tail` goes up to it, `_end` is what follows."""
@@ -98,7 +98,7 @@ class Template:
         self.event = type(event)
         if self.event is TextDelta and padding is None:
             # One byte more on either side of the text: the string's own quotes.
-            self.text = (self._head, tail, start - 1, 1 - len(tail))
+            self.text = (self._head, tail, tail + b"\n\n", start - 1, 1 - len(tail))
 
     @staticmethod
     def _place(data: bytes, kind: type) -> int:
