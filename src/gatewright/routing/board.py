@@ -214,7 +214,7 @@ class Board:
         """Seconds that a key still rests, for this model or for all; 0: it does not. `told`: guesses do not count."""
         endpoint, name, _ = key
         found = (self.keys.get(key), self.keys.get((endpoint, name, "")))
-        return max(0.0, *(cool.until - now for cool in found if cool is not None and (cool.told or not told)))
+        return max([0.0, *(cool.until - now for cool in found if cool is not None and (cool.told or not told))])
 
     def soonest_s(self, keys: Iterable[Key], now: float) -> float:
         """Seconds until the first of `keys` may be used; 0: one may now, or there is none."""
