@@ -11,7 +11,7 @@ from typing import Final
 
 from gatewright.errors import Problem
 from gatewright.routing.admission import Admission, Limits, Moved, Shed, Ticket
-from gatewright.transport.strand import in_a_task
+from gatewright.transport.strand import back_to, in_a_task
 
 _WHY: Final = {
     "queue full": "{name} is answering as many requests as it may, and as many wait as may wait.",
@@ -67,8 +67,9 @@ class Gate:
         turn = self._waiting[ticket] = asyncio.get_running_loop().create_future()
         self._tell(moved)
         try:
-            await in_a_task()
+            left = await in_a_task()
             turned = await turn
+            await back_to(left)
         except BaseException:  # the client has gone, perhaps in the moment of its turn
             self.leave(ticket)
             raise

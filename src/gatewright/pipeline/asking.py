@@ -81,7 +81,10 @@ class Asking:
         Raises Refused where the candidate cannot be asked this at all.
         """
         health = self.health
-        record = AttemptRecord(candidate.name, candidate.dialect_for(exchange.dialect), health.clock(), waited_s, hedge=hedge)
+        began = health.clock()
+        record = AttemptRecord(candidate.name, candidate.dialect_for(exchange.dialect), began, waited_s)
+        if hedge:
+            record.hedge = True
         exchange.attempts.append(record)
         if rests_s := health.rests_s(candidate, told=last):
             return self._passed_over(exchange, record, "resting", rests(candidate, rests_s))
@@ -91,33 +94,41 @@ class Asking:
                 ticket = await gate.enter("" if exchange.principal is None else exchange.principal.name, patience_s)
             except Turned as turned:
                 return self._passed_over(exchange, record, "full", turned.problem)
-            now = health.clock()
-            record.waited_s += now - record.began
-            record.began = now
-        passed = health.began(candidate)
+            except BaseException:
+                record.cause, record.ended = "cancelled", health.clock()
+                raise
+            record.began = health.clock()
+            record.waited_s += record.began - began
+            began = record.began
+        passed = health.began(candidate, began)
         if passed is None:
             if gate is not None and ticket is not None:
                 gate.leave(ticket)
             return self._passed_over(exchange, record, "open", is_open(candidate, health.again_s(candidate)))
-        begun = _Open(record, candidate, passed, ticket)
         try:
             reply = await self.attempt.once(exchange, candidate, record, until_content=hold, lost=lost)
         except BaseException as error:
-            self._raised(begun, error)
+            self._raised(_Open(record, candidate, passed, ticket), error)
             raise
         problem, source = reply.problem, reply.source
         if problem is not None:
             record.message = problem.message
             clients_key = isinstance(candidate.endpoint.credential, ClientKey)
-            self._over(begun, cause_of(problem, record.stage, clients_key=clients_key))
-        elif source is None:
-            record.usage = exchange.usage
-            record.ttft_s = health.clock() - record.began
-            self._over(begun, None)
-        else:
+            cause = cause_of(problem, record.stage, clients_key=clients_key)
+            self._over(_Open(record, candidate, passed, ticket), cause)
+            return reply
+        now = health.clock()
+        record.ttft_s = now - record.began
+        if source is not None:
             assert isinstance(source, BaseSource)
-            record.ttft_s = health.clock() - record.began
+            begun = _Open(record, candidate, passed, ticket)
             source.when_ended(lambda: self._stream_over(begun, source))
+        else:  # as `_over`, which most answers need not
+            record.usage = exchange.usage
+            record.ended = now
+            health.ended(passed, candidate, None, record.ttft_s, now=now)
+            if ticket is not None and gate is not None:
+                gate.leave(ticket)
         return reply
 
     def _passed_over(self, exchange: Exchange, record: AttemptRecord, why: str, problem: Problem) -> Reply:
@@ -151,6 +162,6 @@ class Asking:
         record.ended = now = self.health.clock()
         ttft_s = now - record.began if cause in _SLOW else record.ttft_s
         unasked = cause is not None and cause != "unreachable" and not record.sent
-        self.health.ended(begun.passed, candidate, "cancelled" if unasked else cause, ttft_s, asked_s=record.asked_s)
+        self.health.ended(begun.passed, candidate, "cancelled" if unasked else cause, ttft_s, asked_s=record.asked_s, now=now)
         if begun.ticket is not None and (gate := candidate.endpoint.gate) is not None:
             gate.leave(begun.ticket)

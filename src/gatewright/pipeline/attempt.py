@@ -6,7 +6,6 @@ tried again, and what has failed is a reply with a problem.
 
 import asyncio
 import time
-from functools import partial
 
 import msgspec
 
@@ -107,12 +106,11 @@ class Attempt:
                 model=candidate.model,
                 stream=exchange.stream,
                 client=exchange.call.headers,
-                again=partial(sent_again, exchange, record),
+                trail=Written(exchange, record),
             )
         except TransportError as error:
-            record.sent = error.sent
             if error.sent:
-                record.stage = "waiting"
+                record.sent, record.stage = True, "waiting"
             return self.error(exchange, attributed(candidate, error.problem))
         except ValueError as error:  # what the client named cannot stand in a request line
             raise Refused(Problem(kind="invalid_request", message=f"This cannot be sent upstream: {error}.")) from None
@@ -296,19 +294,35 @@ class Attempt:
         return error_reply(self.dialects[exchange.dialect], problem, exchange.request_id)
 
 
-def sent_again(exchange: Exchange, record: AttemptRecord, status: int) -> None:
-    """The call is made once more, beneath: with another key, or because a kept connection had ended. Both are recorded."""
-    before = msgspec.structs.replace(
-        record,
-        sent=True,
-        status=status,
-        stage="answered" if status else "waiting",
-        cause=cause_of_status(status) if status else "cut",
-        ended=time.monotonic(),
-    )
-    at = next(i for i, one in enumerate(exchange.attempts) if one is record)
-    exchange.attempts.insert(at, before)
-    record.began, record.waited_s = before.ended, 0.0
+class Written:
+    """Writes down how often a call is written: where it was more than once beneath, each is an attempt of its own."""
+
+    __slots__ = ("_exchange", "_record", "_status")
+
+    def __init__(self, exchange: Exchange, record: AttemptRecord) -> None:
+        self._exchange = exchange
+        self._record = record
+        self._status = 0
+
+    def wrote(self) -> None:
+        record, status = self._record, self._status
+        if not record.sent:
+            record.sent = True
+            record.stage = "waiting"
+            return
+        before = msgspec.structs.replace(
+            record,
+            status=status,
+            stage="answered" if status else "waiting",
+            cause=cause_of_status(status) if status else "cut",  # what was kept had ended
+            ended=time.monotonic(),
+        )
+        attempts = self._exchange.attempts
+        attempts.insert(next(i for i, one in enumerate(attempts) if one is record), before)
+        record.began, record.waited_s, self._status = before.ended, 0.0, 0
+
+    def refused(self, status: int) -> None:
+        self._status = status
 
 
 def answered(request: Request, exchange: Exchange) -> Request:

@@ -23,7 +23,7 @@ from gatewright.pipeline.hedging import Hedging
 from gatewright.pipeline.policy import DEFAULT, Policy
 from gatewright.pipeline.route import Route
 from gatewright.routing.retry import POLICY, Cause, Decision, Tried, decide
-from gatewright.transport.strand import in_a_task
+from gatewright.transport.strand import back_to, in_a_task
 
 _PERHAPS_AT_WORK: Final = frozenset(("silent", "stalled", "cut", "broken"))
 """Causes after which nobody knows whether the upstream has done, or does, what was asked."""

@@ -14,6 +14,7 @@ from gatewright.providers.auth.seam import Credential
 from gatewright.providers.catalog.host import Auth
 from gatewright.providers.quirks import Quirk, mendings
 from gatewright.transport import Incoming, Outgoing, Timeouts, Transport, header_lines
+from gatewright.transport.seam import Trail
 from gatewright.wire.http import HeaderView
 
 FORWARDED_REQUEST_HEADERS: dict[DialectName, tuple[str, ...]] = {
@@ -111,13 +112,13 @@ class Endpoint:
         client: Headers | None = None,
         model: str = "",
         stream: bool = False,
-        again: Callable[[int], None] | None = None,
+        trail: Trail | None = None,
     ) -> Awaitable[Incoming]:
         """Send one request; returns when the answer's head is there. Raises TransportError.
 
         `client`: the headers of who asked, for a credential that is the client's own; without it Refused may be raised.
         `model` (as the provider names it) and `stream` are for hosts that want to be told outside the body: see `shaped.py`.
-        `again`: told when it is sent once more, as `Outgoing` says.
+        `trail`: told how often it is written.
         """
         outgoing = Outgoing(
             method=b"POST" if method == "POST" else method.encode("ascii"),
@@ -125,7 +126,7 @@ class Endpoint:
             headers=self._heads[dialect] + content_type + headers,
             body=body,
             timeouts=self.timeouts,
-            again=again,
+            trail=trail,
         )
         if self.credential is not None:
             return send_signed(self._transports[dialect], self.credential, outgoing, self._origins[dialect], client)

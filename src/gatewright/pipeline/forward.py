@@ -1,6 +1,5 @@
 """Forward: endpoints that are passed on as they are, each only to a provider that has it, with usage tapped."""
 
-from functools import partial
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -19,7 +18,7 @@ from gatewright.ir.loss import Loss
 from gatewright.ir.request import Target
 from gatewright.pipeline import uploads
 from gatewright.pipeline.asking import Asking
-from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, attributed, carried, sent_again
+from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, Written, attributed, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.route import Router, may_use, may_use_all
@@ -239,14 +238,14 @@ class _Forwarded:
                 content_type=self.content_type,
                 model=candidate.model,
                 client=exchange.call.headers,
-                again=partial(sent_again, exchange, record),
+                trail=Written(exchange, record),
             )
             record.sent, record.status = True, incoming.status
             record.stage = "answered" if incoming.status >= 400 else "streaming"
             exchange.served = candidate.name
             return await self.stage.answer(exchange, candidate, incoming, self.dialect)
         except TransportError as error:
-            record.sent = error.sent
+            record.sent |= error.sent
             if record.stage == "connecting" and error.sent:
                 record.stage = "waiting"
             return self.error(exchange, attributed(candidate, error.problem))

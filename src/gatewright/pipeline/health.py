@@ -82,10 +82,15 @@ class Health:
 
     # -- before a call ---------------------------------------------------------------------------------------------------
 
-    def began(self, candidate: Candidate) -> Passed | None:
-        """A call begins, and is in flight until `ended`; None: a circuit is open, or its probes are out."""
-        endpoint = candidate.endpoint.name
-        passed = self.board.admit(endpoint, candidate.model or NO_MODEL, self.clock()) if self.breaks else _ALWAYS
+    def began(self, candidate: Candidate, now: float | None = None) -> Passed | None:
+        """A call begins, and is in flight until `ended`; None: a circuit is open, or its probes are out.
+
+        `now`: what the clock says, for who has asked it already.
+        """
+        passed: Passed | None = _ALWAYS
+        if self.breaks:
+            at = self.clock() if now is None else now
+            passed = self.board.admit(candidate.endpoint.name, candidate.model or NO_MODEL, at)
         if passed is not None:
             target = self._targets.get(candidate.name) or self._target(candidate.name)
             target.in_flight += 1
@@ -143,13 +148,15 @@ class Health:
         ttft_s: float | None = None,
         *,
         asked_s: float | None = None,
+        now: float | None = None,
     ) -> None:
         """The call is over; `cause` None: it went well. After content, the cause is as of the stage `streaming`.
 
         `ttft_s`: seconds until the first content; for a timeout, the seconds waited; None says nothing of its speed.
         `asked_s`: of a throttling, the seconds that the provider asked for; None: it did not say.
         """
-        now = self.clock()
+        if now is None:
+            now = self.clock()
         target = self._targets.get(candidate.name)
         if target is not None:
             target.in_flight -= 1

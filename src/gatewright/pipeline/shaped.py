@@ -3,13 +3,14 @@
 One rule: nobody else knows of shapes. Stages ask an endpoint in the dialect's own words, and are answered in them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 
 from gatewright.ir.blocks import DialectName
 from gatewright.pipeline.endpoint import Endpoint, Headers
 from gatewright.pipeline.unwrapped import Unwrapped
 from gatewright.providers.shapes import Said, Shape
 from gatewright.transport import Incoming, header_lines
+from gatewright.transport.seam import Trail
 
 
 class ShapedEndpoint(Endpoint):
@@ -31,7 +32,7 @@ class ShapedEndpoint(Endpoint):
         client: Headers | None = None,
         model: str = "",
         stream: bool = False,
-        again: Callable[[int], None] | None = None,
+        trail: Trail | None = None,
     ) -> Awaitable[Incoming]:
         """As `Endpoint.send`. Raises ValueError for a body that is not the JSON that the host's shape takes apart."""
         shape = self.shapes.get(dialect)
@@ -46,7 +47,7 @@ class ShapedEndpoint(Endpoint):
             body=said.body,
             content_type=content_type,
             client=client,
-            again=again,
+            trail=trail,
         )
         return sending if shape is None else _unwrapped(sending, shape, said)
 

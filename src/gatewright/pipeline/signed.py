@@ -63,6 +63,7 @@ async def send_signed(
             headers=replaced(outgoing.headers, lines),
             body=outgoing.body,
             timeouts=outgoing.timeouts,
+            trail=outgoing.trail,
         )
         incoming = await transport.send(signed)
         status = incoming.status
@@ -76,6 +77,8 @@ async def send_signed(
             except CredentialFailed as error:
                 raise NoCredential(error) from None
             if again and tries:
+                if outgoing.trail is not None:
+                    outgoing.trail.refused(status)
                 continue
         return Told(incoming, body)
 

@@ -77,16 +77,18 @@ class HttpTransport:
             conn = await self._pool.obtain(outgoing.timeouts)
         written_at = loop.time()
         answer = conn.begin(outgoing, head, total_at)
+        if outgoing.trail is not None:
+            outgoing.trail.wrote()
         try:
             while not answer.head_done:
                 if answer.error is not None:
                     if not _is_stale_race(conn, answer, loop.time() - written_at):
                         raise answer.error.again()
                     conn = await self._pool.obtain(outgoing.timeouts, retry=True)
-                    if outgoing.again is not None:
-                        outgoing.again(0)
                     conn.served = 0
                     answer = conn.begin(outgoing, head, total_at)
+                    if outgoing.trail is not None:
+                        outgoing.trail.wrote()
                     continue
                 await answer.arrival()
         except asyncio.CancelledError:

@@ -6,7 +6,7 @@ https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -35,6 +35,18 @@ class Timeouts(msgspec.Struct, frozen=True):
     """From `send` to the end of the body, whatever happens in between."""
 
 
+class Trail(Protocol):
+    """Told what becomes of a request beneath who sent it."""
+
+    def wrote(self) -> None:
+        """It was written to a connection; once more, if that ended at once, or another key is tried."""
+        ...
+
+    def refused(self, status: int) -> None:
+        """It was answered so, and is to be written once more."""
+        ...
+
+
 class Outgoing(msgspec.Struct, frozen=True):
     """A request, ready for the wire."""
 
@@ -45,9 +57,8 @@ class Outgoing(msgspec.Struct, frozen=True):
     """Ready lines, `name: value\\r\\n` each, made by `header_lines`: without the headers in `FRAMING`."""
     body: bytes = b""
     timeouts: Timeouts = Timeouts()
-    again: Callable[[int], None] | None = None
-    """Told when the request is about to be written once more, beneath who sent it: with the status that was the answer to the
-    one before, 0 for none. None: nobody counts."""
+    trail: "Trail | None" = None
+    """Who wants to know how often it is written. None: nobody."""
 
 
 class Incoming(Protocol):
