@@ -59,7 +59,7 @@ class Attempts:
 
     async def pause(self, seconds: float) -> None:
         """Wait before a repetition."""
-        await in_a_task()
+        left = await in_a_task()
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(seconds, _set, over)
@@ -69,6 +69,7 @@ class Attempts:
         finally:
             timer.cancel()
             self._pauses.discard(over)
+        await back_to(left)
 
     def stop(self) -> None:
         """The gateway stops: whoever waits before a repetition need not wait to be told so."""
