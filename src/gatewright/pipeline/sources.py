@@ -76,10 +76,12 @@ class BaseSource:
             tell()
             return
         before = self._on_end
+        if before is None:
+            self._on_end = tell
+            return
 
         def both() -> None:
-            if before is not None:
-                before()
+            before()
             tell()
 
         self._on_end = both
