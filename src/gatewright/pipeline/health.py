@@ -14,7 +14,9 @@ from typing import Final, Literal
 import msgspec
 
 from gatewright.pipeline.endpoint import Candidate, Endpoint
+from gatewright.providers.auth.client_key import ClientKey
 from gatewright.providers.auth.pool import KeyPool
+from gatewright.providers.oauth.credential import AccountsCredential
 from gatewright.routing.balance import Latency, View, expected_s, measured
 from gatewright.routing.board import Board, Circuit, Key, Passed
 from gatewright.routing.breaker import Permit, Rule, Standing, State, open_for_s
@@ -31,6 +33,10 @@ _ALWAYS: Final = Passed("", "", Permit(0, 0.0), Permit(0, 0.0))
 """The permit of every call where breakers are off."""
 _REST_OF: Final[dict[Cause, float | None]] = {"throttled": None, "out_of_money": 300.0, "our_credential": 60.0}
 """Seconds that the only key of a provider rests after a failure that is the key's. None: as long as the provider asks for."""
+
+
+_RESTING_ITSELF: Final = (KeyPool, AccountsCredential, ClientKey)
+"""Credentials that are several, each of which rests alone; or the client's own, which is nobody else's matter."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -110,7 +116,7 @@ class Health:
         `told`: only as the provider says, not as we guess; several keys say that themselves, each for itself, when asked to sign.
         """
         credential = candidate.endpoint.credential
-        if credential is not None:
+        if credential is not None and isinstance(credential, _RESTING_ITSELF):
             return credential.soonest_s() if isinstance(credential, KeyPool) and not told else 0.0
         if not self.board.keys:
             return 0.0
@@ -170,7 +176,7 @@ class Health:
         if cause is None:
             if self.board.keys:
                 self.board.served(_only_key(candidate))
-        elif cause in _REST_OF and candidate.endpoint.credential is None and candidate.endpoint.secret:
+        elif cause in _REST_OF and not isinstance(candidate.endpoint.credential, _RESTING_ITSELF):
             self._rest(_only_key(candidate, whole=cause != "throttled"), now, cause, asked_s)
 
     def _rest(self, key: Key, now: float, cause: Cause, asked_s: float | None) -> None:
