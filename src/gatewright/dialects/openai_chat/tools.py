@@ -152,7 +152,7 @@ def parse_choice(value: JsonValue) -> ToolChoice:
     if word in ("function", "tool") and isinstance(fields.peek("name"), str):  # xAI takes it flat
         fields.take("type")
         return ToolChoice(mode="tool", names=(fields.need_text("name"),), form=("flat", str(word)), extras=fields.rest(), at=at)
-    if word == "allowed_tools" and (names := _allowed(whole.get("allowed_tools"))) is not None:
+    if word == "allowed_tools" and len(whole) == 2 and (names := _allowed(whole.get("allowed_tools"))) is not None:
         mode, items = names
         return ToolChoice(mode=_mode(mode), names=items, form=("allowed_tools",), at=at)
     return ToolChoice(mode="native", extras=whole, at=at)
