@@ -10,7 +10,7 @@ from gatewright.pipeline.attempts import Attempts
 from tests.plays.scene import served
 from tests.serving import Upstream, answer, gateway, upstream
 
-QUICK = "retry: {base_s: 0.01, cap_s: 0.02, patience_s: 1}"
+QUICK = "retry: {base_s: 0.01, cap_s: 0.02, patience_s: 2}"
 """Waits that a test has time for."""
 KINDS = {
     "openai_chat": "kind: openai, dialects: [openai_chat]",

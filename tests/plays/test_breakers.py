@@ -196,7 +196,7 @@ async def test_how_targets_stand_is_told_to_who_may_use_them(tmp_path):
         assert down["models"] == ["m"]
         resting = [one["resting_keys"] for one in found.values() if one["resting_keys"]]
         assert [(rest["key"], rest["model"]) for (rest,) in resting] in ([("key", "n")], [])
-        assert found["b/own"]["ttft_s"] > 0
+        assert found["b/own"]["ttft_s"] is not None
         assert {one["in_flight"] for one in found.values()} == {0}
         mine = (await get(gw, "/v1/health/targets", key="gw-narrow-key")).json
         assert [one["target"] for one in mine["targets"]] == ["a/n", "b/n"]
@@ -227,9 +227,8 @@ async def test_a_probe_finds_out_before_a_client_does(tmp_path):
 
 async def test_forwarded_calls_break_apart_from_model_calls(tmp_path):
     """A failing embeddings model is left alone; the chats of its host go on."""
-    provider = "forwards: [embeddings]"
     models = "  m: {targets: [a/m]}\n  e: {targets: [a/e]}"
-    async with hosts(tmp_path, "openai_chat", models=models, routing=BREAKS.replace("0.5", "60"), providers=provider) as gw:
+    async with hosts(tmp_path, "openai_chat", models=models, routing=BREAKS.replace("0.5", "60")) as gw:
         gw.a.answers = [[error(500)]]
         for _ in range(3):
             got = await send(gw, "/v1/embeddings", {"model": "e", "input": "x"})

@@ -106,11 +106,12 @@ async def test_hedges_stay_within_their_purse(tmp_path):
 
 async def test_work_in_the_background_is_not_hedged(tmp_path):
     """It would be done and paid for twice."""
-    async with hosts(tmp_path, "openai_responses", "openai_responses", models=HEDGED) as gw:
+    async with hosts(tmp_path, "openai_responses", models=HEDGED.replace("b/m", "a/n")) as gw:
         gw.a.answers = [[0.4, *served("openai_responses")]]
-        got = await send(gw, path_of("openai_responses", "m"), {"model": "m", "input": "hi", "background": True})
-        assert got.status == 200
-        assert gw.b.requests == []
+        for background, calls in ((True, 1), (False, 3)):
+            body = {"model": "m", "input": "hi", "background": background}
+            assert (await send(gw, path_of("openai_responses", "m"), body)).status == 200
+            assert len(gw.a.requests) == calls
 
 
 async def test_a_client_that_leaves_takes_both_calls_along(tmp_path):

@@ -36,7 +36,7 @@ class Slow:
             writer.close()
 
 
-def limits(at_once: int = 1, size: int = 100, wait_s: float = 10) -> str:
+def limits(at_once: int = 1, size: int = 100, wait_s: float = 100) -> str:
     return f"max_concurrent: {at_once}, queue: {{size: {size}, wait_s: {wait_s}}}"
 
 
@@ -153,7 +153,7 @@ async def test_a_failure_gives_its_place_back_before_it_is_tried_again(tmp_path)
 async def test_forwarded_calls_queue_too(tmp_path):
     """The limit is the provider's, whatever is asked of it."""
     models = "  e: {targets: [a/e]}"
-    async with hosts(tmp_path, "openai_chat", models=models, providers=limits() + ", forwards: [embeddings]") as gw:
+    async with hosts(tmp_path, "openai_chat", models=models, providers=limits()) as gw:
         host = Slow(gw.a)
         got = await asyncio.gather(*(send(gw, "/v1/embeddings", {"model": "e", "input": "x"}) for _ in range(4)))
         assert {one.status for one in got} == {200}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.plays.failing import causes, error, hosts, idle, records
 from tests.plays.scene import DIALECTS, IN_STREAM_ERROR, ask, frames, message_of, path_of, send, served
-from tests.serving import END, chunk, stream_head
+from tests.serving import END, chunk, gateway, stream_head, upstream
 
 ONE = "  m: {targets: [a/m]}"
 TWO = "  m: {targets: [a/m], fallback: [b/m]}"
@@ -197,7 +197,7 @@ async def test_the_last_word_names_every_attempt(tmp_path, client):
         got = await ask(gw, client, "m")
         message = message_of(client, got.json)
         assert got.status in (503, 529)
-        for words in ("a/m 503 (full house", "b/m 500 ×2 ("):
+        for words in ("a/m 503 ×2 (full house", "b/m 500 ×4 ("):
             assert words in message
 
 
@@ -257,3 +257,26 @@ def flapping(up):
             writer.close()
 
     return play
+
+
+async def test_a_call_with_another_key_is_a_call_of_its_own(tmp_path):
+    """The provider was asked twice, so two calls are counted, and the client hears of two attempts."""
+    async with upstream() as up:
+        up.answers = [[error(429, headers="retry-after: 9\r\n")], served("openai_chat")]
+        provider = f"{{kind: custom, base_url: 'http://127.0.0.1:{up.port}/v1', api_keys: [sk-one, sk-two]}}"
+        async with gateway(f"providers: {{many: {provider}}}", tmp_path) as gw:
+            got = await ask(gw, "openai_chat", "many/m")
+            assert (got.status, got.headers["x-gatewright-attempts"]) == (200, "2")
+            calls = gw.house.current.usage.calls["test", "many/m"]
+            assert (calls.sent, calls.failed, len(up.requests)) == (2, 1, 2)
+
+
+async def test_a_call_repeated_because_its_connection_had_ended_is_counted_twice(tmp_path):
+    """The host may have seen the first one: who reads the counts must find both."""
+    async with hosts(tmp_path, "openai_chat", models=ONE) as gw:
+        gw.a.answers = [served("openai_chat"), [None], served("openai_chat")]
+        for _ in range(2):
+            got = await ask(gw, "openai_chat", "m")
+            assert got.status == 200
+        assert causes(gw) == [("a/m", None), ("a/m", "cut"), ("a/m", None)]
+        assert len(gw.a.requests) == sum(record.sent for record in records(gw)) == 3

@@ -22,7 +22,7 @@ from gatewright.pipeline.health import Health
 from gatewright.pipeline.hedging import Hedging
 from gatewright.pipeline.policy import DEFAULT, Policy
 from gatewright.pipeline.route import Route
-from gatewright.routing.retry import POLICY, Cause, Decision, Tried, decide
+from gatewright.routing.retry import POLICY, Cause, Decision, Tried, decide, wait_s
 from gatewright.transport.strand import back_to, in_a_task
 
 _PERHAPS_AT_WORK: Final = frozenset(("silent", "stalled", "cut", "broken"))
@@ -94,6 +94,7 @@ class _Course:
         """Those whose keys rest: asked once more when all others have failed, for a rest may be no more than our guess."""
         self.here = 0
         """Attempts at this candidate in a row."""
+        self.rounds = 1
         self.waited_s = 0.0
         """Before the next attempt."""
         self.lost: tuple[Loss, ...] = ()
@@ -154,25 +155,58 @@ class _Course:
         if last.reply is not None and cause not in PASSED_OVER and not POLICY[cause]:
             return last.reply  # the client's to mend
         decision = self._decide(last)
-        if decision.way == "stop":
+        if decision.way == "stop" and not self._goes_round(last):
             return self._end()
-        if decision.way == "next":
+        if decision.way != "same":
             self.candidate = self.left.pop(0)
             self.here, self.lost = 0, ()
             self.exchange.request = None  # what was fetched, put back or taken out was for the one before
-            return None
-        self.waited_s = decision.wait_s
-        await self.stage.pause(decision.wait_s)
+        else:
+            self.waited_s = decision.wait_s
+        if self.waited_s:
+            await self.stage.pause(self.waited_s)
         return None
+
+    def _goes_round(self, last: Failure) -> bool:
+        """Whether all targets are asked once more, from the first on: where there are several, and tries and time are left.
+
+        What failed by chance at each of them may go well the next time. Then all is ready for it.
+        """
+        rule, stage = self.policy.retry, self.stage
+        if self.left or last.reply is None or self._begun_work(last):
+            return False
+        newest = {failure.candidate: failure for failure in self.failures}
+        again = [candidate for candidate, failure in newest.items() if self._may_go_well(failure)]
+        made = sum(failure.record.cause not in PASSED_OVER for failure in self.failures)
+        wait = wait_s(self.rounds, rule, stage.chance())
+        if len(again) < 2 or made >= rule.tries_all or stage.health.clock() + wait >= self.deadline:
+            return False
+        self.left = again
+        self.rounds += 1
+        self.waited_s = wait
+        return True
+
+    def _may_go_well(self, failure: Failure) -> bool:
+        cause = failure.record.cause
+        if failure.reply is None or cause in PASSED_OVER or cause is None or not failure.record.repeatable:
+            return False
+        return "same" in POLICY[cause] and not self.stage.health.rests_s(failure.candidate, told=True)
+
+    def _begun_work(self, last: Failure) -> bool:
+        """Whether the upstream may be at work that must not be begun twice."""
+        return last.record.sent and last.record.cause in _PERHAPS_AT_WORK and leaves_work(self.exchange)
 
     def _decide(self, last: Failure) -> Decision:
         record, others = last.record, len(self.left)
         if last.reply is None or record.cause in ("open", "full"):
             return Decision("next" if others else "stop")
-        if record.sent and record.cause in _PERHAPS_AT_WORK and leaves_work(self.exchange):
+        if self._begun_work(last):
             return Decision("stop")
         cause: Cause = "throttled" if record.cause == "resting" else record.cause
         made = sum(failure.record.cause not in PASSED_OVER for failure in self.failures)
+        asked_s = record.asked_s if record.asked_s is not None else last.problem.retry_after_s
+        if cause == "throttled" and (rests_s := self.stage.health.rests_s(self.candidate, told=True)):
+            asked_s = max(asked_s or 0.0, rests_s)  # others may have been told more, and no rest is of no time
         return decide(
             cause,
             Tried(here=max(1, self.here), all=made, others=others),
@@ -180,7 +214,7 @@ class _Course:
             now=self.stage.health.clock(),
             deadline=self.deadline,
             chance=self.stage.chance(),
-            asked_s=record.asked_s if record.asked_s is not None else last.problem.retry_after_s,
+            asked_s=asked_s,
             may_repeat=record.repeatable,
         )
 

@@ -3,7 +3,6 @@
 One rule: the failure that tells the client most leads, a hint when to come back outlives it, and every attempt is named.
 """
 
-import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -90,13 +89,15 @@ def _none_asked(failures: Sequence[Failure]) -> Problem:
 
 def _each(failures: Sequence[Failure]) -> list[str]:
     """Every target with what it said, repetitions counted: `a/m 503 ×2 (try later)`. One that was asked was not passed over."""
-    told = []
     said = {failure.candidate.name for failure in failures if failure.record.cause not in PASSED_OVER}
-    worth = [f for f in failures if f.record.cause not in PASSED_OVER or f.candidate.name not in said]
-    for (name, status), group in itertools.groupby(worth, key=_said):
-        same = list(group)
-        times = f" ×{len(same)}" if len(same) > 1 else ""
-        told.append(f"{name} {status}{times} ({same[-1].problem.message.removeprefix(f'{name}: ')[:_SHOWN]})")
+    same: dict[tuple[str, str], list[Failure]] = {}
+    for failure in failures:
+        if failure.record.cause not in PASSED_OVER or failure.candidate.name not in said:
+            same.setdefault(_said(failure), []).append(failure)
+    told = []
+    for (name, status), group in same.items():
+        times = f" ×{len(group)}" if len(group) > 1 and status.isdigit() else ""
+        told.append(f"{name} {status}{times} ({group[-1].problem.message.removeprefix(f'{name}: ')[:_SHOWN]})")
     return told
 
 

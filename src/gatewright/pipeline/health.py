@@ -18,7 +18,7 @@ from gatewright.providers.auth.client_key import ClientKey
 from gatewright.providers.auth.pool import KeyPool
 from gatewright.providers.oauth.credential import AccountsCredential
 from gatewright.routing.balance import Latency, View, expected_s, measured
-from gatewright.routing.board import Board, Circuit, Key, Passed
+from gatewright.routing.board import Board, Circuit, CoolRule, Key, Passed
 from gatewright.routing.breaker import Permit, Rule, Standing, State, open_for_s
 from gatewright.routing.hedge import SAMPLES
 from gatewright.routing.retry import Cause
@@ -79,7 +79,7 @@ class Health:
 
     def __init__(self, rule: Rule | None, clock: Callable[[], float]) -> None:
         """`rule` None: no breakers. `clock`: monotonic seconds."""
-        self.board = Board(rule or Rule())
+        self.board = Board(rule or Rule(), CoolRule(least_s=0.05))  # a word of milliseconds is a word
         self.breaks = rule is not None
         self.clock = clock
         self.endpoints: Mapping[str, Endpoint] = {}
