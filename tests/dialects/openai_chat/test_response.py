@@ -9,10 +9,11 @@ from gatewright.dialects.openai_chat import OPENAI_CHAT
 from gatewright.dialects.openai_chat.usage import parse_usage
 from gatewright.errors import UpstreamFailed
 from gatewright.ir.blocks import Citation, Reasoning, Refusal, Text, ToolCall
+from gatewright.ir.fold import fold
 from gatewright.ir.request import Asked
 from gatewright.ir.response import Finish, Response
 from gatewright.ir.seal import Seal, unpack
-from tests.dialects.openai_chat.sample import request
+from tests.dialects.openai_chat.sample import chunk, parse, request, wire
 
 
 def body(message=None, **choice) -> bytes:
@@ -46,6 +47,16 @@ def test_an_error_in_disguise_is_a_failure(data):
     """A 200 that holds no answer must be tried elsewhere."""
     with pytest.raises(UpstreamFailed):
         OPENAI_CHAT.parse_response(data, Asked())
+
+
+def test_a_stream_told_as_a_whole_answer_has_its_text_as_a_string():
+    """SDKs know no list of parts in an answer; text before and after a call is one string there."""
+    call = {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]}
+    pieces = [{"role": "assistant", "content": "Let me "}, {"content": "see. "}, call, {"content": "Done."}]
+    told = fold(parse(wire(*map(chunk, pieces), chunk(finish="tool_calls"))))
+    rendered = OPENAI_CHAT.render_response(told, request()).body
+    assert rendered["choices"][0]["message"]["content"] == "Let me see. Done."
+    ChatCompletion.model_validate(rendered, strict=True)
 
 
 def test_a_host_that_broke_within_the_choice_has_failed():

@@ -14,7 +14,7 @@ from gatewright.dialects.openai_chat.tools import (
     render_tool,
     signature_field,
 )
-from gatewright.dialects.openai_chat.words import NAME, merge
+from gatewright.dialects.openai_chat.words import NAME, STRING, merge
 from gatewright.ir.blocks import Block, FileRef, Inline, Media, Message, Native, Reasoning, Refusal, Text, ToolCall, ToolResult
 from gatewright.ir.loss import Losses
 from gatewright.ir.request import OutputFormat, Request, Sampling, Target, Thinking
@@ -175,6 +175,8 @@ def fill(body: JsonObject, blocks: tuple[Block, ...], *, losses: Losses | None =
             case Text(bare=True):
                 body["content"] = block.text
                 body |= render_cache(block.cache)
+            case Text(form=form) if form == STRING:
+                content.append({"type": "text", "text": block.text, **block.extras})
             case Text(form=("object",)):
                 body["content"] = wire_json.decode(block.text.encode("utf-8"))
             case Text(form=("string_part",)):
@@ -212,6 +214,9 @@ def fill(body: JsonObject, blocks: tuple[Block, ...], *, losses: Losses | None =
     for key, items in (("content", content), ("reasoning_details", details), ("tool_calls", calls), ("images", images)):
         if items:
             body[key] = items
+    streamed = [block.text for block in blocks if isinstance(block, Text) and block.form == STRING and not block.extras]
+    if streamed and len(streamed) == len(content):
+        body["content"] = "".join(streamed)
 
 
 def _inside(body: JsonObject, key: str) -> JsonObject:

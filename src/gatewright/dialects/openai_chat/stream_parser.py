@@ -27,7 +27,7 @@ from gatewright.dialects.openai_chat.stream_calls import Late
 from gatewright.dialects.openai_chat.template import Template
 from gatewright.dialects.openai_chat.tools import take_signature
 from gatewright.dialects.openai_chat.usage import usage_in
-from gatewright.dialects.openai_chat.words import NAME
+from gatewright.dialects.openai_chat.words import NAME, STRING
 from gatewright.errors import Malformed, Problem
 from gatewright.ir.blocks import Block, Media, Reasoning, Refusal, Text, TokenLogprob
 from gatewright.ir.events import (
@@ -253,7 +253,7 @@ class ChatStreamParser(OpenBlocks):
         if isinstance(content, str):
             fields.take("content")
             if content:
-                self._open("text", Text(text=""))
+                self._open("text", Text(text="", form=STRING))
                 told = _tokens(tokens)
                 self._events.append(TextDelta(self._index, content, told))
                 if told and isinstance(tokens, dict):
@@ -341,7 +341,7 @@ class ChatStreamParser(OpenBlocks):
         block = parse_part(item, at, issuer=self._issuer)
         if isinstance(block, Text):
             if block.text:
-                self._open("text", Text(text="", extras=block.extras))
+                self._open("text", Text(text="", form=STRING, extras=block.extras))
                 self._events.append(TextDelta(self._index, block.text))
         elif isinstance(block, Reasoning):
             self._open(SEAL_PART, Reasoning(form=("thinking",)))
@@ -357,7 +357,7 @@ class ChatStreamParser(OpenBlocks):
         if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
             return
         fields.take("annotations")
-        self._open("text", Text(text=""))
+        self._open("text", Text(text="", form=STRING))
         for item in value:
             at = f"{MESSAGE}.annotations[{self._cited}]"
             self._cited += 1

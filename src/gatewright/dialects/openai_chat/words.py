@@ -93,6 +93,8 @@ SERVICE_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast
 
 CALL_ID_MAX = 40
 """OpenAI refuses longer tool-call ids in chat."""
+STRING: tuple[str, ...] = ("delta",)
+"""Form of a text that came streamed: where a whole answer holds nothing else, it says it as a string, not as a list of parts."""
 
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 
