@@ -58,4 +58,6 @@ def tells_an_answer(body: bytes) -> bool:
         document = decode_lenient(body)
     except BadJson:
         return False
-    return isinstance(document, dict) and any(document.get(key) is not None for key in _ANSWERS)
+    if not isinstance(document, dict) or document.get("status") == "failed":  # a Responses document has an output even so
+        return False
+    return any(document.get(key) is not None for key in _ANSWERS)
