@@ -295,7 +295,7 @@ class TranslatedSource(BaseSource):
             wire = self._render(events) if events else b""
         except TransportError as error:
             self._incoming.abort()
-            events = [] if self._told else [StreamError(error.problem)]
+            events = [] if self._told else self._ended_or(error.problem)
             wire = self._last_words(events)
         except Exception:
             log.exception("request %s: its stream failed on a bug of ours", self._request_id)
@@ -327,6 +327,12 @@ class TranslatedSource(BaseSource):
             return True
 
         return sink
+
+    def _ended_or(self, problem: Problem) -> list[StreamEvent]:
+        """How a stream ends whose connection broke: as it told itself, where all but the end of its body had come."""
+        last = self._parser.close()
+        complete = bool(last) and isinstance(last[-1], MessageStop)
+        return last if complete else [StreamError(problem)]
 
     def _render(self, events: list[StreamEvent]) -> bytes:
         wire = self.renderer.render(events)
