@@ -19,7 +19,7 @@ from gatewright.ir.events import BlockStart, BlockStop, MessageStart, MessageSto
 from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.loss import Loss
 from gatewright.ir.request import Asked, Request
-from gatewright.ir.response import Response, Usage
+from gatewright.ir.response import Finish, Response, Usage
 from gatewright.ir.splicing import Splicer
 from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.endpoint import Candidate
@@ -148,8 +148,11 @@ class Homecoming:
 
     def usage(self, usage: Usage) -> Usage:
         """The figures with the words that the client's API has for them."""
-        response = Response(origin=_abroad(self._client), id="", model="", blocks=(), usage=usage)
-        told = self._client.read_usage(encode(self._client.render_response(response, self._request).body))
+        whole = Response(
+            origin=_abroad(self._client), id="", model="", blocks=(Text(text="x"),), finish=Finish(reason="stop"), usage=usage
+        )
+        body = encode(self._client.render_response(whole, self._request).body)
+        told = self._client.parse_response(body, Asked()).usage
         return usage if told is None else replace(usage, raw=told.raw)
 
 

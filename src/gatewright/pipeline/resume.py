@@ -8,8 +8,7 @@ One rule: where the two halves would not make one true answer, the stream fails 
 import copy
 import logging
 from collections.abc import Awaitable, Sequence
-from itertools import groupby
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -78,6 +77,8 @@ class Resumption:
     def __init__(self, dialects: Dialects, exchange: Exchange, route: Route, following: Next) -> None:
         self.client = dialects[exchange.dialect]
         self.exchange = exchange
+        self._asked_as = copy.copy(exchange)
+        """As it is beneath: a stage above may have another dialect for it (`invoke.py`)."""
         self.served = exchange.served
         """`provider/model` that answers now."""
         self.times = 0
@@ -91,7 +92,7 @@ class Resumption:
     @property
     def request(self) -> Request:
         """What the client asked for. Raises Refused, though not after it was answered."""
-        return self.exchange.understood(self._dialects)
+        return self._asked_as.understood(self._dialects)
 
     def parser(self) -> StreamParser:
         """For the bytes that passed."""
@@ -120,10 +121,18 @@ class Resumption:
         self.times += 1
         candidates = self._candidates()
         delivered = live.delivered
-        for prefill, group in groupby(candidates, lambda c: takes_prefill(c, self.exchange.dialect, self.request)):
-            onward = continued(self.request, delivered, "prefill" if prefill else "turn")
-            reply = await self._asked(live, onward, usage, tuple(group))
-            if reply is not None:
+        for candidate in candidates:
+            ways: tuple[Literal["prefill", "turn"], ...] = ("turn",)
+            if takes_prefill(candidate, self.client.name, self.request):
+                ways = ("prefill", "turn")
+            for way in ways:
+                onward = continued(self.request, delivered, way)
+                reply = await self._asked(live, onward, usage, candidate, last=candidate is candidates[-1])
+                if reply is None or reply.problem is None:
+                    break
+                if onward.way != "prefill" or reply.problem.kind not in ("invalid_request", "unprocessable"):
+                    break  # else it does not take a begun turn after all
+            if reply is not None and reply.problem is None:
                 return reply
         self.note("no target took it over")
         return None
@@ -141,17 +150,19 @@ class Resumption:
     def _tries_left(self) -> int:
         return self._route.policy.retry.tries_all - self._made()
 
-    async def _asked(self, live: Live, onward: Continued, usage: Usage | None, plan: Sequence[Candidate]) -> Reply | None:
-        exchange = self.exchange
+    async def _asked(
+        self, live: Live, onward: Continued, usage: Usage | None, candidate: Candidate, *, last: bool
+    ) -> Reply | None:
+        """What one target answers, by all the rules that hold for attempts. None: it cannot be asked, or not any more."""
+        exchange, rule = self.exchange, self._route.policy.retry
         left = self._tries_left()
         if left < 1:
             return None
-        policy: Policy = replace(
-            self._route.policy, on_cut="fail", hedge=None, cache=None, retry=replace(self._route.policy.retry, tries_all=left)
-        )
-        onwards = copy.copy(exchange)
+        rule = replace(rule, tries_all=left, tries_each=rule.tries_each if last else 1)
+        policy: Policy = replace(self._route.policy, on_cut="fail", hedge=None, cache=None, retry=rule)
+        onwards = copy.copy(self._asked_as)
         onwards.route = replace(self._route, policy=policy)
-        onwards.plan = plan
+        onwards.plan = (candidate,)
         onwards.request = onwards.neutral = onward.request
         onwards.attempts = []
         onwards.over = lambda _renderer: Spliced(live, onward, self.request, usage)
@@ -166,14 +177,13 @@ class Resumption:
             for record in onwards.attempts:
                 record.resumed = True
             exchange.attempts += onwards.attempts
-        if reply.problem is not None:
-            return None
-        self.served, self.usage = onwards.served, onwards.usage
+        if reply.problem is None:
+            self.served, self.usage = onwards.served, onwards.usage
         return reply
 
     def mark(self) -> bytes:
         """What tells a person reading the wire that another goes on here."""
-        if self.exchange.operation != "generate" or self.exchange.dialect not in _COMMENTED:
+        if self.exchange.operation != "generate" or self.client.name not in _COMMENTED:
             return b""
         shown = "".join(c if " " <= c <= "~" else "?" for c in self.served[:200])
         return f": gatewright resumed on {shown}\n\n".encode("ascii")
@@ -210,10 +220,10 @@ class ResumingSource(BaseSource):
                 problem = self._inner.problem
                 if problem is not None:
                     segment = self._broke(b"" if segment is None else segment.wire, problem)
-                elif segment is not None:
-                    segment = self._seen(segment)
                 else:
-                    self._finish(None)
+                    segment = None if segment is None else self._seen(segment)
+                    if segment is None or self._inner.ended:
+                        self._finish(None)
             if segment is not None:
                 return segment
         return None

@@ -1,0 +1,346 @@
+"""Streams that break after content is out, on routes that resume: the client reads one answer, or an honest error."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from gatewright.exchange import Exchange
+from gatewright.server import sweep
+from tests.dialects.bedrock_converse.asking import frame
+from tests.plays import wires
+from tests.plays.breaking import (
+    CALL,
+    CALLED,
+    CUT_AT,
+    MODELS,
+    OTHER_MODELS,
+    OTHER_THINKERS,
+    PREFILLED,
+    SPACED,
+    STORY,
+    THINKERS,
+    THOUGHT,
+    Breaking,
+    after,
+    config,
+    middle,
+)
+from tests.plays.resumed import DIALECTS, request, stream
+from tests.plays.scene import events, get
+from tests.serving import END, call, chunk, gateway, stream_head, upstream
+from tests.upstreams.script import Say, Thought
+
+FOREIGN = dict(zip(DIALECTS, (*DIALECTS[1:], DIALECTS[0]), strict=True))
+"""Client -> an upstream's dialect that is not its own."""
+TOLD = (Say(STORY),)
+COMMENTED = ("openai_chat", "openai_responses", "anthropic")
+OUT = STORY[:CUT_AT]
+
+
+@asynccontextmanager
+async def scene(tmp_path, *routes, tells=TOLD, more="", slow=0, **how):
+    """A gateway before the strict upstream; `settled` are the exchanges that have ended."""
+    with Breaking(tells).telling() as up:
+        async with gateway(config(up.port, *routes, more=more, slow=slow), tmp_path, **how) as gw:
+            gw.up, gw.settled = up, []
+            recorder = gw.gateway.stacks.by_operation["generate"].func.recorder
+            before = recorder.settle
+
+            def settle(exchange: Exchange, status, problem):
+                gw.settled.append(SimpleNamespace(exchange=exchange, status=status, problem=problem, usage=exchange.usage))
+                before(exchange, status, problem)
+
+            recorder.settle = settle
+            yield gw
+
+
+def refusals(up: Breaking) -> list[bytes]:
+    return [answer.body for answer in up.answers if answer.status >= 400]
+
+
+def attempts(gw) -> list[tuple[str, bool]]:
+    """(target, resumed) of those of the last exchange that were sent."""
+    return [(record.target, record.resumed) for record in gw.settled[-1].exchange.attempts if record.sent]
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_a_text_goes_on_from_any_upstream_on_any_other(tmp_path, client):
+    """In the middle of a word: every pair of dialects behind every client, whether bytes pass or not, letter for letter."""
+    pairs = [(one, other) for one in DIALECTS for other in DIALECTS]
+    routes = [(f"{one}-{other}", MODELS[one], OTHER_MODELS[other]) for one, other in pairs]
+    async with scene(tmp_path, *routes) as gw:
+        for name, first, second in routes:
+            gw.up.cuts = [middle()]
+            got = await stream(gw, client, name)
+            assert (got.end, got.text) == ("stop", STORY), name
+            assert attempts(gw) == [(first, False), (second, True)]
+            assert got.body.count(f": gatewright resumed on {second}\n\n".encode()) == (client in COMMENTED)
+            assert gw.settled[-1].problem is None
+        assert refusals(gw.up) == []
+        assert len(gw.settled) == len(routes)
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_what_passes_passes_unchanged_until_the_cut(tmp_path, client):
+    """Reading along costs the bytes nothing: they are the provider's own."""
+    async with scene(tmp_path, ("safe", MODELS[client], OTHER_MODELS[client])) as gw:
+        gw.up.cuts = [middle()]
+        got = await stream(gw, client, "safe")
+        passed = b"".join(gw.up.answers[0].chunks)
+    assert got.text == STORY
+    assert got.body.startswith(passed)
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+@pytest.mark.parametrize("second", PREFILLED)
+async def test_a_model_that_takes_it_goes_on_in_the_begun_turn(tmp_path, client, second):
+    """Its last message is the answer so far, without reasoning and without the space at the end."""
+    async with scene(tmp_path, ("safe", MODELS[client], PREFILLED[second]), tells=(Say(SPACED),)) as gw:
+        gw.up.cuts = [middle(SPACED)]
+        got = await stream(gw, client, "safe")
+        last = json.loads(gw.up.requests[-1].body)["messages"][-1]
+        assert refusals(gw.up) == []
+    assert SPACED[CUT_AT - 1] == " "
+    assert (got.end, got.text) == ("stop", SPACED)
+    assert last["role"] == "assistant"
+    assert f'{SPACED[: CUT_AT - 1]}"' in json.dumps(last, ensure_ascii=False)
+
+
+INSIDE = {**wires.ERROR_INSIDE, "bedrock_converse": frame("serviceUnavailableException", message="Overloaded")}
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_an_error_inside_a_stream_is_never_shown_when_somebody_goes_on(tmp_path, client):
+    """Overloaded in the middle: the event is kept back, and so is whatever stood beside it."""
+    routes = [(name, MODELS[first], OTHER_MODELS[client]) for name, first in (("passing", client), ("foreign", FOREIGN[client]))]
+    async with scene(tmp_path, *routes) as gw:
+        for name, dialect in (("passing", client), ("foreign", FOREIGN[client])):
+            gw.up.cuts, gw.up.last = [middle()], INSIDE[dialect]
+            got = await stream(gw, client, name)
+            assert (got.end, got.text) == ("stop", STORY)
+            assert b"verloaded" not in got.body
+            assert [resumed for _, resumed in attempts(gw)] == [False, True]
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+@pytest.mark.parametrize("where", ["passing", "foreign"])
+async def test_a_tool_call_is_never_made_by_two(tmp_path, client, where):
+    """Cut at its beginning and within its arguments: an error, and nobody is asked.
+
+    Gemini's clients have seen nothing of a call that is not whole, so another may make it; one that was whole stands.
+    """
+    first = client if where == "passing" else FOREIGN[client]
+    async with scene(tmp_path, ("safe", MODELS[first], OTHER_MODELS[client]), tells=(Say("I look."), CALL, CALL)) as gw:
+        cuts = [after(CALLED[first])] if first == "gemini" else [after(CALLED[first]), after(CALLED[first], b"Pa")]
+        for cut in cuts:
+            gw.up.cuts = [cut]
+            got = await stream(gw, client, "safe", tools=True)
+            if client == "gemini" and where == "foreign":
+                assert (got.end, got.text) == ("stop", "I look.")
+                assert got.calls.count("Paris") == 2
+                continue
+            assert (got.end, len(attempts(gw))) == ("error", 1)
+            assert "a tool call is out" in gw.settled[-1].exchange.attempts[0].message
+            assert gw.settled[-1].problem is not None
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+@pytest.mark.parametrize("where", ["passing", "foreign"])
+async def test_reasoning_that_was_whole_is_not_given_to_another(tmp_path, client, where):
+    """Cut in the text behind it: the text goes on, the first model's thoughts stay the client's alone, and no others are shown."""
+    first = client if where == "passing" else FOREIGN[client]
+    tells = (Thought(THOUGHT), Say(STORY))
+    async with scene(tmp_path, ("safe", THINKERS[first], OTHER_THINKERS[client]), tells=tells) as gw:
+        gw.up.cuts = [middle()]
+        got = await stream(gw, client, "safe", thinks=True)
+        assert refusals(gw.up) == []
+        assert (got.end, got.text) == ("stop", STORY)
+        assert got.thoughts in ("", THOUGHT)
+        assert THOUGHT not in gw.up.requests[-1].body.decode()
+
+
+@pytest.mark.parametrize("client", ["openai_chat", "anthropic", "gemini", "bedrock_converse"])
+async def test_reasoning_that_was_cut_is_not_thought_on_by_another(tmp_path, client):
+    """Half a thought has no seal; the stream fails as it always did."""
+    tells = (Thought(THOUGHT), Say(STORY))
+    async with scene(tmp_path, ("safe", THINKERS[client], OTHER_THINKERS[client]), tells=tells) as gw:
+        gw.up.cuts = [after(json.dumps(THOUGHT[:7]).encode()[1:-1])]
+        got = await stream(gw, client, "safe", thinks=True)
+    assert got.thoughts
+    assert THOUGHT.startswith(got.thoughts)
+    assert (got.end, got.text, len(attempts(gw))) == ("error", "", 1)
+    assert "within reasoning" in gw.settled[-1].exchange.attempts[0].message
+
+
+async def test_between_reasoning_and_text_the_same_is_asked_again(tmp_path):
+    """Nothing binds yet: another model thinks and speaks for itself."""
+    tells = (Thought(THOUGHT), Say(STORY))
+    async with scene(tmp_path, ("safe", THINKERS["anthropic"], "claude/claude-opus-4-6"), tells=tells) as gw:
+        gw.up.cuts = [after(b"signature_delta", b"content_block_stop")]
+        got = await stream(gw, "anthropic", "safe", thinks=True)
+        first, second = (json.loads(received.body) for received in gw.up.requests)
+    assert (got.end, got.text, got.thoughts) == ("stop", STORY, THOUGHT * 2)
+    assert first["messages"] == second["messages"]
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_a_stream_is_resumed_twice_and_no_more(tmp_path, client):
+    """What breaks a third time is told."""
+    async with scene(tmp_path, ("safe", MODELS[client], OTHER_MODELS[FOREIGN[client]])) as gw:
+        gw.up.cuts = [middle(), lambda chunks: len(chunks) * 2 // 3]
+        got = await stream(gw, client, "safe")
+        assert (got.end, got.text) == ("stop", STORY)
+        assert [resumed for _, resumed in attempts(gw)] == [False, True, True]
+        gw.up.cuts = [middle(), lambda chunks: len(chunks) * 2 // 3, lambda chunks: len(chunks) * 2 // 3]
+        got = await stream(gw, client, "safe")
+        assert got.end == "error"
+        assert len(OUT) < len(got.text) < len(STORY)
+        assert STORY.startswith(got.text)
+        assert "not resumed: it was resumed 2 times" in gw.settled[-1].exchange.attempts[-1].message
+        assert len(attempts(gw)) == 3
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_without_the_routes_word_a_cut_is_an_error(tmp_path, client):
+    """The default: the dialect's own error event, and nobody is asked again."""
+    async with scene(tmp_path, ("safe", MODELS[client], OTHER_MODELS[client])) as gw:
+        gw.up.cuts = [middle()]
+        got = await stream(gw, client, MODELS[client].replace("/", "%2F") if client == "bedrock_converse" else MODELS[client])
+        assert got.end == "error"
+        assert len(gw.up.requests) == 1
+
+
+async def test_the_only_target_goes_on_itself(tmp_path):
+    """A connection that breaks says little of the model."""
+    route = ("safe", MODELS["anthropic"], MODELS["anthropic"])
+    async with scene(tmp_path, route) as gw:
+        gw.up.cuts = [middle()]
+        got = await stream(gw, "anthropic", "safe")
+    assert (got.end, got.text) == ("stop", STORY)
+    assert attempts(gw) == [(MODELS["anthropic"], False), (MODELS["anthropic"], True)]
+
+
+async def test_who_cannot_go_on_is_passed_over(tmp_path):
+    """A second target that fails makes way for a third; where none is left, the first failure is told."""
+    async with scene(tmp_path, ("safe", MODELS["anthropic"], f"talk/gpt-0-nonexistent, {OTHER_MODELS['gemini']}")) as gw:
+        gw.up.cuts = [middle()]
+        got = await stream(gw, "anthropic", "safe")
+        assert (got.end, got.text) == ("stop", STORY)
+    async with scene(tmp_path, ("safe", MODELS["anthropic"], "talk/gpt-0-nonexistent")) as gw:
+        gw.up.cuts = [middle()]
+        got = await stream(gw, "anthropic", "safe")
+        assert got.end == "error"
+        assert "in the middle of its answer" in events(got.body)[-1]["error"]["message"]
+        assert attempts(gw)[-1] == ("talk/gpt-0-nonexistent", True)
+        assert gw.settled[-1].problem is not None
+
+
+async def test_resumes_count_as_tries(tmp_path):
+    """Where the route's tries are used up nobody is asked."""
+    more = ", retry: {tries_all: 1}"
+    async with scene(tmp_path, ("safe", MODELS["anthropic"], OTHER_MODELS["gemini"]), more=more) as gw:
+        gw.up.cuts = [middle()]
+        got = await stream(gw, "anthropic", "safe")
+    assert got.end == "error"
+    assert "1 attempts were made" in gw.settled[-1].exchange.attempts[0].message
+
+
+JSON_WISH = {
+    "openai_chat": {"response_format": {"type": "json_object"}, "messages": [{"role": "user", "content": "Answer in JSON."}]},
+    "gemini": {"generationConfig": {"responseMimeType": "application/json"}},
+}
+
+
+@pytest.mark.parametrize("client", JSON_WISH)
+async def test_a_json_answer_is_not_joined_from_two(tmp_path, client):
+    """Two halves of a document rarely are one."""
+    async with scene(
+        tmp_path, ("safe", MODELS[client], OTHER_MODELS[client]), tells=(Say('{"a": "long enough to be cut"}'),)
+    ) as gw:
+        gw.up.cuts = [lambda chunks: len(chunks) // 2]
+        got = await stream(gw, client, "safe", **JSON_WISH[client])
+    assert got.end == "error"
+    assert "a JSON answer is begun" in gw.settled[-1].exchange.attempts[0].message
+
+
+async def test_the_client_is_told_the_tokens_of_both_and_each_attempt_has_its_own(tmp_path):
+    """Both were paid for."""
+    async with scene(tmp_path, ("safe", MODELS["anthropic"], OTHER_MODELS["openai_chat"])) as gw:
+        gw.up.cuts = [middle()]
+        got = await stream(gw, "anthropic", "safe")
+        usage = next(event for event in events(got.body) if event["type"] == "message_delta")["usage"]
+        settled = gw.settled[-1]
+    assert (usage["input_tokens"], usage["output_tokens"]) == (200, 18)
+    assert (settled.usage.input, settled.usage.output) == (200, 18)
+    assert [(record.usage.input, record.usage.output) for record in settled.exchange.attempts] == [(100, 1), (100, 17)]
+
+
+async def test_a_stored_response_is_kept_whole(tmp_path):
+    """What the gateway keeps for the next turn is the answer that the client read."""
+    async with scene(tmp_path, ("safe", MODELS["anthropic"], OTHER_MODELS["gemini"])) as gw:
+        gw.up.cuts = [middle()]
+        got = await stream(gw, "openai_responses", "safe", store=True)
+        assert got.text == STORY
+        kept = await get(gw, f"/v1/responses/{events(got.body)[-1]['response']['id']}")
+    assert kept.json["output"][0]["content"][0]["text"] == STORY
+
+
+async def test_invoke_models_clients_are_resumed_too(tmp_path):
+    """Anthropic's events in Bedrock's frames, and no comment among them."""
+    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 99, "messages": [{"role": "user", "content": "hi"}]}
+    async with scene(tmp_path, ("safe", MODELS["anthropic"], OTHER_MODELS["gemini"])) as gw:
+        gw.up.cuts = [middle()]
+        got = await call(gw.port, "/model/safe/invoke-with-response-stream", json.dumps(body).encode())
+    from tests.pipeline.test_invoke import told  # noqa: PLC0415 - its reader
+
+    documents = [document for _, document in told(got.body)]
+    assert "".join(document.get("delta", {}).get("text", "") for document in documents) == STORY
+    assert documents[-1]["type"] == "message_stop"
+
+
+async def test_gemini_without_events_is_not_resumed(tmp_path):
+    """Pieces of a JSON array pass as they come: half an element cannot be taken back."""
+    async with scene(tmp_path, ("safe", MODELS["gemini"], OTHER_MODELS["gemini"])) as gw:
+        gw.up.cuts = [middle()]
+        path, body = request("gemini", "safe")
+        got = await call(gw.port, path.partition("?")[0], json.dumps(body).encode())
+        assert got.broken
+        assert len(gw.up.requests) == 1
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_silence_between_two_is_bridged(tmp_path, monkeypatch, client):
+    """While the second thinks the client hears from us, in words that its programs read past."""
+    monkeypatch.setattr(sweep, "TICK_S", 0.02)
+    async with upstream() as slow:
+        slow.answers = [[0.3, stream_head(), *map(chunk, wires.STREAM["anthropic"]), END]]
+        async with scene(tmp_path, ("safe", MODELS[client], "slow/m"), slow=slow.port, keepalive_s=0.05) as gw:
+            gw.up.cuts = [middle()]
+            got = await stream(gw, client, "safe")
+    assert (got.end, got.text) == ("stop", f"{OUT} {wires.TEXT}")
+    passed = len(b"".join(gw.up.answers[0].chunks))
+    assert len(got.body[passed:]) > 0
+
+
+async def test_a_client_that_leaves_meanwhile_takes_everybody_along(tmp_path):
+    """The second call is hung up on, and nothing stays in flight."""
+    async with upstream() as slow:
+        slow.answers = [[stream_head(), 30.0]]
+        async with scene(tmp_path, ("safe", MODELS["anthropic"], "slow/m"), slow=slow.port) as gw:
+            gw.up.cuts = [middle()]
+            path, body = request("anthropic", "safe")
+            reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
+            sent = json.dumps(body).encode()
+            head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer gw-test-key\r\ncontent-length: {len(sent)}\r\n\r\n"
+            writer.write(head.encode() + sent)
+            await reader.readuntil(OUT[-7:].encode())
+            while not slow.requests:
+                await asyncio.sleep(0.01)
+            writer.transport.abort()
+            await asyncio.wait_for(slow.closed.wait(), 10)
+            while not gw.settled:
+                await asyncio.sleep(0.01)
+    assert [record.cause for record in gw.settled[0].exchange.attempts] == ["broken", "cancelled"]
