@@ -152,7 +152,7 @@ def assert_error_event(client: str, wire: bytes) -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 422])
 async def test_a_clients_error_never_moves_on(tmp_path, dialect, status):
     """Another host would say the same: it comes back at once, with its status, in the client's words."""
     async with upstream() as one, upstream() as other:
@@ -189,9 +189,9 @@ async def test_status_and_hints_of_an_upstream_survive(tmp_path, dialect, client
     """429, 503 and 529 stay what they are (as near as a dialect has them); retry-after and rate limits are carried over."""
     async with upstream() as one:
         hints = "retry-after: 3\r\nx-ratelimit-remaining-requests: 0\r\nanthropic-ratelimit-requests-remaining: 0\r\n"
-        one.answers = [[error(status, dialect, hints)] for status in (429, 503, 529)]
-        async with gateway(two(one.port, 1, dialect), tmp_path) as gw:
-            for status in (429, 503, 529):
+        for status in (429, 503, 529):
+            one.answers = [[error(status, dialect, hints)]]
+            async with gateway(two(one.port, 1, dialect) + "routing: {retry: {tries_each: 1}}\n", tmp_path) as gw:
                 got = await ask(gw, client, "lone")
                 assert got.status in ({503, 529} if status != 429 else {429}), (status, got.status)
                 assert got.headers["retry-after"] == "3"
@@ -207,7 +207,7 @@ async def test_weights_share_the_load(tmp_path):
             while "checks" not in following.keywords:
                 following = following.keywords["following"]
             (route,) = (c.__self__ for c in following.keywords["checks"] if type(c.__self__).__name__ == "RouteStage")
-            draws = iter([x for i in range(40) for x in ((i + 0.5) / 40, 0.5)])
+            draws = iter([0.0, *(x for i in range(40) for x in ((i + 0.5) / 40, 0.5))])
             route.random = lambda: next(draws)
             for _ in range(40):
                 assert (await ask(gw, "openai_chat", "shared")).status == 200

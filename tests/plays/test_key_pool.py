@@ -37,7 +37,7 @@ async def scene(tmp_path, keys="sk-one, sk-two, sk-three"):
     host = Host()
     async with serving(host.answer) as port:
         provider = f"{{kind: custom, base_url: 'http://127.0.0.1:{port}/v1', api_keys: [{keys}]}}"
-        async with gateway(f"providers: {{many: {provider}}}", tmp_path) as gw:
+        async with gateway(f"providers: {{many: {provider}}}\nrouting: {{retry: {{patience_s: 1}}}}", tmp_path) as gw:
             yield host, lambda: call(gw.port, "/v1/chat/completions", CHAT)
 
 
