@@ -23,7 +23,7 @@ from gatewright.config.credentials import ClientConfig
 from gatewright.config.tree import TOP
 from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
-from gatewright.exchange import Next, Operation, Principal
+from gatewright.exchange import Next, Operation, Principal, Stage
 from gatewright.house import Generation, House
 from gatewright.ir.blocks import DialectName
 from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
@@ -227,7 +227,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     attempt = Attempt(BY_NAME, kept, fetcher)
     answers = answers_of(config, None if before is None else before.answers)
     attempts = Attempts(attempt, health, random.random)
-    asked = (*cache_of(config, answers, attempt.keep_seals), Resume(BY_NAME), attempts)
+    asked: tuple[Stage, ...] = (*cache_of(config, answers, attempt.keep_seals), Resume(BY_NAME), attempts)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
     matched = partial(match, "POST", providers=frozenset(endpoints))
     explain = Explain(peek, route, health, matched, lists.load_prices, state=state)

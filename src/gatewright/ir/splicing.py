@@ -45,7 +45,7 @@ def added(first: Usage | None, second: Usage | None) -> Usage | None:
     for axis in _AXES:
         one, other = getattr(first, axis), getattr(second, axis)
         sums[axis] = None if one is None and other is None else (one or 0) + (other or 0)
-    return Usage(**sums, service_tier=second.service_tier or first.service_tier)
+    return replace(Usage(service_tier=second.service_tier or first.service_tier), **sums)
 
 
 class Splicer:

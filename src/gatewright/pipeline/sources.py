@@ -132,6 +132,9 @@ class BaseSource:
         except Exception:  # the answer is out, whoever watched it
             log.exception("what follows an answer failed on a bug of ours")
 
+    def keepalive(self) -> bytes:
+        raise NotImplementedError
+
     def usage_so_far(self) -> Usage | None:
         """What has been told of usage until now."""
         return self.usage
@@ -283,7 +286,7 @@ class TranslatedSource(BaseSource):
                     self._note(events)
                     wire = self._render(events)
                     if wire or self.problem is not None:
-                        if self._told and getattr(self._incoming, "over", False):
+                        if bool(self._told) and getattr(self._incoming, "over", False):  # bool: `_note` has set it
                             self._end()
                         return Segment(wire, events)
             if self._broke:
