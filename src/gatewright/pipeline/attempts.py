@@ -22,7 +22,7 @@ from gatewright.pipeline.health import Health
 from gatewright.pipeline.hedging import Hedging
 from gatewright.pipeline.policy import DEFAULT, Policy
 from gatewright.pipeline.route import Route
-from gatewright.routing.retry import POLICY, Cause, Decision, Tried, decide, wait_s
+from gatewright.routing.retry import POLICY, Decision, Tried, decide, wait_s
 from gatewright.transport.strand import back_to, in_a_task
 
 _PERHAPS_AT_WORK: Final = frozenset(("silent", "stalled", "cut", "broken"))
@@ -152,7 +152,7 @@ class _Course:
             self.deferred.add(self.candidate)
             self.left.append(self.candidate)
         self.here += cause not in ("open", "full")
-        if last.reply is not None and cause not in PASSED_OVER and not POLICY[cause]:
+        if last.reply is not None and last.made and not POLICY[last.cause]:
             return last.reply  # the client's to mend
         decision = self._decide(last)
         if decision.way == "stop" and not self._goes_round(last):
@@ -175,22 +175,24 @@ class _Course:
         rule, stage = self.policy.retry, self.stage
         if self.left or last.reply is None or self._begun_work(last):
             return False
-        newest = {failure.candidate: failure for failure in self.failures}
-        again = [candidate for candidate, failure in newest.items() if self._may_go_well(failure)]
-        made = sum(failure.record.cause not in PASSED_OVER for failure in self.failures)
         wait = wait_s(self.rounds, rule, stage.chance())
-        if len(again) < 2 or made >= rule.tries_all or stage.health.clock() + wait >= self.deadline:
+        at = stage.health.clock() + wait
+        newest = {failure.candidate: failure for failure in self.failures}
+        again = [candidate for candidate, failure in newest.items() if self._may_go_well(failure, at)]
+        made = sum(failure.made for failure in self.failures)
+        if len(again) < 2 or made >= rule.tries_all or at >= self.deadline:
             return False
         self.left = again
         self.rounds += 1
         self.waited_s = wait
         return True
 
-    def _may_go_well(self, failure: Failure) -> bool:
-        cause = failure.record.cause
-        if failure.reply is None or cause in PASSED_OVER or cause is None or not failure.record.repeatable:
+    def _may_go_well(self, failure: Failure, at: float) -> bool:
+        """Whether its target may be asked again at that time."""
+        record = failure.record
+        if failure.reply is None or not failure.made or not record.repeatable or record.ended + (record.asked_s or 0.0) > at:
             return False
-        return "same" in POLICY[cause] and not self.stage.health.rests_s(failure.candidate, told=True)
+        return "same" in POLICY[failure.cause] and not self.stage.health.rests_s(failure.candidate, told=True)
 
     def _begun_work(self, last: Failure) -> bool:
         """Whether the upstream may be at work that must not be begun twice."""
@@ -202,8 +204,8 @@ class _Course:
             return Decision("next" if others else "stop")
         if self._begun_work(last):
             return Decision("stop")
-        cause: Cause = "throttled" if record.cause == "resting" else record.cause
-        made = sum(failure.record.cause not in PASSED_OVER for failure in self.failures)
+        cause = last.cause
+        made = sum(failure.made for failure in self.failures)
         asked_s = record.asked_s if record.asked_s is not None else last.problem.retry_after_s
         if cause == "throttled" and (rests_s := self.stage.health.rests_s(self.candidate, told=True)):
             asked_s = max(asked_s or 0.0, rests_s)  # others may have been told more, and no rest is of no time
@@ -222,7 +224,7 @@ class _Course:
         problem = all_failed(self.failures)
         if problem is not None:
             return self.stage.attempt.error(self.exchange, problem)
-        own = [f.reply for f in self.failures if f.reply is not None and f.record.cause not in PASSED_OVER]
+        own = [f.reply for f in self.failures if f.reply is not None and f.made]
         passed_over = [f.reply for f in self.failures if f.reply is not None]
         return (own or passed_over)[-1]
 

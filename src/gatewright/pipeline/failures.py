@@ -4,13 +4,14 @@ One rule: the failure that tells the client most leads, a hint when to come back
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from gatewright.errors import Problem, ProblemKind
 from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.pipeline.endpoint import Candidate
+from gatewright.routing.retry import Cause
 
 PASSED_OVER: Final = frozenset(("open", "resting", "full"))
 """Causes of attempts that nobody made."""
@@ -29,6 +30,16 @@ class Failure(msgspec.Struct, frozen=True):
     problem: Problem
     reply: Reply | None
     """As the client would see it, were it the only one. None: the candidate could not be asked this at all."""
+
+    @property
+    def made(self) -> bool:
+        """Whether anybody was called; else the target was passed over."""
+        return self.record.cause not in PASSED_OVER
+
+    @property
+    def cause(self) -> Cause:
+        """What is to be decided by: a key that rests was throttled."""
+        return "throttled" if self.record.cause == "resting" else cast("Cause", self.record.cause)
 
 
 def is_open(candidate: Candidate, again_s: float) -> Problem:
@@ -54,7 +65,7 @@ def rests(candidate: Candidate, rests_s: float) -> Problem:
 def all_failed(failures: Sequence[Failure]) -> Problem | None:
     """The one error for several targets; None: there is but one, whose own last words are to be told."""
     names = dict.fromkeys(failure.candidate.name for failure in failures)
-    asked = [failure for failure in failures if failure.record.cause not in PASSED_OVER]
+    asked = [failure for failure in failures if failure.made]
     if len(names) == 1 and (asked or len(failures) == 1):
         return None
     if not asked:
@@ -89,10 +100,10 @@ def _none_asked(failures: Sequence[Failure]) -> Problem:
 
 def _each(failures: Sequence[Failure]) -> list[str]:
     """Every target with what it said, repetitions counted: `a/m 503 ×2 (try later)`. One that was asked was not passed over."""
-    said = {failure.candidate.name for failure in failures if failure.record.cause not in PASSED_OVER}
+    said = {failure.candidate.name for failure in failures if failure.made}
     same: dict[tuple[str, str], list[Failure]] = {}
     for failure in failures:
-        if failure.record.cause not in PASSED_OVER or failure.candidate.name not in said:
+        if failure.made or failure.candidate.name not in said:
             same.setdefault(_said(failure), []).append(failure)
     told = []
     for (name, status), group in same.items():
@@ -102,8 +113,7 @@ def _each(failures: Sequence[Failure]) -> list[str]:
 
 
 def _said(failure: Failure) -> tuple[str, str]:
-    passed_over = failure.record.cause in PASSED_OVER
-    return failure.candidate.name, "not asked" if passed_over else str(failure.problem.http_status)
+    return failure.candidate.name, str(failure.problem.http_status) if failure.made else "not asked"
 
 
 class _State(msgspec.Struct):
