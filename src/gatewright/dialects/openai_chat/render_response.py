@@ -82,8 +82,8 @@ def home_response(response: Response) -> JsonObject:
     merge(message, of_message)
     merge(choice, of_choice)
     body["choices"] = [choice, *response.others]
-    if response.usage is not None and response.usage.raw and "usage_elsewhere" not in form:
-        body["usage"] = response.usage.raw
+    if response.usage is not None and "usage_elsewhere" not in form:
+        body["usage"] = response.usage.raw or render_usage(response.usage)  # a watch keeps the figures alone
     return {**body, **top}
 
 
