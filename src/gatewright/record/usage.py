@@ -21,6 +21,8 @@ class Tally(msgspec.Struct, gc=False):
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    spared: int = 0
+    """Requests that nobody was called for: their answer was kept, or came along with another's."""
 
 
 class Calls(msgspec.Struct, gc=False):
@@ -53,6 +55,7 @@ class UsageCounter:
                 calls.hedges += attempt.hedge
         tally = self.tallies[principal.name, exchange.served]
         tally.requests += 1
+        tally.spared += exchange.cache in ("hit", "coalesced")
         if status >= 400 or problem is not None:
             tally.errors += 1
         usage = exchange.usage
