@@ -1,7 +1,7 @@
 """`python -m tests.faults` (`make faults`): every fault × client × form × route, the table printed, docs/faults.md written.
 
 `--only TEXT` runs the rows whose part or name holds it; `--some` the share that the test suite runs. Neither writes the page.
-`--requests N`: how many the mixed run makes; 0 leaves it out.
+`--requests N`: how many the mixed run makes, and a fifth as many with streams that are cut; 0 leaves both out.
 """
 
 import argparse
@@ -39,9 +39,13 @@ def main() -> int:
         PAGE.write_text(table.page(), encoding="utf-8")
     if not told.requests or told.only:
         return bool(wrong)
-    tally = asyncio.run(mixed.run(told.requests, told.seed))
-    print(tally.told())
-    return bool(wrong or tally.wrong)
+    tallies = [
+        asyncio.run(mixed.run(told.requests, told.seed)),
+        asyncio.run(mixed.run(told.requests // 5, told.seed, cuts=True)),
+    ]
+    for tally in tallies:
+        print(tally.told())
+    return bool(wrong or any(tally.wrong for tally in tallies))
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ class Fault:
     door: Literal["open", "closed", "full"] = "open"
     unread: bool = False
     """The upstream breaks off without having read, so it sees no call."""
+    heavy: bool = False
+    """One cell at a time: many bytes must not be taken for slowness."""
     warm: bool = False
     """A good call goes before."""
     limit_s: float = 0.0

@@ -177,7 +177,10 @@ class Tally(NamedTuple):
 
 
 def configuration(port: int) -> str:
-    """Breakers are set so high that chance alone opens none: which requests can be served must be known beforehand."""
+    """What chance alone could bring about is left out: which requests can be served must be known beforehand.
+
+    So no run of bad luck opens a circuit, and tries suffice for all targets, calls that the transport writes twice included.
+    """
     base = f"http://127.0.0.1:{port}"
     key = f"api_key: {saying.SECRET}"
     return f"""
@@ -188,7 +191,7 @@ providers:
 models:
   mix: {{targets: [one/m, two/m, three/m]}}
 timeouts: {{connect_s: 10, headers_s: 3, first_event_s: 10, idle_s: 10, total_s: 60}}
-routing: {{retry: {{tries_each: 2, tries_all: 6, base_s: 0.01, cap_s: 0.02}}, breaker: {{in_a_row: 100, share: 0.95}}}}
+routing: {{retry: {{tries_each: 2, tries_all: 12, base_s: 0.01, cap_s: 0.02}}, breaker: {{in_a_row: 100, share: 0.95}}}}
 model_lists: {{live: false}}
 """
 

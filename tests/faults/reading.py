@@ -156,7 +156,7 @@ def _responses_end(response: dict, told: _Told) -> None:
         told.ended("withheld" if "refusal" in parts else "answer")
     elif response["status"] == "incomplete" and response["incomplete_details"]["reason"] == "content_filter":
         told.ended("withheld")
-    elif response["status"] == "failed":
+    elif response["status"] == "failed" and not told.error:  # an `error` event may go before it
         told.failed(response["error"]["message"])
 
 
