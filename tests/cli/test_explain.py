@@ -45,12 +45,12 @@ def test_a_person_sees_a_table(run):
     result = run("request.json")
     assert result.exit_code == 0
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert lines[0] == "s → smart: a request in the words of anthropic, about 106 tokens, answers of at most 100"
-    assert "1. anthropic/claude-sonnet-4-5 1 anthropic, as it is closed 0.000318 0.001818 the lowest number" in lines
+    assert lines[0] == "s → smart: a request in the words of anthropic, about 110 tokens, answers of at most 100"
+    assert "1. anthropic/claude-sonnet-4-5 1 anthropic, as it is closed 0.00033 0.00183 the lowest number" in lines
     assert any(
         line.startswith("2. near/big 2 openai_chat, translated closed when what stands before has failed") for line in lines
     )
-    assert "near/small about 106 tokens do not fit into its 20" in lines
+    assert "near/small about 110 tokens do not fit into its 20" in lines
     assert any(line.startswith("near/big top_k:") for line in lines)
     assert "sk-" not in result.stdout
 

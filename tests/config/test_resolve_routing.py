@@ -176,15 +176,15 @@ def test_limits_and_probes_of_a_provider(load):
             'models.m.fallback[0]: expected "provider/model" or a mapping with "target", got a number',
         ),
         ("routing: {breaker: 5}", "routing.breaker: expected a mapping or false, got a number"),
-        ("routing: {breaker: true}", "routing.breaker: expected a mapping or false, got true or false"),
-        ("routing: {breaker: {share: 0}}", "routing.breaker.share: expected more than 0, got 0"),
+        ("routing: {breaker: true}", "routing.breaker: expected a mapping or false, got a boolean"),
+        ("routing: {breaker: {share: 0}}", "routing.breaker.share: expected more than 0.0, got 0"),
         (
             "routing: {affinity: [sesion]}",
             'routing.affinity[0]: expected one of the known words, got "sesion"; did you mean "session"?',
         ),
         ("models: {m: {targets: [a/x], cache: {}}}", 'models.m.cache: missing key "ttl_s"'),
-        ("models: {m: {targets: [a/x], hedge: {percentile: 1}}}", "models.m.hedge.percentile: expected less than 1, got 1"),
-        ("cache: {url: env:NOWHERE}", "cache.url: environment variable NOWHERE is not set"),
+        ("models: {m: {targets: [a/x], hedge: {percentile: 1}}}", "models.m.hedge.percentile: expected less than 1.0, got 1"),
+        ("cache: {url: env:NOWHERE}", 'cache.url: environment variable "NOWHERE" is not set'),
         ("cache: {url: 'http://h'}", "cache.url: expected the URL of a Redis or Valkey, such as redis://127.0.0.1:6379/0"),
         (
             "keys: [{name: k, key: env:K, role: root}]",
@@ -194,7 +194,7 @@ def test_limits_and_probes_of_a_provider(load):
 )
 def test_a_slip_is_told_where_it_is(complaints, text, complaint):
     """With its place, what was expected and what came."""
-    assert complaint in [line.removesuffix("") for line in complaints(text)]
+    assert complaint in complaints(text)
 
 
 def test_a_probe_needs_a_model(complaints):

@@ -135,10 +135,11 @@ def test_names_and_the_way_to_the_next_page(document, names, more):
                 context=200000,
                 max_output=128000,
                 capabilities=("vision", "reasoning"),
+                lacks=("documents",),
             ),
         ),
         (GEMINI, Facts(title="Gemini 3 Pro", context=1048576, max_output=65536)),
-        (BEDROCK, Facts(title="Claude Sonnet 4.5", capabilities=("vision",))),
+        (BEDROCK, Facts(title="Claude Sonnet 4.5", capabilities=("vision",), lacks=("audio", "video"))),
         (
             OPENROUTER,
             Facts(
@@ -147,6 +148,7 @@ def test_names_and_the_way_to_the_next_page(document, names, more):
                 context=1000000,
                 max_output=64000,
                 capabilities=("vision", "documents", "tools", "reasoning", "json_schema"),
+                lacks=("audio", "video"),
                 input_usd=Decimal(3),
                 output_usd=Decimal(15),
             ),
@@ -233,3 +235,21 @@ def test_nonsense_is_left_out_or_told(document):
         assert isinstance(listed.name, str)
         entry("openai_chat", Shown("p/" + listed.name, facts=listed.facts))
         entry("anthropic", Shown("p/" + listed.name, facts=listed.facts))
+
+
+def test_a_model_lacks_what_its_list_denies_in_so_many_words():
+    """That a list leaves something out says nothing: most tell a few things only."""
+    told = {
+        "mapping": ({"capabilities": {"vision": False, "function_calling": True}}, ("vision",)),
+        "supported": ({"capabilities": {"image_input": {"supported": False}, "pdf_input": {}}}, ("vision",)),
+        "parameters": ({"supported_parameters": ["temperature"]}, ("tools",)),
+        "able": ({"supported_parameters": ["tools"]}, ()),
+        "silent": ({"capabilities": ["completion"]}, ()),
+        "nonsense": (
+            {"capabilities": {"vision": 0}, "architecture": {"input_modalities": "text"}, "supported_parameters": 3},
+            (),
+        ),
+    }
+    for name, (entry, lacks) in told.items():
+        (listed,) = read_page(json.dumps([{"id": "m", **entry}]).encode()).models
+        assert listed.facts.lacks == lacks, name

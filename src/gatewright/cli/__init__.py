@@ -1,4 +1,4 @@
-"""The command line: `gatewright serve`, `check`, `models`, `explain`, `connect`, `login`, `accounts`, `import`, `config schema`, `version`.
+"""The `gatewright` command line. Its commands are `serve`, `check`, `models`, `explain`, `connect` and more: see `gatewright --help`.
 
 One rule: commands are thin; what they print is made by pure functions, and a wrong configuration ends with exit code 2.
 """

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -131,7 +132,7 @@ def footer(told: JsonObject) -> Text:
     return Text("\n".join(lines), style="dim")
 
 
-def _rows(title: str, rows: list[tuple[JsonValue, JsonValue]]) -> Table:
+def _rows(title: str, rows: Sequence[tuple[JsonValue, JsonValue]]) -> Table:
     table = Table(title, "", box=None, pad_edge=False)
     for name, why in rows:
         table.add_row(Text(str(name)), Text(str(why), style="dim"))

@@ -89,7 +89,7 @@ def explanation(
         "dialect": exchange.dialect,
         "stream": exchange.stream,
         "size": _size(look.needs),
-        "needs": sorted(look.needs.capabilities),
+        "needs": list[JsonValue](sorted(look.needs.capabilities)),
         "affinity": _affinity(chosen),
         "tiers": [
             {"tier": number + 1, "strategy": rank.strategy, "targets": [option.candidate.name for option in rank.options]}
@@ -183,7 +183,7 @@ def policy(rule: Policy) -> JsonObject:
         "tries_each": rule.retry.tries_each,
         "tries_all": rule.retry.tries_all,
         "deadline_s": rule.deadline_s,
-        "affinity": sorted(rule.affinity),
+        "affinity": list[JsonValue](sorted(rule.affinity)),
         "hedge": None if hedge is None else {"share": hedge.share, "hedges": hedge.hedges},
         "on_cut": rule.on_cut,
     }
