@@ -250,6 +250,6 @@ def test_a_model_lacks_what_its_list_denies_in_so_many_words():
             (),
         ),
     }
-    for name, (entry, lacks) in told.items():
-        (listed,) = read_page(json.dumps([{"id": "m", **entry}]).encode()).models
+    for name, (said, lacks) in told.items():
+        (listed,) = read_page(json.dumps([{"id": "m", **said}]).encode()).models
         assert listed.facts.lacks == lacks, name
