@@ -252,7 +252,7 @@ class PassSource(BaseSource):
 class TranslatedSource(BaseSource):
     """The upstream's events, rendered in the client's dialect."""
 
-    __slots__ = ("_broke", "_feed", "_marker", "_names", "_parser", "_request_id", "_sse", "_told", "renderer", "seals")
+    __slots__ = ("_broke", "_feed", "_marker", "_names", "_parser", "_request_id", "_sse", "_told", "mute", "renderer", "seals")
 
     def __init__(
         self,
@@ -277,6 +277,8 @@ class TranslatedSource(BaseSource):
         self.renderer = renderer
         self._told = False
         self._broke = False
+        self.mute: list[StreamEvent] = []
+        """Events that this client's dialect has no bytes for. They come with the next that have; at the end they stay here."""
 
     async def _pull(self) -> Segment | None:
         try:
@@ -288,7 +290,9 @@ class TranslatedSource(BaseSource):
                     if wire or self.problem is not None:
                         if bool(self._told) and getattr(self._incoming, "over", False):  # bool: `_note` has set it
                             self._end()
+                        events, self.mute = [*self.mute, *events], []
                         return Segment(wire, events)
+                    self.mute += events
             if self._broke:
                 self._incoming.abort()
                 events = [StreamError(_bug(self._request_id))]
@@ -305,8 +309,12 @@ class TranslatedSource(BaseSource):
             self._incoming.abort()
             events = [StreamError(_bug(self._request_id))]
             wire = self._last_words(events)
+        events, self.mute = [*self.mute, *events], []
         self._end()
-        return Segment(wire, events) if wire else None
+        if wire:
+            return Segment(wire, events)
+        self.mute = events
+        return None
 
     def _sink(self, client: Client) -> Callable[[bytes], bool]:
         feed, render, push, sse = self._feed, self.renderer.render, client.push, self._sse
