@@ -9,7 +9,6 @@ request needs is asked for only where the answer can matter.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -100,6 +99,20 @@ class Standings(Protocol):
 class Look:
     """What choosing may ask of one request; what is slow is found out when it is asked for first."""
 
+    __slots__ = (
+        "dialect",
+        "tags",
+        "headers",
+        "unix_s",
+        "body",
+        "_needs",
+        "_held",
+        "_tie",
+        "_found_needs",
+        "_found_held",
+        "_found_tie",
+    )
+
     def __init__(
         self,
         *,
@@ -121,27 +134,38 @@ class Look:
         self._needs = needs
         self._held = held
         self._tie = tie
+        # `functools.cached_property` takes a lock: it costs more than what it keeps.
+        self._found_needs: Needs | None = None
+        self._found_held: Affinity | Literal["unread"] | None = "unread"
+        self._found_tie: Affinity | Literal["unread"] | None = "unread"
 
-    @cached_property
+    @property
     def is_text(self) -> bool:
         """Whether its bytes show that it needs nothing beyond text."""
-        return plainly_text(self.body)
+        return self._found_needs is None and plainly_text(self.body)
 
-    @cached_property
+    @property
     def needs(self) -> Needs:
-        return self._needs()
+        needs = self._found_needs
+        if needs is None:
+            needs = self._found_needs = self._needs()
+        return needs
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         return self.needs.capabilities
 
-    @cached_property
+    @property
     def held(self) -> Affinity | None:
-        return self._held()
+        if self._found_held == "unread":
+            self._found_held = self._held()
+        return self._found_held
 
-    @cached_property
+    @property
     def tie(self) -> Affinity | None:
-        return self._tie()
+        if self._found_tie == "unread":
+            self._found_tie = self._tie()
+        return self._found_tie
 
 
 Why = Literal["condition", "capability", "context"]
