@@ -8,7 +8,7 @@ from tests.pipeline.stub_free import endpoint
 from gatewright.dialects import BY_NAME
 from gatewright.errors import Refused
 from gatewright.exchange import Exchange, Principal
-from gatewright.pipeline.policy import RouteTarget, Tier
+from gatewright.pipeline.policy import Policy, RouteTarget, Tier
 from gatewright.pipeline.route import Route, Router, RouteStage, may_use
 from gatewright.providers.facts import NOTHING, Facts
 from gatewright.providers.ladder import Ladder
@@ -262,3 +262,12 @@ def test_nowhere_to_go_names_every_target():
     assert (problem.http_status, problem.code) == (400, "context_length_exceeded")
     assert "claude/a: about" in problem.message
     assert "openai/b: about" in problem.message
+
+
+def test_names_without_an_entry_are_as_persistent_as_all():
+    """`routing:` holds for `provider/model` too, pinned or not."""
+    policy = Policy(deadline_s=7)
+    router = Router(endpoints=ENDPOINTS, routes=ROUTES, aliases={}, policy=policy)
+    assert router.resolve("openai/o3", "")[0].policy is policy
+    assert router.resolve("o3", "openai")[0].policy is policy
+    assert router.resolve("fast", "")[0].policy is not policy

@@ -1,6 +1,10 @@
 """What a conversation clings to is the same at each of its turns, and another conversation's is another."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from tests.pipeline.stub_free import endpoint
@@ -179,3 +183,31 @@ def test_a_kept_response_leads_to_who_gave_it():
     assert kept_at([one, two, three], "b/gone", Down()) == [two, three, one]
     assert kept_at([one, two, three], "b/z", Down("b/z")) == [one, two, three]
     assert kept_at([one, two, three], "c/z", Down()) == [one, two, three]
+
+
+ELSEWHERE = """
+from gatewright.dialects import BY_NAME
+from gatewright.pipeline.policy import DEFAULT
+from gatewright.pipeline.ties import tie_of
+from gatewright.routing.affinity import rendezvous
+from tests.pipeline.test_ties import exchange, turns
+ties = [tie_of(exchange("openai_chat", turns("openai_chat", str(i), 1)), DEFAULT, BY_NAME) for i in range(8)]
+print([rendezvous(tie.key, ["a/x", "b/x", "c/x"]) for tie in ties])
+"""
+
+
+def test_every_process_finds_the_same_target():
+    """Workers and machines share no table and no hash seed."""
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", ELSEWHERE],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    (orders,) = told
+    assert len({order[0] for order in json.loads(orders)}) > 1
