@@ -39,8 +39,13 @@ def path_of(dialect: str, model: str, *, stream: bool = False) -> str:
             return f"/model/{model}/" + ("converse-stream" if stream else "converse")
 
 
-def saying(dialect: str, model: str, text: str, *, stream: bool = False, tool: bool = False, temperature: float = 1) -> dict:
-    """A request with instructions, a limit and a temperature; with `tool`, one that may be called."""
+def saying(
+    dialect: str, model: str, text: str, *, stream: bool = False, tool: bool = False, temperature: float = 1, counted: bool = True
+) -> dict:
+    """A request with instructions, a limit and a temperature; with `tool`, one that may be called.
+
+    `counted`: a stream of Chat Completions is to tell its usage, as all others do.
+    """
     streaming = {"stream": True} if stream else {}
     match dialect:
         case "openai_chat":
@@ -51,6 +56,7 @@ def saying(dialect: str, model: str, text: str, *, stream: bool = False, tool: b
                 "max_completion_tokens": 200,
                 "temperature": temperature,
                 **streaming,
+                **({"stream_options": {"include_usage": True}} if stream and counted else {}),
             }
         case "openai_responses":
             tools = [{"type": "function", **_function("parameters")}]

@@ -22,10 +22,10 @@ PROVIDER = {"openai_chat": "chat-only", "openai_responses": "responses-only", "a
 """The provider that speaks each dialect, and nothing else."""
 
 
-def configuration(upstream: str, state_dir: Path) -> str:
-    """Each upstream model under a name of ours: `openai_chat-plain`, and so on."""
+def configuration(upstream: str, state_dir: Path, settings: str = "") -> str:
+    """Each upstream model under a name of ours: `openai_chat-plain`, and so on. `settings`: of each, beside its target."""
     names = [
-        f"  {api}-{kind}: {{targets: [{PROVIDER[api]}/{model}]}}"
+        f"  {api}-{kind}: {{targets: [{PROVIDER[api]}/{model}]{settings}}}"
         for api, kinds in MODELS.items()
         for kind, model in kinds.items()
     ]
@@ -55,13 +55,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(upstream: str, folder: Path, more: str = "") -> Iterator[str]:
-    """The URL of a gateway in front of the upstream; `more` is added to its configuration.
+def serving(upstream: str, folder: Path, more: str = "", settings: str = "") -> Iterator[str]:
+    """The URL of a gateway in front of the upstream; `more` is added to its configuration, `settings` to each of its models.
 
     Raises AssertionError with its output when it does not come up in 20 s, or when its log tells of a bug.
     """
     config = folder / "gatewright.yaml"
-    config.write_text(configuration(upstream, folder / "state") + more, encoding="utf-8")
+    config.write_text(configuration(upstream, folder / "state", settings) + more, encoding="utf-8")
     port = free_port()
     output = (folder / "gatewright.log").open("wb")
     command = [str(Path(sys.executable).parent / "gatewright"), "serve", "--config", str(config), "--port", str(port)]

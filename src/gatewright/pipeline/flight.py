@@ -27,7 +27,7 @@ from gatewright.ir.request import Asked
 from gatewright.ir.response import Response, Usage
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.replayed import MARK
-from gatewright.pipeline.sources import CUT, BaseSource
+from gatewright.pipeline.sources import CUT, BaseSource, TranslatedSource
 from gatewright.pipeline.translate import Dialects
 
 log = logging.getLogger("gatewright")
@@ -272,6 +272,8 @@ class Flight:
                 await self._until_there_is_room()
         if parser is not None:
             self._understand(parser.close, folder, source)
+        elif isinstance(source, TranslatedSource):
+            self._tell(source.mute, folder, source)
         if folder.problem is None and source.problem is not None:
             self._tell([StreamError(source.problem)], folder, source)
         if not self.events or not isinstance(self.events[-1], MessageStop | StreamError):
