@@ -159,7 +159,7 @@ AttemptStage = Literal["connecting", "waiting", "answered", "streaming", "conten
 """How far an attempt came: what `routing.retry.Stage` says."""
 
 
-class AttemptRecord(msgspec.Struct, eq=False):
+class AttemptRecord(msgspec.Struct, eq=False, gc=False):
     """One try at one target, filled in as it goes. A target that was passed over is recorded too: nothing was sent to it."""
 
     target: str
@@ -194,6 +194,24 @@ class AttemptRecord(msgspec.Struct, eq=False):
     """Of a refusal: in how many seconds the upstream wants to be asked again. None: it did not say."""
     repeatable: bool = True
     """Of a refusal: False where the upstream wants no repetition."""
+    before: tuple[int, ...] = ()
+    """Statuses of what came to nothing beneath, so that it was written again; 0: its connection had ended. Records of their own
+    when the attempt is over."""
+    refused_as: int = 0
+    """The status that the next time it is written will have been for."""
+
+    def wrote(self) -> None:
+        """The call was written to a connection; perhaps once more, beneath: see `transport.seam.Trail`."""
+        if not self.sent:
+            self.sent = True
+            self.stage = "waiting"
+        else:
+            self.before += (self.refused_as,)
+            self.refused_as = 0
+
+    def refused(self, status: int) -> None:
+        """It was answered so, and is to be written once more."""
+        self.refused_as = status
 
 
 class Exchange:

@@ -21,7 +21,7 @@ from gatewright.pipeline.sources import BaseSource
 from gatewright.providers.auth.client_key import ClientKey
 from gatewright.routing.admission import Ticket
 from gatewright.routing.board import Passed
-from gatewright.routing.retry import Cause, cause_of
+from gatewright.routing.retry import Cause, cause_of, cause_of_status
 
 _SLOW: Final = frozenset(("silent", "stalled"))
 """Causes whose time says how slow the target is."""
@@ -43,16 +43,82 @@ class Tries(Protocol):
     def error(self, exchange: Exchange, problem: Problem) -> Reply: ...
 
 
-class _Open:
-    """An attempt that has begun and not ended."""
+class _Begun:
+    """An attempt that has begun and not ended. Called, it says that its stream has."""
 
-    __slots__ = ("candidate", "passed", "record", "ticket")
+    __slots__ = ("asking", "candidate", "exchange", "passed", "record", "source", "ticket")
 
-    def __init__(self, record: AttemptRecord, candidate: Candidate, passed: Passed, ticket: Ticket | None) -> None:
+    def __init__(  # noqa: PLR0917 - keywords cost, and every stream begins so
+        self,
+        asking: "Asking",
+        exchange: Exchange,
+        record: AttemptRecord,
+        candidate: Candidate,
+        passed: Passed,
+        ticket: Ticket | None,
+        source: BaseSource | None = None,
+    ) -> None:
+        self.asking = asking
+        self.exchange = exchange
         self.record = record
         self.candidate = candidate
         self.passed = passed
         self.ticket = ticket
+        self.source = source
+
+    def __call__(self) -> None:
+        source, record = self.source, self.record
+        assert source is not None
+        record.usage = source.usage
+        problem = source.problem
+        if problem is None and not source.left and self.ticket is None and not record.before:  # as nearly all end
+            health = self.asking.health
+            record.stage = "content"
+            record.ended = now = health.clock()
+            health.ended(self.passed, self.candidate, None, record.ttft_s, now=now)
+            return
+        record.stage = "content" if source.content or problem is None else "streaming"
+        if problem is not None:
+            record.message = problem.message
+            self.over(cause_of(problem, "streaming"))
+        else:
+            self.over("cancelled" if source.left else None)
+
+    def over(self, cause: Cause | None) -> None:
+        """It has ended so; once."""
+        record, health = self.record, self.asking.health
+        now = health.clock()
+        record.cause = cause
+        record.ended = now
+        ttft_s = now - record.began if cause in _SLOW else record.ttft_s
+        unasked = cause is not None and cause != "unreachable" and not record.sent
+        health.ended(self.passed, self.candidate, "cancelled" if unasked else cause, ttft_s, asked_s=record.asked_s, now=now)
+        if self.ticket is not None and (gate := self.candidate.endpoint.gate) is not None:
+            gate.leave(self.ticket)
+        if record.before:
+            _tell_apart(self.exchange, record)
+
+
+def _tell_apart(exchange: Exchange, record: AttemptRecord) -> None:
+    """What was written several times beneath was several calls: a record for each."""
+    at = next(i for i, one in enumerate(exchange.attempts) if one is record)
+    exchange.attempts[at:at] = [
+        AttemptRecord(
+            record.target,
+            record.dialect,
+            record.began,
+            record.waited_s,
+            sent=True,
+            status=status,
+            stage="answered" if status else "waiting",
+            cause=cause_of_status(status) if status else "cut",
+            ended=record.began,
+            hedge=record.hedge,
+            resumed=record.resumed,
+        )
+        for status in record.before
+    ]
+    record.before = ()
 
 
 class Asking:
@@ -108,60 +174,40 @@ class Asking:
         try:
             reply = await self.attempt.once(exchange, candidate, record, until_content=hold, lost=lost)
         except BaseException as error:
-            self._raised(_Open(record, candidate, passed, ticket), error)
+            _raised(_Begun(self, exchange, record, candidate, passed, ticket), error)
             raise
         problem, source = reply.problem, reply.source
         if problem is not None:
             record.message = problem.message
             clients_key = isinstance(candidate.endpoint.credential, ClientKey)
             cause = cause_of(problem, record.stage, clients_key=clients_key)
-            self._over(_Open(record, candidate, passed, ticket), cause)
+            _Begun(self, exchange, record, candidate, passed, ticket).over(cause)
             return reply
         now = health.clock()
         record.ttft_s = now - record.began
         if source is not None:
             assert isinstance(source, BaseSource)
-            begun = _Open(record, candidate, passed, ticket)
-            source.when_ended(lambda: self._stream_over(begun, source))
-        else:  # as `_over`, which most answers need not
+            source.when_ended(_Begun(self, exchange, record, candidate, passed, ticket, source))
+        else:  # as `over`, which most answers need not
             record.usage = exchange.usage
             record.ended = now
             health.ended(passed, candidate, None, record.ttft_s, now=now)
             if ticket is not None and gate is not None:
                 gate.leave(ticket)
+            if record.before:
+                _tell_apart(exchange, record)
         return reply
 
     def _passed_over(self, exchange: Exchange, record: AttemptRecord, why: str, problem: Problem) -> Reply:
         record.cause, record.message, record.ended = why, problem.message, self.health.clock()
         return self.attempt.error(exchange, problem)
 
-    def _raised(self, begun: _Open, error: BaseException) -> None:
-        """The client has left, the candidate cannot be asked this, or a bug of ours."""
-        if isinstance(error, Refused):
-            begun.record.message = error.problem.message
-            self._over(begun, "cancelled")  # nothing was sent, and it says nothing of the target
-            begun.record.cause = "client"
-        else:
-            self._over(begun, "ours" if isinstance(error, Exception) else "cancelled")
 
-    def _stream_over(self, begun: _Open, source: BaseSource) -> None:
-        record = begun.record
-        record.stage = "content" if source.content else "streaming"
-        record.usage = source.usage
-        cause: Cause | None = None
-        if source.problem is not None:
-            cause = cause_of(source.problem, "streaming")
-            record.message = source.problem.message
-        elif source.left:
-            cause = "cancelled"
-        self._over(begun, cause)
-
-    def _over(self, begun: _Open, cause: Cause | None) -> None:
-        record, candidate = begun.record, begun.candidate
-        record.cause = cause
-        record.ended = now = self.health.clock()
-        ttft_s = now - record.began if cause in _SLOW else record.ttft_s
-        unasked = cause is not None and cause != "unreachable" and not record.sent
-        self.health.ended(begun.passed, candidate, "cancelled" if unasked else cause, ttft_s, asked_s=record.asked_s, now=now)
-        if begun.ticket is not None and (gate := candidate.endpoint.gate) is not None:
-            gate.leave(begun.ticket)
+def _raised(begun: _Begun, error: BaseException) -> None:
+    """The client has left, the candidate cannot be asked this, or a bug of ours."""
+    if isinstance(error, Refused):
+        begun.record.message = error.problem.message
+        begun.over("cancelled")  # nothing was sent, and it says nothing of the target
+        begun.record.cause = "client"
+    else:
+        begun.over("ours" if isinstance(error, Exception) else "cancelled")

@@ -37,7 +37,6 @@ from gatewright.pipeline.seals import (
 )
 from gatewright.pipeline.sources import BaseSource, PassSource, TranslatedSource
 from gatewright.pipeline.translate import Dialects, Prepared, loss_lines, prepare
-from gatewright.routing.retry import cause_of_status
 from gatewright.routing.retry_after import retry_after_s
 from gatewright.stores.kept import Kept, KeptStore
 from gatewright.transport import Incoming, TransportError, header_lines
@@ -106,7 +105,7 @@ class Attempt:
                 model=candidate.model,
                 stream=exchange.stream,
                 client=exchange.call.headers,
-                trail=Written(exchange, record),
+                trail=record,
             )
         except TransportError as error:
             if error.sent:
@@ -292,37 +291,6 @@ class Attempt:
     def error(self, exchange: Exchange, problem: Problem) -> Reply:
         """A problem as the client's dialect tells it."""
         return error_reply(self.dialects[exchange.dialect], problem, exchange.request_id)
-
-
-class Written:
-    """Writes down how often a call is written: where it was more than once beneath, each is an attempt of its own."""
-
-    __slots__ = ("_exchange", "_record", "_status")
-
-    def __init__(self, exchange: Exchange, record: AttemptRecord) -> None:
-        self._exchange = exchange
-        self._record = record
-        self._status = 0
-
-    def wrote(self) -> None:
-        record, status = self._record, self._status
-        if not record.sent:
-            record.sent = True
-            record.stage = "waiting"
-            return
-        before = msgspec.structs.replace(
-            record,
-            status=status,
-            stage="answered" if status else "waiting",
-            cause=cause_of_status(status) if status else "cut",  # what was kept had ended
-            ended=time.monotonic(),
-        )
-        attempts = self._exchange.attempts
-        attempts.insert(next(i for i, one in enumerate(attempts) if one is record), before)
-        record.began, record.waited_s, self._status = before.ended, 0.0, 0
-
-    def refused(self, status: int) -> None:
-        self._status = status
 
 
 def answered(request: Request, exchange: Exchange) -> Request:

@@ -18,7 +18,7 @@ from gatewright.ir.loss import Loss
 from gatewright.ir.request import Target
 from gatewright.pipeline import uploads
 from gatewright.pipeline.asking import Asking
-from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, Written, attributed, carried
+from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, attributed, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.route import Router, may_use, may_use_all
@@ -238,7 +238,7 @@ class _Forwarded:
                 content_type=self.content_type,
                 model=candidate.model,
                 client=exchange.call.headers,
-                trail=Written(exchange, record),
+                trail=record,
             )
             record.sent, record.status = True, incoming.status
             record.stage = "answered" if incoming.status >= 400 else "streaming"
