@@ -4,6 +4,8 @@ import random
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.pipeline.stub_free import endpoint
 
 from gatewright.pipeline.choose import Look, Option, choices, choose, missing_in
@@ -246,3 +248,46 @@ def test_a_seal_leads_across_tiers():
     assert names(chosen_from(offered, look(held=held), Health(is_open="c")))[-1] == "c"
     gone = chosen_from(offered, look(held=Affinity("seal", issuer="nobody")))
     assert (len(gone.plan), gone.tied) == (3, None)
+
+
+@given(st.data())
+def test_every_target_is_told_of_exactly_once(data):
+    """First, last or skipped: none is lost and none comes twice, whatever is asked and whoever is down."""
+    words = st.sampled_from(("vision", "tools", "audio"))
+    ranks = [
+        (
+            [
+                option(
+                    name,
+                    weight=data.draw(st.integers(0, 3)),
+                    priority=data.draw(st.integers(0, 2)),
+                    when=data.draw(st.sampled_from((None, When(tags=frozenset({"beta"}))))),
+                    context=data.draw(st.sampled_from((None, 10, 100, 1000))),
+                    can=data.draw(st.none() | st.frozensets(words)),
+                    lacks=data.draw(st.frozensets(words)),
+                    input_usd=data.draw(st.sampled_from((None, 1.0, 2.0))),
+                    output_usd=1.0,
+                )
+                for name in data.draw(st.lists(st.sampled_from("abcde"), min_size=1, max_size=4))
+            ],
+            data.draw(st.sampled_from(("weighted", "round_robin", "least_busy", "lowest_latency", "cheapest", "priority"))),
+            data.draw(st.sampled_from((None, When(tags=frozenset({"beta"}))))),
+        )
+        for _ in range(data.draw(st.integers(1, 3)))
+    ]
+    offered = choices(ranks)
+    needs = Needs(data.draw(st.frozensets(words)), 50, data.draw(st.integers(0, 2000)))
+    request = look(
+        needs=needs,
+        body=b"x" * 4 * needs.sure_tokens + b"tool",
+        tags=data.draw(st.sampled_from(((), ("beta",)))),
+        tie=data.draw(st.sampled_from((None, SESSION))),
+        held=data.draw(st.sampled_from((None, Affinity("seal", issuer="c")))),
+    )
+    health = Health(is_open=data.draw(st.sampled_from(("", "a", "bc"))), rests=data.draw(st.sampled_from(("", "d", "ae"))))
+    out = choose(
+        offered, request, health, turn=data.draw(st.integers(0, 9)), chance=random.Random(data.draw(st.integers(0, 99))).random
+    )
+    told = [*out.first, *out.last, *(skipped.option for skipped in out.skipped)]
+    assert sorted(map(id, told)) == sorted(id(one) for options, _, _ in ranks for one in options)
+    assert all(health.standing(one.candidate) == "closed" and health.rests_s(one.candidate) == 0 for one in out.first)
