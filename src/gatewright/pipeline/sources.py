@@ -12,8 +12,19 @@ from gatewright.dialects.bedrock_converse.frames import KEEP_ALIVE
 from gatewright.dialects.protocol import Dialect, StreamParser, StreamRenderer, Watch
 from gatewright.errors import Problem
 from gatewright.exchange import Client, Segment
-from gatewright.ir.blocks import DialectName
-from gatewright.ir.events import BlockStart, BlockStop, MessageStop, StreamError, StreamEvent, TextDelta, UsageUpdate
+from gatewright.ir.blocks import Block, DialectName, Reasoning, Text
+from gatewright.ir.events import (
+    BlockStart,
+    BlockStop,
+    CitationDelta,
+    MessageStop,
+    ReasoningDelta,
+    SealDelta,
+    StreamError,
+    StreamEvent,
+    TextDelta,
+    UsageUpdate,
+)
 from gatewright.ir.fold import update_usage
 from gatewright.ir.response import Usage
 from gatewright.pipeline.names import Names, client_name
@@ -40,6 +51,17 @@ CUT = Problem(kind="upstream", code="stream_cut", message="The provider's stream
 
 def _bug(request_id: str) -> Problem:
     return Problem(kind="internal", message=f"The gateway failed on this answer ({request_id}); its log says why.")
+
+
+def _only_opened(block: Block) -> bool:
+    """Whether a block that starts shows nothing yet: what is in it comes as deltas, or does not come at all."""
+    match block:
+        case Text(text=""):
+            return True
+        case Reasoning(text="", summary=(), seal=None):
+            return True
+        case _:
+            return False
 
 
 def first_ping(dialect: DialectName) -> bytes:
@@ -328,6 +350,8 @@ class TranslatedSource(BaseSource):
                     return True
                 if len(events) > 1 or type(events[0]) is not TextDelta:
                     self._note(events)
+                else:
+                    self.content = True
                 wire = render(events)
                 if wire:
                     push(without_line_separators(wire) if sse and 0xE2 in wire else wire)
@@ -364,10 +388,11 @@ class TranslatedSource(BaseSource):
         marks: list[tuple[int, StreamEvent]] = []
         for i, event in enumerate(events):
             if type(event) is TextDelta:
+                self.content = True
                 continue
             match event:
                 case BlockStart():
-                    self.content = True
+                    self.content = self.content or not _only_opened(event.block)
                     named = client_name(name_call(event, self._request_id), self._names)
                     event = events[i] = named  # noqa: PLW2901 - the same event, named
                 case UsageUpdate():
@@ -377,6 +402,8 @@ class TranslatedSource(BaseSource):
                     self._told = True
                 case MessageStop():
                     self._told = True
+                case ReasoningDelta() | SealDelta() | CitationDelta():
+                    self.content = True
                 case _:
                     pass
             self.seals.add(event)

@@ -36,6 +36,26 @@ def test_content_and_end_are_known_when_they_pass():
     assert watch.finished
 
 
+@pytest.mark.parametrize(
+    ("block", "shows"),
+    [
+        ({"type": "text", "text": ""}, False),
+        ({"type": "thinking", "thinking": "", "signature": ""}, False),
+        ({"type": "text", "text": "already"}, True),
+        ({"type": "redacted_thinking", "data": "x"}, True),
+        ({"type": "tool_use", "id": "t", "name": "f", "input": {}}, True),
+        ({"type": "text", "text": "", "citations": None}, True),
+    ],
+)
+def test_a_block_that_was_only_opened_is_no_content(block, shows):
+    """Until there is something in it another target may take over. What is spelt in another way counts, to be safe."""
+    watch = ANTHROPIC.watch(call())
+    watch.feed(HEAD + wire(block_start(0, **block)))
+    assert watch.content is shows
+    watch.feed(wire(delta(0, type="text_delta", text="x")))
+    assert watch.content
+
+
 def test_an_error_event_is_seen():
     """A breaker keyed on the status would be blind to it."""
     watch = ANTHROPIC.watch(call())

@@ -3,6 +3,8 @@
 One rule: the bytes go on as they came; only events that can carry usage, an end or an error are decoded.
 """
 
+import re
+
 from gatewright.dialects.anthropic.errors import problem_of
 from gatewright.dialects.anthropic.usage import merge_usage, parse_usage
 from gatewright.errors import Problem
@@ -13,6 +15,11 @@ from gatewright.wire.sse import OversizedEvent, SseParser
 
 _MESSAGE, _ERROR = b'"message_', b'"error"'
 """No event of interest is without one of these; text that quotes them costs one more look."""
+_BLOCK, _DELTA = b'"content_block"', b"content_block_delta"
+_EMPTY = re.compile(
+    rb'"content_block"\s*:\s*\{\s*"type"\s*:\s*"(?:text|thinking)"(?:\s*,\s*"(?:text|thinking|signature)"\s*:\s*"")*\s*\}'
+)
+"""What opens a block and shows nothing yet. One that is spelt otherwise counts as content."""
 
 
 class MessagesWatch:
@@ -29,8 +36,8 @@ class MessagesWatch:
         return data
 
     def _look(self, block: bytes) -> None:
-        if not self.content and block.find(b"content_block_") >= 0:
-            self.content = True
+        if not self.content:
+            self.content = _DELTA in block or (_BLOCK in block and block.count(_BLOCK) > len(_EMPTY.findall(block)))
         if _MESSAGE not in block and _ERROR not in block:
             return
         parser = SseParser()
