@@ -190,3 +190,23 @@ class Spliced:
 
     def keepalive(self) -> bytes:
         return self._live.keepalive()
+
+
+def reads_on(live: Live, request: Request, passed: bytes, more: bytes) -> bool:
+    """Whether the client's own API would read one answer of what is out and a word behind it. For bytes that passed.
+
+    A block that comes in several events is none yet after the first, and yet that is out: half of Gemini's arguments, the head of
+    an image. `live`: as if it had told `passed`, and then `more` in its own words; it is not used any further.
+    """
+    word = Response(
+        origin=_abroad(live.client), id="", model="", blocks=(Text(text="x"),), finish=Finish(reason="stop"), usage=Usage()
+    )
+    text = live.delivered.text + "x"
+    behind = Spliced(live, Continued(request, "again"), request, None).render(unfold(word))
+    parser = live.client.stream_parser(Asked())
+    folder = Folder()
+    for event in (*parser.feed(passed + more + behind), *parser.close()):
+        folder.add(event)
+    read = folder.response
+    said = "".join(block.text for block in read.blocks if isinstance(block, Text))
+    return folder.problem is None and said == text and read.finish is not None and read.finish.reason == "stop"
