@@ -240,3 +240,22 @@ async def test_a_bug_in_what_flows_is_told_once(caplog):
         assert wires.told("anthropic", first + b"".join(client.wire + rest))[0] == "error"
         assert incoming.aborted
         assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("dialect", wires.STREAM)
+@pytest.mark.parametrize("client", wires.STREAM)
+async def test_a_stream_that_breaks_before_anything_was_shown_has_no_content(dialect, client):
+    """Its target may still be changed for another, whatever was opened; with the first text it may not."""
+    for count in range(1, wires.CONTENT_AT[dialect] + 1):
+        incoming = Scripted(200, b"text/event-stream", wires.STREAM[dialect][:count], cut=True)
+        spoken, client_spoken = BY_NAME[dialect], BY_NAME[client]
+        if client == dialect:
+            source = PassSource(incoming, spoken, spoken.watch(minimal_call(dialect, stream=True)), "req_1", sse=True)
+        else:
+            request = client_spoken.parse_request(minimal_call(client, stream=True))
+            source = TranslatedSource(incoming, spoken.stream_parser(Asked()), client_spoken.stream_renderer(request), "req_1")
+        await source.begin(until_content=True)
+        shown = count == wires.CONTENT_AT[dialect]
+        assert source.content is shown, wires.STREAM[dialect][count - 1]
+        assert shown or source.problem is not None
+        source.abort()
