@@ -1,10 +1,11 @@
 """Explain tells what would happen, and that is what happens; nobody is called for it."""
 
+import asyncio
 import json
 
 import pytest
 
-from tests.plays.scene import OTHER, ask, asking, send
+from tests.plays.scene import OTHER, ask, asking, send, served
 from tests.plays.test_routing import BROKEN, routes, whom
 from tests.serving import call, gateway
 
@@ -155,3 +156,18 @@ async def test_a_response_that_goes_on_is_told_to_lead_back(tmp_path):
             told = await explained(gw, {"model": "m", "input": "go on", "previous_response_id": given.json["id"]})
             assert told["affinity"] == {"kind": "state", "leads_to": home}
             assert order(told)[0] == home
+
+
+async def test_a_target_without_a_free_place_is_told_to_come_last(tmp_path):
+    """As it does: who can go elsewhere does not queue."""
+    models = "  m: {strategy: priority, targets: [a/x, {target: b/x, priority: 1}]}"
+    async with routes(tmp_path, models, count=2, fields=", max_concurrent: 1") as gw:
+        gw.ups["a"].answers = [[1.5, *served("openai_chat", stream=False)]]
+        slow = asyncio.ensure_future(ask(gw, "openai_chat", "m"))
+        while not gw.ups["a"].requests:
+            await asyncio.sleep(0.01)
+        told = await explained(gw, asking("openai_chat", "m"))
+        assert (order(told), told["targets"][1]["queue"]) == (["b/x", "a/x"], {"running": 1, "waiting": 0})
+        assert told["targets"][1]["why"] == "all its places are taken"
+        assert (await ask(gw, "openai_chat", "m")).headers["x-gatewright-target"] == "b/x"
+        await slow

@@ -68,13 +68,15 @@ def explanation(
 ) -> JsonObject:
     """`exchange`: of the request in question; nothing of it is changed. `alias`: the name asked for, where it is one."""
     rank_of = {id(option): number for number, rank in enumerate(offered.ranks) for option in rank.options}
-    ordered = (*chosen.first, *chosen.last)
+    ordered = sorted((*chosen.first, *chosen.last), key=lambda option: _is_full(option.candidate))  # as attempts have it
     targets: list[JsonValue] = []
     for place, option in enumerate(ordered):
         rank = offered.ranks[rank_of[id(option)]]
         stands = option in chosen.first
         told = target(exchange, option, route=route, look=look, health=health, facts_of=facts_of, dialects=dialects)
-        if not stands:
+        if _is_full(option.candidate):
+            why = "all its places are taken" if len(ordered) > 1 else "the only target; all its places are taken"
+        elif not stands:
             why = f"last: {_why_last(option, health, look)}"
         else:
             why = _why_first(rank.strategy, chosen) if place == 0 else "when what stands before has failed"
@@ -118,12 +120,24 @@ def target(
         "again_s": _seconds(health.again_s(candidate)),
         "rests_s": _seconds(health.rests_s(candidate)),
         "in_flight": health.in_flight(candidate),
+        "queue": queue(candidate),
         "first_token_s": None if view.ttft_s is None else _seconds(view.ttft_s),
         "weight": option.weight,
         "priority": option.priority,
         "context": option.context,
         "cost_usd": cost(look.needs, facts_of(candidate.endpoint.name, candidate.model), route),
     }
+
+
+def queue(candidate: Candidate) -> JsonValue:
+    """Who runs and who waits before its endpoint, in this process. Null: it has no limit."""
+    gate = candidate.endpoint.gate
+    return None if gate is None else {"running": gate.running, "waiting": gate.waiting}
+
+
+def _is_full(candidate: Candidate) -> bool:
+    gate = candidate.endpoint.gate
+    return gate is not None and gate.full
 
 
 def sending(exchange: Exchange, candidate: Candidate, dialects: Dialects) -> JsonObject:
