@@ -1,4 +1,4 @@
-"""The `gatewright` command line. Its commands are `serve`, `check`, `models`, `explain`, `connect` and more: see `gatewright --help`.
+"""The `gatewright` command line: `serve`, `check`, `models`, `explain`, `connect`, `login`, `import` and more; see `--help`.
 
 One rule: commands are thin; what they print is made by pure functions, and a wrong configuration ends with exit code 2.
 """
