@@ -194,8 +194,8 @@ class Asking:
             health.ended(passed, candidate, None, record.ttft_s, now=now)
             if ticket is not None and gate is not None:
                 gate.leave(ticket)
-            if record.before:
-                _tell_apart(exchange, record)
+        if record.before:
+            _tell_apart(exchange, record)
         return reply
 
     def _passed_over(self, exchange: Exchange, record: AttemptRecord, why: str, problem: Problem) -> Reply:
