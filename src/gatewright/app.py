@@ -228,7 +228,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     answers = answers_of(config, None if before is None else before.answers)
     attempts = Attempts(attempt, health, random.random)
     policies = (config.routing.policy, *(model.policy for model in config.models.values()))
-    resume = (Resume(BY_NAME),) if any(policy.on_cut == "resume" for policy in policies) else ()
+    resume = (Resume(BY_NAME, time.monotonic),) if any(policy.on_cut == "resume" for policy in policies) else ()
     asked: tuple[Stage, ...] = (*cache_of(config, answers, attempt.keep_seals), *resume, attempts)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
     matched = partial(match, "POST", providers=frozenset(endpoints))

@@ -19,5 +19,5 @@ async def test_only_routes_that_ask_for_it_are_watched():
     for policy, stream in ((Policy(), True), (Policy(on_cut="resume"), False)):
         exchange = Exchange(request_id="r", dialect="anthropic", operation="generate", method="POST", call=None, started=0.0)
         exchange.route, exchange.stream = straight("p", "m", policy), stream
-        assert (await Resume(BY_NAME)(exchange, following)).source is source
+        assert (await Resume(BY_NAME, lambda: 0.0)(exchange, following)).source is source
         assert exchange.over is None

@@ -44,7 +44,7 @@ def live_of(*blocks) -> Live:
     return live
 
 
-def resumption(*names: str, served: str, following=None, made: int = 1, rule: Rule = Rule()) -> Resumption:  # noqa: B008 - a frozen value
+def resumption(*names: str, served: str, following=None, made: int = 1, now: float = 0.0, rule: Rule = Rule()) -> Resumption:  # noqa: B008 - a frozen value
     exchange = Exchange(
         request_id="r",
         dialect="anthropic",
@@ -56,7 +56,7 @@ def resumption(*names: str, served: str, following=None, made: int = 1, rule: Ru
     exchange.plan, exchange.served, exchange.stream = tuple(candidate(name) for name in names), served, True
     exchange.attempts = [AttemptRecord(served, "anthropic", 0.0, sent=True) for _ in range(made)]
     route = straight("p", "m", Policy(on_cut="resume", hedge=HedgeRule(), retry=rule))
-    return Resumption(BY_NAME, exchange, route, following)
+    return Resumption(BY_NAME, exchange, route, following, lambda: now)
 
 
 class Following:
@@ -140,7 +140,8 @@ def test_there_are_bounds():
     """Resumes of one stream, tries of one request, and what two models cannot make."""
     given = resumption("a/m", served="a/m", made=2, rule=Rule(tries_all=2))
     assert given.forbidden(BROKEN, live_of()) == "2 attempts were made"
-    given = resumption("a/m", served="a/m")
+    assert resumption("a/m", served="a/m", now=600.0).forbidden(BROKEN, live_of()) == "the time is up"
+    given = resumption("a/m", served="a/m", now=599.0)
     assert given.forbidden(BROKEN, live_of(ToolCall(id="c", name="f", arguments=""))) == "a tool call is out"
     given.times = MOST_RESUMES
     assert "resumed 2 times" in given.forbidden(BROKEN, live_of())

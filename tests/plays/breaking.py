@@ -120,7 +120,7 @@ def middle(story: str = STORY) -> Cut:
     return after(f'{_escaped(story[CUT_AT - 7 : CUT_AT])}"'.encode())
 
 
-def config(port: int, *routes: tuple[str, str, str], more: str = "", slow: int = 0) -> str:
+def config(port: int, *routes: tuple[str, str, str], more: str = "", slow: int = 0, slowly: str = "") -> str:
     """`routes`: (name, first target, second), to be resumed. No waiting, so that a test does not wait. `slow`: port of another."""
     base = f"http://127.0.0.1:{port}"
     told = "\n".join(f"  {name}: {{targets: [{one}], fallback: [{two}], on_cut: resume{more}}}" for name, one, two in routes)
@@ -131,7 +131,7 @@ providers:
   native: {{kind: openai, base_url: "{base}/v1", dialects: [openai_responses], api_key: {KEYS["openai"]}}}
   claude: {{kind: anthropic, base_url: "{base}", api_key: {KEYS["anthropic"]}}}
   google: {{kind: gemini, base_url: "{base}", api_key: {KEYS["gemini"]}}}
-  slow: {{kind: anthropic, base_url: "http://127.0.0.1:{slow or port}", api_key: sk-slow}}
+  slow: {{kind: anthropic, base_url: "http://127.0.0.1:{slow or port}", api_key: sk-slow{slowly}}}
   aws: {{kind: bedrock, base_url: "{base}", region: us-east-1, dialects: [bedrock_converse], api_key: {KEYS["bedrock"]}}}
 models:
 {told}

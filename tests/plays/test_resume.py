@@ -41,10 +41,10 @@ OUT = STORY[:CUT_AT]
 
 
 @asynccontextmanager
-async def scene(tmp_path, *routes, tells=TOLD, more="", slow=0, **how):
+async def scene(tmp_path, *routes, tells=TOLD, more="", slow=0, slowly="", **how):
     """A gateway before the strict upstream; `settled` are the exchanges that have ended."""
     with Breaking(tells).telling() as up:
-        async with gateway(config(up.port, *routes, more=more, slow=slow), tmp_path, **how) as gw:
+        async with gateway(config(up.port, *routes, more=more, slow=slow, slowly=slowly), tmp_path, **how) as gw:
             gw.up, gw.settled = up, []
             recorder = gw.gateway.stacks.by_operation["generate"].func.recorder
             before = recorder.settle
@@ -323,6 +323,31 @@ async def test_silence_between_two_is_bridged(tmp_path, monkeypatch, client):
     assert (got.end, got.text) == ("stop", f"{OUT} {wires.TEXT}")
     passed = len(b"".join(gw.up.answers[0].chunks))
     assert len(got.body[passed:]) > 0
+
+
+async def test_silence_in_the_middle_counts_as_a_cut(tmp_path):
+    """Nothing comes any more, and nothing says why: after `idle_s` another goes on, and the silent one is hung up on."""
+    async with upstream() as slow:
+        begun = wires.STREAM["anthropic"][: wires.CONTENT_AT["anthropic"]]
+        slow.answers = [[stream_head(), *map(chunk, begun), 30.0]]
+        more = ", timeouts: {idle_s: 0.3}"
+        async with scene(tmp_path, ("safe", "slow/m", MODELS["gemini"]), slow=slow.port, slowly=more) as gw:
+            gw.up.story = "hello from the other side"
+            got = await stream(gw, "anthropic", "safe")
+            await asyncio.wait_for(slow.closed.wait(), 10)
+    assert (got.end, got.text) == ("stop", "hello from the other side")
+    assert [record.cause for record in gw.settled[0].exchange.attempts] == ["stalled", None]
+
+
+async def test_no_resume_begins_after_the_deadline(tmp_path):
+    """The client's patience is counted from its request."""
+    async with upstream() as slow:
+        begun = wires.STREAM["anthropic"][: wires.CONTENT_AT["anthropic"]]
+        slow.answers = [[stream_head(), *map(chunk, begun), 0.5, None]]
+        async with scene(tmp_path, ("safe", "slow/m", MODELS["gemini"]), slow=slow.port, more=", deadline_s: 0.3") as gw:
+            got = await stream(gw, "anthropic", "safe")
+            assert gw.up.requests == []
+    assert (got.end, got.text) == ("error", "hello")
 
 
 async def test_a_client_that_leaves_meanwhile_takes_everybody_along(tmp_path):

@@ -6,7 +6,7 @@ past one.
 One rule: where the two halves would not make one true answer, the stream fails as it would have, and the attempt says why.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.pipeline.continuation import Live
@@ -21,8 +21,10 @@ from gatewright.pipeline.translate import Dialects
 class Resume:
     """The stage. A route that fails on a cut costs it one look."""
 
-    def __init__(self, dialects: Dialects) -> None:
+    def __init__(self, dialects: Dialects, clock: Callable[[], float]) -> None:
+        """`clock`: monotonic seconds, as in `exchange.started`."""
         self.dialects = dialects
+        self.clock = clock
 
     def __call__(self, exchange: Exchange, following: Next) -> Awaitable[Reply]:
         route = exchange.route
@@ -38,6 +40,6 @@ class Resume:
         live = source.renderer if isinstance(source, TranslatedSource) else None
         whole = isinstance(source, FrameSource) or (isinstance(source, PassSource) and source.whole_events)
         if isinstance(source, BaseSource) and (whole or isinstance(live, Live)):
-            resumption = Resumption(self.dialects, exchange, route, following)
+            resumption = Resumption(self.dialects, exchange, route, following, self.clock)
             reply.source = ResumingSource(source, resumption, live if isinstance(live, Live) else None)
         return reply

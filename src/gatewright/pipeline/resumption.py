@@ -5,7 +5,7 @@ One rule: a resume is an attempt: queues, circuits, retries and the deadline hol
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -37,7 +37,8 @@ replace = msgspec.structs.replace
 class Resumption:
     """Who is asked to go on with one exchange's stream, and with what."""
 
-    def __init__(self, dialects: Dialects, exchange: Exchange, route: Route, following: Next) -> None:
+    def __init__(self, dialects: Dialects, exchange: Exchange, route: Route, following: Next, clock: Callable[[], float]) -> None:
+        """`following`: the attempts. `clock`: monotonic seconds."""
         self.client = dialects[exchange.dialect]
         self.exchange = exchange
         self._asked_as = copy.copy(exchange)
@@ -51,6 +52,8 @@ class Resumption:
         self._dialects = dialects
         self._route = route
         self._following = following
+        self._deadline = exchange.started + route.policy.deadline_s
+        self._clock = clock
 
     @property
     def request(self) -> Request:
@@ -65,6 +68,8 @@ class Resumption:
             return f"it was resumed {self.times} times"
         if self._tries_left() < 1:
             return f"{self._made()} attempts were made"
+        if self._clock() >= self._deadline:
+            return "the time is up"
         return why_not(self.request, live.delivered)
 
     def note(self, why: str) -> None:
@@ -114,7 +119,7 @@ class Resumption:
         """What one target answers, by all the rules that hold for attempts. None: it cannot be asked, or not any more."""
         exchange, rule = self.exchange, self._route.policy.retry
         left = self._tries_left()
-        if left < 1:
+        if left < 1 or self._clock() >= self._deadline:
             return None
         rule = replace(rule, tries_all=left, tries_each=rule.tries_each if last else 1)
         policy: Policy = replace(self._route.policy, on_cut="fail", hedge=None, cache=None, retry=rule)
