@@ -156,6 +156,7 @@ THROTTLED: Final = (
         play=status_play(429, "retry-after: 1\r\n"),
         status=429,
         asked_s=1.0,
+        tells_when=True,
     ),
     Fault(
         part="Throttled",
@@ -209,6 +210,7 @@ THROTTLED: Final = (
         play=status_play(429, "retry-after: 60\r\n"),
         status=429,
         alone=1,
+        tells_when=True,
     ),
 )
 
@@ -222,11 +224,61 @@ FAILING_ONCE: Final = (
         part="Failing once",
         name="closes a kept connection as the next request comes",
         cause=None,
-        play=just(AMBUSH),
-        warm=True,
+        play=healthy,
+        prime=lambda asked: [*healthy(asked), AMBUSH],
         unread=True,
     ),
-    Fault(part="Failing once", name="closes a kept connection while it is idle", cause=None, play=just(HANG_UP), warm=True),
+    Fault(
+        part="Failing once",
+        name="closes a kept connection while it is idle",
+        cause=None,
+        play=healthy,
+        prime=lambda asked: [*healthy(asked), HANG_UP],
+    ),
+)
+
+LEFT_ALONE: Final = (
+    Fault(
+        part="Left alone",
+        name="has failed 6 requests: its circuit is open",
+        cause="overloaded",
+        play=healthy,
+        prime=status_play(503),
+        primes=6,
+        left_alone=503,
+        tells_when=True,
+    ),
+    Fault(
+        part="Left alone",
+        name="has said retry-after: 60: its key rests",
+        cause="throttled",
+        play=healthy,
+        prime=status_play(429, "retry-after: 60\r\n"),
+        left_alone=429,
+        tells_when=True,
+    ),
+)
+
+LATE_S: Final = 0.7
+
+
+def _late(name: str, cause: Cause | None, play: Play) -> Fault:
+    """After so long a silence that the client was sent a keep-alive: a status can no longer be told, all else still can."""
+
+    def after_a_while(asked: Asked) -> Iterable[Step]:
+        yield LATE_S
+        yield from play(asked)
+
+    return Fault(part="After a keep-alive", name=name, cause=cause, play=after_a_while, forms=(True,), late=True)
+
+
+AFTER_A_KEEP_ALIVE: Final = (
+    _late("a good answer", None, healthy),
+    _late("503", "overloaded", status_play(503)),
+    _late("500", "broken", status_play(500)),
+    _late("400", "client", status_play(400)),
+    _late("a reset", "cut", just(RESET)),
+    _late("a page with status 200", "broken", page_play(200)),
 )
 
 NO_FAILURE: Final = (Fault(part="No failure", name="all is well", cause=None, play=healthy),)

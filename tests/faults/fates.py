@@ -54,12 +54,12 @@ class Expected(NamedTuple):
     @property
     def words(self) -> str:
         """As the table says it."""
-        again = f" ×{self.first}" if self.first > 1 else ""
+        calls = f" ×{self.first}" if self.first > 1 else "" if self.first else ", not asked"
         if self.second:
-            return f"next{f' after{again}' if again else ''}"
+            return f"next{' after' if self.first > 1 else ''}{calls}"
         if self.sight == "answer":
             return "retried" if self.first > 1 else "answer"
-        return f"{self.sight} {self.status}{again}" if self.sight == "error" else f"{self.sight}{again}"
+        return f"{self.sight} {self.status}{calls}" if self.sight == "error" else f"{self.sight}{calls}"
 
 
 def expected(
@@ -71,11 +71,18 @@ def expected(
     mends: bool = False,
     alone: int = 0,
     before_next: int | None = None,
+    left_alone: int = 0,
+    late: bool = False,
 ) -> Expected:
     """`cause` None: nothing is wrong. `safe`: there is a second target, and it works. `status`: as the upstream gave it.
 
     `mends`: only the first call fails. `alone`, `before_next`: in place of the cause's own, where the upstream said more.
+    `left_alone`: the first target is not asked; the status told where there is no other. `late`: the head of a stream is out.
     """
+    if left_alone:
+        return (
+            Expected("answer", 200, 0, 1) if safe else Expected("error", OWN_STATUS.get((client, left_alone), left_alone), 0, 0)
+        )
     if cause is None:
         return Expected("answer", 200, 1, 0)
     fate = FATES[cause]
@@ -89,5 +96,7 @@ def expected(
         return Expected("answer", 200, 2, 0)
     if safe and until:
         return Expected("answer", 200, until, 1)
+    if late:
+        return Expected("error event", 200, calls if not safe else 1, 0)
     told = status or OWN_STATUS.get((client, fate.status), fate.status)
     return Expected("error", told, calls if not safe else 1, 0)

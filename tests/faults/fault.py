@@ -25,6 +25,8 @@ Part = Literal[
     "Behind a 200, before content",
     "After content",
     "Failing once",
+    "Left alone",
+    "After a keep-alive",
     "No failure",
 ]
 
@@ -60,20 +62,23 @@ class Fault:
     """The upstream breaks off without having read, so it sees no call."""
     heavy: bool = False
     """One cell at a time: many bytes must not be taken for slowness."""
-    warm: bool = False
-    """A good call goes before."""
+    prime: Play | None = None
+    """What is played before, to requests that do not count."""
+    primes: int = 1
+    """How many of these there are."""
+    left_alone: int = 0
+    """It is not asked at all; where there is no other, the status that is told."""
+    late: bool = False
+    """The client has been sent a keep-alive by then, and with it the head of a stream."""
+    tells_when: bool = False
+    """An error tells when to come back."""
     limit_s: float = 0.0
     """What each failing call lasts, because only a timeout ends it."""
     asked_s: float = 0.0
     """What the upstream asks to be left alone for: a repetition comes no earlier."""
 
     def steps(self, asked: Asked) -> Iterable[Step]:
-        count = asked.count - 1 if self.warm else asked.count
-        if self.warm and count < 0:
-            return [*healthy(asked), *self.play(asked)]
-        if self.cause is None and self.warm:
-            return healthy(asked)
-        return healthy(asked) if self.mends and count > 0 else self.play(asked)
+        return healthy(asked) if self.mends and asked.count > 0 else self.play(asked)
 
     def expected(self, client: DialectName, upstream: DialectName, *, safe: bool) -> fates.Expected:
         """What a cell must show, by the causes' table."""
@@ -86,6 +91,8 @@ class Fault:
             mends=self.mends,
             alone=self.alone,
             before_next=self.before_next,
+            left_alone=self.left_alone,
+            late=self.late,
         )
 
 

@@ -176,11 +176,12 @@ class Tally(NamedTuple):
         return "\n".join((head, *self.wrong[:20]))
 
 
-def configuration(port: int) -> str:
-    """What chance alone could bring about is left out: which requests can be served must be known beforehand.
+NO_CHANCE: Final = ", breaker: {in_a_row: 100, share: 0.95}"
+"""Breakers that no run of bad luck opens."""
 
-    So no run of bad luck opens a circuit, and tries suffice for all targets, calls that the transport writes twice included.
-    """
+
+def configuration(port: int, breaker: str) -> str:
+    """Tries suffice for all targets, calls that the transport writes twice included. `breaker`: more of `routing`."""
     base = f"http://127.0.0.1:{port}"
     key = f"api_key: {saying.SECRET}"
     return f"""
@@ -191,7 +192,7 @@ providers:
 models:
   mix: {{targets: [one/m, two/m, three/m]}}
 timeouts: {{connect_s: 10, headers_s: 3, first_event_s: 10, idle_s: 10, total_s: 60}}
-routing: {{retry: {{tries_each: 2, tries_all: 12, base_s: 0.01, cap_s: 0.02}}, breaker: {{in_a_row: 100, share: 0.95}}}}
+routing: {{retry: {{tries_each: 2, tries_all: 12, base_s: 0.01, cap_s: 0.02}}{breaker}}}
 model_lists: {{live: false}}
 """
 
@@ -267,14 +268,14 @@ def _books(books: Books, ups: Upstreams, requests: int) -> tuple[int, list[str]]
     return sent.total(), wrong
 
 
-async def run(requests: int, seed: int = SEED, *, cuts: bool = False) -> Tally:
-    """`cuts`: targets may also break off streams after their first content."""
+async def run(requests: int, seed: int = SEED, *, cuts: bool = False, breaker: str = "") -> Tally:
+    """`cuts`: targets may also break off streams after their first content. `breaker`: more of `routing`; empty: as by default."""
     company = Company(seed, cuts=cuts)
     with tempfile.TemporaryDirectory() as folder:
         async with upstreams() as ups:
             for name, dialect in TARGETS.items():
                 ups.targets[name] = Target(dialect, "", company.play(name))
-            async with serving(loaded(configuration(ups.port), Path(folder))) as gw:
+            async with serving(loaded(configuration(ups.port, breaker), Path(folder))) as gw:
                 started = time.monotonic()
                 clients = Clients(gw.port, requests)
                 async with asyncio.TaskGroup() as group:

@@ -14,6 +14,8 @@ ROWS: Final[tuple[Fault, ...]] = (
     *behind.BEFORE_CONTENT,
     *behind.AFTER_CONTENT,
     *before.FAILING_ONCE,
+    *before.LEFT_ALONE,
+    *before.AFTER_A_KEEP_ALIVE,
     *before.NO_FAILURE,
     *behind.NO_FAILURE,
 )
