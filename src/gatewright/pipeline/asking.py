@@ -139,11 +139,13 @@ class Asking:
         patience_s: float = 0.0,
         lost: tuple[Loss, ...] = (),
         hedge: bool = False,
+        force: bool = False,
     ) -> Reply:
         """One attempt. Its record is the newest of the exchange when this begins. A failure is a reply with a problem.
 
         `hold`: a stream is held back until content has come. `last`: no other target is left. `waited_s`: before this.
         `patience_s`: the longest it may wait in a queue. `lost`: what was taken out of the request for it.
+        `force`: although its circuit is open.
         Raises Refused where the candidate cannot be asked this at all.
         """
         health = self.health
@@ -167,6 +169,8 @@ class Asking:
             record.waited_s += record.began - began
             began = record.began
         passed = health.began(candidate, began)
+        if passed is None and force:
+            passed = health.forced(candidate)
         if passed is None:
             if gate is not None and ticket is not None:
                 gate.leave(ticket)

@@ -92,6 +92,8 @@ class _Course:
         self.failures: list[Failure] = []
         self.deferred: set[Candidate] = set()
         """Those whose keys rest: asked once more when all others have failed, for a rest may be no more than our guess."""
+        self.forced: list[Candidate] = []
+        """Those whose circuits are open, to be asked all the same: nobody else is left."""
         self.here = 0
         """Attempts at this candidate in a row."""
         self.rounds = 1
@@ -133,6 +135,7 @@ class _Course:
             waited_s=waited_s,
             patience_s=patience_s,
             lost=self.lost,
+            force=self.candidate in self.forced,
         )
         return reply if reply.problem is None else [self._failure(reply)]
 
@@ -155,7 +158,7 @@ class _Course:
         if last.reply is not None and last.made and not POLICY[last.cause]:
             return last.reply  # the client's to mend
         decision = self._decide(last)
-        if decision.way == "stop" and not self._goes_round(last):
+        if decision.way == "stop" and not self._goes_round(last) and not self._has_a_last_resort(last):
             return self._end()
         if decision.way != "same":
             self.candidate = self.left.pop(0)
@@ -186,6 +189,21 @@ class _Course:
         self.rounds += 1
         self.waited_s = wait
         return True
+
+    def _has_a_last_resort(self, last: Failure) -> bool:
+        """Whether a target is to be asked although its circuit is open: the others have failed, and it may serve after all.
+
+        Where nobody could be asked at all, nobody is: then the answer is an error at once. Then all is ready for it.
+        """
+        made = sum(failure.made for failure in self.failures)
+        late = self.stage.health.clock() >= self.deadline
+        if self.left or self.forced or not made or made >= self.policy.retry.tries_all or late or self._begun_work(last):
+            return False
+        shut = dict.fromkeys(failure.candidate for failure in self.failures if failure.record.cause == "open")
+        failed = {failure.candidate for failure in self.failures if failure.made}
+        self.forced = [candidate for candidate in shut if candidate not in failed]
+        self.left = list(self.forced)
+        return bool(self.left)
 
     def _may_go_well(self, failure: Failure, at: float) -> bool:
         """Whether its target may be asked again at that time."""

@@ -19,7 +19,7 @@ from gatewright.providers.auth.pool import KeyPool
 from gatewright.providers.oauth.credential import AccountsCredential
 from gatewright.routing.balance import Latency, View, expected_s, measured
 from gatewright.routing.board import Board, Circuit, CoolRule, Key, Passed
-from gatewright.routing.breaker import Permit, Rule, Standing, State, open_for_s
+from gatewright.routing.breaker import OUTCOME_OF, Permit, Rule, Standing, State, open_for_s
 from gatewright.routing.hedge import SAMPLES
 from gatewright.routing.retry import Cause
 
@@ -29,6 +29,9 @@ NO_MODEL: Final = "-"
 """In place of a model where a call names none."""
 MOST: Final = 4096
 """Targets that are remembered: clients choose model names."""
+_NO_PERMIT: Final = Permit(-1, 0.0)
+"""Of no episode: what becomes of it changes no circuit."""
+_SLOW_TO_FAIL: Final = frozenset(("silent", "stalled"))
 _ALWAYS: Final = Passed("", "", Permit(0, 0.0), Permit(0, 0.0))
 """The permit of every call where breakers are off."""
 _REST_OF: Final[dict[Cause, float | None]] = {"throttled": None, "out_of_money": 300.0, "our_credential": 60.0}
@@ -63,10 +66,12 @@ class Event(msgspec.Struct, frozen=True):
 class _Target:
     """What is measured of one target."""
 
-    __slots__ = ("in_flight", "latency", "samples", "unread")
+    __slots__ = ("failed_by", "in_flight", "latency", "samples", "unread")
 
     def __init__(self) -> None:
         self.in_flight = 0
+        self.failed_by: Cause | None = None
+        """Its last failure here."""
         self.latency: Latency | None = None
         self.samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
         """(time to the first token, when), in seconds, the newest last."""
@@ -101,6 +106,17 @@ class Health:
             target = self._targets.get(candidate.name) or self._target(candidate.name)
             target.in_flight += 1
         return passed
+
+    def forced(self, candidate: Candidate) -> Passed | None:
+        """As `began`, for the last that can still be asked, though its circuit is open; its end says nothing of the circuit.
+
+        None: its last calls took their whole time to fail, which is worse than an error.
+        """
+        target = self._targets.get(candidate.name) or self._target(candidate.name)
+        if target.failed_by in _SLOW_TO_FAIL:
+            return None
+        target.in_flight += 1
+        return Passed(candidate.endpoint.name, candidate.model or NO_MODEL, _NO_PERMIT, _NO_PERMIT)
 
     def standing(self, candidate: Candidate) -> Standing:
         """Of the target's circuit, or its endpoint's, whichever is worse."""
@@ -166,6 +182,8 @@ class Health:
         target = self._targets.get(candidate.name)
         if target is not None:
             target.in_flight -= 1
+            if cause is not None and OUTCOME_OF[cause] == "failure":
+                target.failed_by = cause
             if ttft_s is not None:
                 target.samples.append((ttft_s, now))
                 target.unread += 1

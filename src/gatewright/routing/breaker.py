@@ -8,6 +8,7 @@ One rule: what was let through under another state of the circuit says nothing o
 State is a value; each function returns the next one.
 """
 
+import math
 from typing import Final, Literal
 
 import msgspec
@@ -41,7 +42,7 @@ OUTCOME_OF: Final[dict[Cause, Outcome]] = {
 
 class Rule(msgspec.Struct, frozen=True):
     in_a_row: int = 5
-    """So many failures with no success between them open."""
+    """So many failures with no success between them open; more where they would come by chance."""
     share: float = 0.5
     """So large a share of failures opens, …"""
     least_calls: float = 20.0
@@ -88,6 +89,8 @@ class Permit(msgspec.Struct, frozen=True):
 
 
 FRESH: Final = State()
+_BY_CHANCE: Final = 1e-9
+"""So unlikely a run of failures is no accident."""
 
 
 def open_for_s(openings: int, rule: Rule) -> float:
@@ -152,8 +155,21 @@ def _counted(state: State, rule: Rule, outcome: Outcome, now: float) -> State:
     failures += 1.0
     in_a_row = state.in_a_row + 1
     after = State(calls, failures, at, in_a_row, None, openings, state.closed_at, state.episode)
-    too_many = in_a_row >= rule.in_a_row or (calls >= rule.least_calls and failures >= rule.share * calls)
+    too_many = in_a_row >= _run(rule, calls - in_a_row, failures - in_a_row)
+    too_many = too_many or (calls >= rule.least_calls and failures >= rule.share * calls)
     return opened(after, now) if too_many else after
+
+
+def _run(rule: Rule, calls: float, failures: float) -> float:
+    """How many failures in a row say something, after so many others.
+
+    Where three of ten calls fail anyhow, five in a row come by chance soon enough: what does not work always still works. So as
+    many are needed as would come by chance once in a thousand million.
+    """
+    if calls < rule.least_calls or failures <= 0:
+        return rule.in_a_row
+    share = min(failures / calls, 0.99)
+    return max(rule.in_a_row, math.log(_BY_CHANCE) / math.log(share))
 
 
 def succeeded(state: State, rule: Rule, times: int, now: float) -> State:
