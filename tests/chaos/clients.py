@@ -93,7 +93,7 @@ class Load:
             elif end == "error" and text and expected.startswith(text):
                 self.cut[dialect] += 1
             else:
-                self.failed.append(f"{about} {end} {text!r}")
+                self.failed.append(f"{about} {end} {text!r} {got.body[-300:]!r}")
 
 
 async def _client(load: Load, port: int, number: int, models: tuple[str, ...]) -> None:

@@ -58,7 +58,10 @@ class Host:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = re.search(rb"content-length: (\d+)", head.lower())
-                body = await reader.readexactly(int(length[1]))
+                body = await reader.readexactly(int(length[1]) if length else 0)
+                if not body:  # a look at the list of models, which it has not
+                    writer.write(answer(b"{}", status=404))
+                    continue
                 await self._answer(writer, "anthropic" if b"/messages " in head else "chat", body)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):  # cancelled: the test is over
             pass
