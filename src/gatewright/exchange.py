@@ -190,6 +190,13 @@ class AttemptRecord(msgspec.Struct, eq=False, gc=False):
     """Sent to go on with a stream that another left unfinished."""
     usage: Usage | None = None
     """What the upstream told of this try. None: nothing."""
+    spoken: int = 0
+    """Tokens that were seen of an answer whose usage was not told to its end: an estimate."""
+    cost_micros: int | None = None
+    """Micro-dollars. None: not known, or not asked for yet (`price_source` is empty)."""
+    price_source: str = ""
+    """Whose price it is: set by who needs the cost first, else when the attempt is written to the ledger."""
+    price_date: str = ""
     asked_s: float | None = None
     """Of a refusal: in how many seconds the upstream wants to be asked again. None: it did not say."""
     repeatable: bool = True
@@ -224,6 +231,7 @@ class Exchange:
         "call",
         "credential",
         "dialect",
+        "left",
         "losses",
         "method",
         "model",
@@ -236,6 +244,7 @@ class Exchange:
         "principal",
         "request",
         "request_id",
+        "reserved",
         "route",
         "served",
         "started",
@@ -269,6 +278,8 @@ class Exchange:
         self.cache: CacheUse = ""  # cache: how the answer came about
         self.losses: tuple[Loss, ...] = ()  # translate
         self.usage: Usage | None = None  # translate, at the end of the answer
+        self.reserved: int | None = None  # limit: micro-dollars that it may cost at most; None: nobody reckoned
+        self.left = False  # settle: the client left before the end of its answer
 
     def understood(self, dialects: Mapping[DialectName, "Reads"]) -> Request:
         """What the request means, read once for all who decide by it. Its bytes may pass all the same.
