@@ -288,6 +288,22 @@ async def test_a_stored_response_is_kept_whole(tmp_path):
     assert kept.json["output"][0]["content"][0]["text"] == STORY
 
 
+@pytest.mark.parametrize("first", ["anthropic", "openai_chat"])
+async def test_who_listens_in_hears_the_same_and_nobody_afterwards(tmp_path, first):
+    """One call for two clients of a cached route, resumed for both; an answer of two models is not kept as one's."""
+    route = ("safe", MODELS[first], OTHER_MODELS["gemini"])
+    async with scene(tmp_path, route, more=", cache: {ttl_s: 60}") as gw:
+        gw.up.cuts = [middle()]
+        same = {"generationConfig": {"maxOutputTokens": 100}}
+        led, joined = await asyncio.gather(stream(gw, "anthropic", "safe"), stream(gw, "gemini", "safe", **same))
+        assert (led.end, led.text) == (joined.end, joined.text) == ("stop", STORY)
+        assert {led.headers["x-gatewright-cache"], joined.headers["x-gatewright-cache"]} == {"miss", "coalesced"}
+        assert len(gw.up.requests) == 2
+        after_it = await stream(gw, "anthropic", "safe")
+    assert after_it.headers["x-gatewright-cache"] == "miss"
+    assert len(gw.up.requests) == 3
+
+
 async def test_invoke_models_clients_are_resumed_too(tmp_path):
     """Anthropic's events in Bedrock's frames, and no comment among them."""
     body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 99, "messages": [{"role": "user", "content": "hi"}]}
