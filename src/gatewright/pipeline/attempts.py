@@ -158,7 +158,7 @@ class _Course:
         if last.reply is not None and last.made and not POLICY[last.cause]:
             return last.reply  # the client's to mend
         decision = self._decide(last)
-        if decision.way == "stop" and not self._goes_round(last) and not self._has_a_last_resort(last):
+        if decision.way == "stop" and not self._has_a_last_resort(last) and not self._goes_round(last):
             return self._end()
         if decision.way != "same":
             self.candidate = self.left.pop(0)
