@@ -109,14 +109,13 @@ SDKS: dict[str, Callable[..., Heard]] = {
 @pytest.mark.parametrize("filler", SDKS)
 @pytest.mark.parametrize("api", APIS)
 def test_what_one_sdk_was_told_every_sdk_reads(api: Api, filler: str, stream: bool, keeping: tuple[str, Upstream]) -> None:
-    """One call of a provider for nine answers, text or a tool call, all of them the same."""
+    """One call of a provider for nine answers, all of them the same: text where it was told whole, a call where streamed."""
     url, upstream = keeping
-    for words in ("Tell me", "[[call]] tell me"):
-        text = f"{words} {filler} {stream} {time.monotonic_ns()}"
-        before = len(upstream.requests)
-        first = SDKS[filler](url, f"{api}-plain", text, stream=stream)
-        assert first[0] or first[1]
-        for sdk in SDKS.values():
-            for streamed in (False, True):
-                assert sdk(url, f"{api}-plain", text, stream=streamed) == first
-        assert len(upstream.requests) == before + 1
+    text = f"{'[[call]]' if stream else 'Please'} tell me {filler} {time.monotonic_ns()}"
+    before = len(upstream.requests)
+    first = SDKS[filler](url, f"{api}-plain", text, stream=stream)
+    assert first[1] if stream else first[0]
+    for sdk in SDKS.values():
+        for streamed in (False, True):
+            assert sdk(url, f"{api}-plain", text, stream=streamed) == first
+    assert len(upstream.requests) == before + 1

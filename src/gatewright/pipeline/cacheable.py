@@ -34,13 +34,12 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 }
 """Top-level fields, by any dialect's name → why an answer to them is good once."""
 
+_NO_MATTER: Final = frozenset(("idempotency-key", "anthropic-version"))
+"""Headers that reach an upstream and do not change what it says. The version is how an answer is written, which is not kept."""
 _HEADERS: Final = tuple(
-    dict.fromkeys(
-        name for names in (*FORWARDED_REQUEST_HEADERS.values(), tuple(SAID)) for name in names if name != "idempotency-key"
-    )
+    dict.fromkeys(name for names in (*FORWARDED_REQUEST_HEADERS.values(), SAID) for name in names if name not in _NO_MATTER)
 )
 """Headers of a client that reach an upstream, and may change what it says."""
-_AS_UNSAID: Final = {"anthropic-version": "2023-06-01"}
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -134,7 +133,7 @@ class Keys:
         get = exchange.call.headers.get
         for name in _HEADERS:
             value = get(name)
-            if value is not None and value != _AS_UNSAID.get(name):
+            if value is not None:
                 _write(digest, f"{name}: {value}".encode("latin-1", "replace"))
         if any(isinstance(candidate.endpoint.credential, ClientKey) for candidate in candidates):
             for name in KEY_HEADERS:  # accounts of their own: one's answers are not another's
