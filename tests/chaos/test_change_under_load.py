@@ -11,6 +11,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.clients import DIALECTS, Load, under_load
 from tests.chaos.hosts import Host
 from tests.server.test_run import Manager
@@ -52,8 +54,9 @@ keys: [{{name: test, key: {KEY}}}, {{name: root, key: {ADMIN}, role: admin}}, {{
 class Lab:
     """The gateway's processes, what they read, and the hosts they call."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workers: int) -> None:
         self.folder = folder
+        self.workers = workers
         self.hosts = (Host(), Host())
         self.turn = 0
         self.taken = self.refused = 0
@@ -89,7 +92,7 @@ class Lab:
         else:
             before = self.log().count(": taken over")
             os.kill(pid, signal.SIGHUP)
-            await until(lambda: self.log().count(": taken over") > before)
+            await until(lambda: self.log().count(": taken over") >= before + self.workers)
         self.taken += 1
         assert (await self.get(port, f"turn-{self.turn}")).status == 200
         assert (await self.get(port, f"turn-{self.turn - 1}")).status == 404
@@ -109,16 +112,17 @@ async def until(seen, within_s: float = 30.0) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_no_request_fails_while_everything_around_it_changes(tmp_path):
-    """Streams and whole answers, five dialects, bytes that pass and answers that are translated."""
-    lab = Lab(tmp_path)
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_no_request_fails_while_everything_around_it_changes(tmp_path, workers):
+    """Streams and whole answers, five dialects, bytes that pass and answers that are translated; one process, or several."""
+    lab = Lab(tmp_path, workers)
     for host in lab.hosts:
         await host.start()
     lab.write(lab.text())
     manager = Manager(tmp_path)
     began = time.monotonic()
     try:
-        old = await manager.start(1)
+        old = await manager.start(workers)
         async with under_load(manager.port, ("chat", "claude")) as load:
             for host in lab.hosts:
                 await lab.serves(host)
@@ -130,7 +134,7 @@ async def test_no_request_fails_while_everything_around_it_changes(tmp_path):
                     await host.start()
                     await lab.serves(host)
                 await lab.reload(manager.port, old.pid)
-            new = await manager.start(1)
+            new = await manager.start(workers)
             assert await manager.stopped(old) == 0, lab.log()
             before = load.good.total()
             for _ in range(4):
