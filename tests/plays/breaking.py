@@ -79,13 +79,14 @@ class Breaking(Upstream):
         tells = tuple(piece for piece in self.tells if not isinstance(piece, Thought) or ask.thinks)
         calls = any(isinstance(piece, Use) for piece in tells)
         end: End = "tools" if calls else "stop"
-        body = self.requests[-1].body.decode()
+        last = (self.requests[-1].json.get("messages") or [{}])[-1]
+        said = self.story
         if ask.text.startswith(ASK):
             words = ask.text.removeprefix(ASK)
             said = words + self.story.rpartition(words)[2]
-        else:  # a prefilled answer, if that is what the request ends with
-            out = (size for size in range(len(self.story), 3, -1) if f'{_escaped(self.story[:size])}"' in body)
-            said = self.story[next(out, 0) :]
+        elif last.get("role") == "assistant":  # an answer that is begun
+            content = last["content"]
+            said = self.story[len(content if isinstance(content, str) else content[-1]["text"]) :]
         return Plan(pieces=tuple(Say(said) if isinstance(piece, Say) else piece for piece in tells), end=end)
 
     @contextmanager
