@@ -14,7 +14,7 @@ Period = Literal["day", "week", "month", "total", "rolling"]
 Level = Literal["all", "organization", "team", "user", "key"]
 
 SECOND, MINUTE, HOUR, DAY, MONTH = 1, 60, 3600, 86_400, 86_400 * 30
-"""Lengths of a limit's window in seconds. A month of a limit is 30 days that slide; a month of a budget is one of the calendar."""
+"""Lengths of a limit's window in seconds. Its month is 30 days that slide; a budget's is one of the calendar."""
 
 
 class Limit(msgspec.Struct, frozen=True):
