@@ -184,7 +184,8 @@ class Peers:
 
     def _letter(self, notes: Iterable[Note]) -> tuple[bytes, int]:
         """As many of the first notes as a datagram bears, at least one; and how many these are."""
-        size, some = 0, []
+        size = 0
+        some: list[Note] = []
         for note in notes:
             size += len(note.payload) + len(note.topic) + 16
             if some and size > MOST_BYTES:
