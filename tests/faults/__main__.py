@@ -1,7 +1,8 @@
 """`python -m tests.faults` (`make faults`): every fault × client × form × route, the table printed, docs/faults.md written.
 
 `--only TEXT` runs the rows whose part or name holds it; `--some` the share that the test suite runs. Neither writes the page.
-`--requests N`: how many the mixed run makes, and a fifth as many with streams that are cut; 0 leaves both out.
+`--requests N`: how many the mixed run makes, and a fifth as many with breakers that never open and with streams
+that are cut; 0 leaves them out.
 """
 
 import argparse
@@ -41,6 +42,7 @@ def main() -> int:
         return bool(wrong)
     tallies = [
         asyncio.run(mixed.run(told.requests, told.seed)),
+        asyncio.run(mixed.run(told.requests // 5, told.seed, breaker=mixed.NO_CHANCE)),
         asyncio.run(mixed.run(told.requests // 5, told.seed, cuts=True)),
     ]
     for tally in tallies:
