@@ -155,7 +155,7 @@ async def test_a_rate_limit_moves_on_to_the_next_account_unseen(tmp_path):
             b"content-type", b"retry-after: 20\r\ncontent-type", 1
         )
         ob1.answers["at-ann-1"] = limited
-        async with gateway(config(workos, ob1), tmp_path) as gw:
+        async with gateway(config(workos, ob1) + "\nrouting: {retry: {patience_s: 1}}", tmp_path) as gw:
             assert (await ask(gw.port)).status == 200
             assert ob1.bearers == ["at-ann-1:org_7", "at-bob-2:org_7"]
             ob1.answers["at-bob-2"] = limited

@@ -17,6 +17,7 @@ providers:
   up: {{kind: openai, base_url: "http://127.0.0.1:{port}/v1", dialects: [openai_chat], api_key: sk, max_connections: {most}}}
 models:
   fast: {{targets: [up/m], fallback: [up/n]}}
+routing: {{breaker: false, retry: {{base_s: 0.01}}}}
 """
 
 
