@@ -233,9 +233,8 @@ async def test_a_moved_on_request_is_counted_by_the_calls_it_made(tmp_path):
 async def test_many_at_once_are_each_answered_once(tmp_path):
     """Every second call fails; everybody is answered, and the calls recorded are the calls made."""
     models = "  m: {targets: [a/m, b/m]}"
-    async with hosts(
-        tmp_path, "openai_chat", "openai_chat", models=models, routing="breaker: false, retry: {base_s: 0.01}"
-    ) as gw:
+    routing = "breaker: false, retry: {base_s: 0.01, tries_all: 40}"
+    async with hosts(tmp_path, "openai_chat", "openai_chat", models=models, routing=routing) as gw:
         for up in (gw.a, gw.b):
             up.serve_with(flapping(up))
         got = await asyncio.gather(*(ask(gw, "openai_chat", "m") for _ in range(60)))
