@@ -115,7 +115,8 @@ def test_a_recorded_stream_goes_on_from_any_cut(dialect):
                 found = resumed(case, out, NAMES[(number + at) % len(NAMES)])
             except AssertionError as error:
                 raise AssertionError(f"{place}/{path.name}, cut {at}") from error
-            assert found is not False or path.stem in HELD, f"{place}/{path.name}, cut {at}: not to be gone on from"
+            half_told = path.stem in HELD or b".done" in out.rpartition(b"event: ")[2]  # ends that Responses tells three times
+            assert found is not False or half_told, f"{place}/{path.name}, cut {at}: not to be gone on from"
             tally[found] += 1
     assert tally[True] > 5, tally
 

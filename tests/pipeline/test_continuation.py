@@ -13,7 +13,7 @@ from gatewright.ir.events import ArgumentsDelta, BlockStart, BlockStop, Grammar,
 from gatewright.ir.fold import Folder, unfold
 from gatewright.ir.request import Asked, Request, ToolChoice
 from gatewright.ir.response import Finish, Response, Usage
-from gatewright.pipeline.continuation import Homecoming, Live, Spliced, takes_prefill
+from gatewright.pipeline.continuation import Homecoming, Live, Spliced, reads_on, takes_prefill
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 from gatewright.transport import HttpTransport
 
@@ -224,3 +224,13 @@ def test_nothing_out_is_nothing_joined():
     assert out.count(b"event: message_start") == 1
     assert b'"id":"a"' in out
     assert live.delivered.text == " So"
+
+
+def test_an_end_that_is_half_told_is_not_told_again():
+    """Responses' text is done, its item is not: words behind it would come after their end."""
+    wire = home_wire("openai_responses")
+    part_done = wire.index(b"event: response.content_part.done")
+    for end, goes_on in ((wire.index(b"event: response.output_text.done"), True), (wire.index(b"\n\n", part_done) + 2, False)):
+        out = wire[:end]
+        live, _ = caught_up("openai_responses", BY_NAME["openai_responses"].stream_parser(Asked()).feed(out))
+        assert reads_on(live, asked("openai_responses"), out, b"") is goes_on

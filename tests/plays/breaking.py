@@ -64,6 +64,8 @@ class Breaking(Upstream):
         self.tells = tells
         self.story = next(piece.text for piece in tells if isinstance(piece, Say))
         self.cuts: list[Cut | None] = []
+        self.whole: tuple[bytes, ...] = ()
+        """The stream that was cut last, uncut."""
         self.last: bytes | None = None
         """What is sent in place of what is taken away; None: the connection is cut."""
 
@@ -72,6 +74,7 @@ class Breaking(Upstream):
         cut = self.cuts.pop(0) if self.cuts else None
         if cut is None or found.chunks is None:
             return found
+        self.whole = found.chunks
         last = () if self.last is None else (self.last,)
         return dataclasses.replace(found, chunks=(*found.chunks[: cut(found.chunks)], *last), cut=self.last is None)
 

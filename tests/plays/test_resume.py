@@ -84,6 +84,24 @@ async def test_a_text_goes_on_from_any_upstream_on_any_other(tmp_path, client):
 
 
 @pytest.mark.parametrize("client", DIALECTS)
+@pytest.mark.parametrize("where", ["passing", "foreign"])
+async def test_a_stream_goes_on_from_behind_each_of_its_events(tmp_path, client, where):
+    """The whole story or, where an end is half told, an honest error: never two beginnings, never words lost or told twice."""
+    first = client if where == "passing" else FOREIGN[client]
+    async with scene(tmp_path, ("safe", MODELS[first], OTHER_MODELS[FOREIGN[first]])) as gw:
+        place, events_in_all = 1, 2
+        while place < events_in_all:
+            gw.up.cuts = [lambda _, place=place: place]
+            got = await stream(gw, client, "safe")
+            events_in_all = len(gw.up.whole)
+            # Who has told why it ended lacks nothing but its last word; Responses tells the end of a text three times.
+            ending = place >= events_in_all - 4
+            assert (got.end, got.text) == ("stop", STORY) or (ending and got.end in ("cut", "error") and got.text == STORY), place
+            place += 1
+    assert events_in_all >= 12
+
+
+@pytest.mark.parametrize("client", DIALECTS)
 async def test_what_passes_passes_unchanged_until_the_cut(tmp_path, client):
     """Reading along costs the bytes nothing: they are the provider's own."""
     async with scene(tmp_path, ("safe", MODELS[client], OTHER_MODELS[client])) as gw:

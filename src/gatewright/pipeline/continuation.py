@@ -6,6 +6,8 @@
 One rule: an error is never rendered before it is known that nobody goes on.
 """
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -28,6 +30,14 @@ from gatewright.wire.sse import without_line_separators
 
 _HOLDS_CALLS: frozenset[DialectName] = frozenset(("gemini",))
 """Dialects whose calls leave whole: one that was cut has not been seen."""
+_NAME = re.compile(rb"^event: ?(\S+)", re.MULTILINE)
+_ENDS_OF = {
+    b"response.output_item.done": b"response.output_item.added",
+    b"response.content_part.done": b"response.content_part.added",
+    b"response.reasoning_summary_part.done": b"response.reasoning_summary_part.added",
+    b"content_block_stop": b"content_block_start",
+}
+"""The name of an event that ends something → of the one that began it."""
 _FLUSH = StreamError(Problem(kind="upstream", message=""))
 
 replace = msgspec.structs.replace
@@ -196,7 +206,8 @@ def reads_on(live: Live, request: Request, passed: bytes, more: bytes) -> bool:
     """Whether the client's own API would read one answer of what is out and a word behind it. For bytes that passed.
 
     A block that comes in several events is none yet after the first, and yet that is out: half of Gemini's arguments, the head of
-    an image. `live`: as if it had told `passed`, and then `more` in its own words; it is not used any further.
+    an image. And Responses tells the end of a text in three events, of which only the last is its end here.
+    `live`: as if it had told `passed`, and then `more` in its own words; it is not used any further.
     """
     word = Response(
         origin=_abroad(live.client), id="", model="", blocks=(Text(text="x"),), finish=Finish(reason="stop"), usage=Usage()
@@ -209,4 +220,12 @@ def reads_on(live: Live, request: Request, passed: bytes, more: bytes) -> bool:
         folder.add(event)
     read = folder.response
     said = "".join(block.text for block in read.blocks if isinstance(block, Text))
+    if not _ends_once(passed + more + behind):
+        return False
     return folder.problem is None and said == text and read.finish is not None and read.finish.reason == "stop"
+
+
+def _ends_once(wire: bytes) -> bool:
+    """Whether nothing is told to be done more often than to have begun. Lean hosts leave out that it began."""
+    names = Counter(_NAME.findall(wire))
+    return all(names[end] <= max(1, names[begin]) for end, begin in _ENDS_OF.items())
