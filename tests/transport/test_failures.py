@@ -3,7 +3,9 @@
 import pytest
 
 from gatewright.errors import STATUS_OF
-from gatewright.transport import BadAnswer, ConnectFailed, Cut, PoolTimeout, TimedOut, TooLarge, TransportError
+from gatewright.routing.breaker import OUTCOME_OF
+from gatewright.routing.retry import POLICY, cause_of
+from gatewright.transport import BadAnswer, Closed, ConnectFailed, Cut, PoolTimeout, TimedOut, TooLarge, TransportError
 
 STATUS = {ConnectFailed: 502, PoolTimeout: 503, TimedOut: 504, Cut: 502, BadAnswer: 502, TooLarge: 502}
 
@@ -20,4 +22,16 @@ def test_every_failure_is_a_problem_with_a_status(kind):
 
 def test_no_failure_is_forgotten():
     """A class added later must say its status here."""
-    assert {c for c in TransportError.__subclasses__() if c.__module__.startswith("gatewright.transport")} == set(STATUS)
+    known = {c for c in TransportError.__subclasses__() if c.__module__.startswith("gatewright.transport")}
+    assert known == {*STATUS, Closed}
+
+
+def test_what_the_gateway_does_itself_is_no_upstreams_failure():
+    """A client reads that the gateway is stopping; nothing is tried again for it, and no circuit counts it."""
+    problem = Closed("host:443: given up", phase="body", sent=True).again().problem
+    assert (problem.http_status, problem.code) == (503, "gateway_stopping")
+    for stage in ("connecting", "waiting", "streaming"):
+        cause = cause_of(problem, stage)
+        assert POLICY[cause] == ()
+        assert OUTCOME_OF[cause] == "neutral"
+    assert problem.headers == (("retry-after", "1"),)
