@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from urllib.parse import quote
 
 from gatewright.ir.blocks import DialectName
+from gatewright.ir.request import Asked, Target
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.admit import Gate
 from gatewright.pipeline.signed import send_signed
@@ -200,6 +201,16 @@ def _auth_headers(auth: Auth, secret: str) -> tuple[tuple[str, str], ...]:
     return ((auth, secret),)
 
 
+def forwarded_lines(dialect: DialectName, client: Headers) -> bytes:
+    """`forwarded_headers` as lines. Remembered with the client's head, which comes again with its next request."""
+    if not isinstance(client, HeaderView):
+        return header_lines(forwarded_headers(dialect, client))
+    lines = client.lines.get(dialect)
+    if lines is None:
+        lines = client.lines[dialect] = header_lines(forwarded_headers(dialect, client))
+    return lines
+
+
 def forwarded_headers(dialect: DialectName, client: Headers) -> tuple[tuple[str, str], ...]:
     """The client's headers that an upstream of the same dialect may see."""
     if isinstance(client, HeaderView):
@@ -212,6 +223,7 @@ class Candidate:
     """A target to try: an endpoint, the model's name there, and what the route asks of it. Immutable, made once per route."""
 
     __slots__ = (
+        "asked",
         "changes",
         "defaults",
         "dialects",
@@ -223,6 +235,7 @@ class Candidate:
         "name",
         "overrides",
         "served_line",
+        "target",
     )
 
     def __init__(
@@ -245,6 +258,9 @@ class Candidate:
         self.changes = bool(self.overrides or self.defaults)
         """Whether the request must be read, because the route changes it."""
         self.max_tokens = max_tokens
+        self.target = Target(model=model, issuer=endpoint.name, max_tokens=max_tokens)
+        self.asked = Asked(issuer=endpoint.name, model=model)
+        """Of a call whose bytes pass."""
         self.name = f"{endpoint.name}/{model}"
         shown = "".join(c if " " <= c <= "~" else "?" for c in self.name[:_LONG])  # a client may have named it
         self.served_line = b"x-gatewright-target: %b\r\n" % shown.encode("ascii")

@@ -18,7 +18,7 @@ from gatewright.ir.paths import client_path, path_of
 from gatewright.ir.request import Asked, Request, Sampling, Target, Thinking
 from gatewright.ir.seal import MARK, MARK_64
 from gatewright.jsontypes import JsonValue
-from gatewright.pipeline.endpoint import Candidate, forwarded_headers
+from gatewright.pipeline.endpoint import Candidate, forwarded_headers, forwarded_lines
 from gatewright.pipeline.invoke_headers import wrapping
 from gatewright.pipeline.names import Names, fit_names
 from gatewright.pipeline.replayed import settle, unmark
@@ -62,7 +62,7 @@ def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectNam
 def prepare(exchange: Exchange, candidate: Candidate, dialects: Dialects) -> Prepared:
     """The request for `candidate`. Raises Refused for what the client must change."""
     dialect = candidate.dialect_for(exchange.dialect)
-    target = Target(model=candidate.model, issuer=candidate.endpoint.name, max_tokens=candidate.max_tokens)
+    target = candidate.target
     try:
         if bytes_may_pass(exchange, candidate, dialect):
             prepared = _pass(exchange, candidate, target, dialects[dialect])
@@ -83,23 +83,25 @@ def _with_wrapping(exchange: Exchange, candidate: Candidate, prepared: Prepared)
 def _pass(exchange: Exchange, candidate: Candidate, target: Target, dialect: Dialect) -> Prepared:
     call = exchange.call
     edits = dialect.pass_edits(call, target)
-    forwarded = forwarded_headers(dialect.name, call.headers)
-    if dialect.name == "anthropic" and call.headers.get("anthropic-version") is None:
-        forwarded += (("anthropic-version", "2023-06-01"),)
     body = splice(call.body, edits) if edits else call.body
     losses: tuple[Loss, ...] = ()
     if candidate.mendings or candidate.endpoint.betas is not None:
-        forwarded, body, losses = fit(candidate, dialect.name, forwarded, body)
+        forwarded, body, losses = fit(candidate, dialect.name, forwarded_headers(dialect.name, call.headers), body)
+        headers = header_lines(forwarded)
         if candidate.losses == "refuse":
             refuse_losses(losses, candidate)
+    else:
+        headers = forwarded_lines(dialect.name, call.headers)
+    if dialect.name == "anthropic" and call.headers.get("anthropic-version") is None:
+        headers += b"anthropic-version: 2023-06-01\r\n"
     return Prepared(
         dialect=dialect.name,
         path=dialect.pass_path(call, target),
-        headers=header_lines(forwarded) if forwarded else b"",
+        headers=headers,
         body=body,
         passing=True,
         losses=losses,
-        asked=Asked(issuer=target.issuer, model=target.model),
+        asked=candidate.asked,
     )
 
 

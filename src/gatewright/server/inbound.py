@@ -99,18 +99,17 @@ class Inbound:
         if heading.read_by is not self:
             self.read(heading)
         matched = heading.match
-        exchange = Exchange(
+        return Exchange(
             request_id=self.new_id(),
             dialect=heading.dialect,
             operation=heading.operation,
             method=heading.word,
             call=Call(path=matched.path, body=body, query=heading.query, pairs=heading.pairs, headers=heading.view),
             started=time.monotonic(),
+            credential=heading.credential,
+            pin=matched.pin,
+            params=matched.params,
         )
-        exchange.credential = heading.credential
-        exchange.pin = matched.pin
-        exchange.params = matched.params
-        return exchange
 
 
 def dialect_by_headers(headers: Mapping[bytes, bytes], otherwise: DialectName) -> DialectName:

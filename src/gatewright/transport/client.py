@@ -62,6 +62,8 @@ class HttpTransport:
             self._path_prefix = b"http://" + target.host_header
             if via.authorization:
                 self._host_line += b"proxy-authorization: %b\r\n" % via.authorization
+        self._last_path = b"\n"
+        """One that was found good; at first one that is not."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool = Pool(target.where, self._dial, max_connections=max_connections, idle_pool_s=idle_pool_s)
 
@@ -104,8 +106,10 @@ class HttpTransport:
 
     def _head(self, outgoing: Outgoing) -> bytes:
         method, path, size = outgoing.method, outgoing.path, len(outgoing.body)
-        if not path or _BAD_IN_PATH.search(path) is not None:
-            raise ValueError("the path of a request must be percent-encoded ASCII without spaces")
+        if path != self._last_path:  # a model's calls go to one path
+            if not path or _BAD_IN_PATH.search(path) is not None:
+                raise ValueError("the path of a request must be percent-encoded ASCII without spaces")
+            self._last_path = path
         start = b"%b %b%b%b%b" % (method, self._path_prefix, path, self._host_line, outgoing.headers)
         if not size and method in _BODILESS_METHODS:
             return start + b"\r\n"

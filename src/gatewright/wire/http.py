@@ -11,10 +11,12 @@ _CREDENTIALS = frozenset((*KEY_HEADERS, b"authorization"))
 class HeaderView(Mapping[str, str]):
     """Headers decoded when asked for: most are never read."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_raw", "lines")
 
     def __init__(self, raw: Mapping[bytes, bytes]) -> None:
         self._raw = raw
+        self.lines: dict[str, bytes] = {}
+        """What others have made of these headers, by names of their own, for the next request with the same head."""
 
     def __getitem__(self, name: str) -> str:
         return self._raw[name.encode("latin-1")].decode("latin-1")

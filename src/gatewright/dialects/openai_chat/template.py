@@ -35,7 +35,7 @@ class Template:
         """Empty: nothing learnt."""
         self._head_size = 0
         self.text = NOTHING
-        """(head, tail, the tail with the blank line after it, start, end) of a chunk of text without padding, start and end of the
+        """(head, tail, tail with the blank line after it, start, end) of a chunk of text without padding, start and end of the
         string with its quotes: for the reader's own loop."""
         self._tail = b""
         self._padded = False
