@@ -296,6 +296,28 @@ async def test_the_client_is_told_the_tokens_of_both_and_each_attempt_has_its_ow
     assert [(record.usage.input, record.usage.output) for record in settled.exchange.attempts] == [(100, 1), (100, 17)]
 
 
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_a_client_that_takes_trailers_is_told_in_one(tmp_path, client):
+    """Also where the dialect has no comments; nobody else is sent any."""
+    async with scene(tmp_path, ("safe", MODELS[client], OTHER_MODELS[client])) as gw:
+        for te in ("te: trailers\r\nconnection: te\r\n", ""):
+            gw.up.cuts = [middle()]
+            path, body = request(client, "safe")
+            sent = json.dumps(body).encode()
+            reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
+            head = (
+                f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer gw-test-key\r\n{te}content-length: {len(sent)}\r\n\r\n"
+            )
+            writer.write(head.encode() + sent)
+            head_told = await reader.readuntil(b"\r\n\r\n")
+            tail = await reader.readuntil(b"\r\n0\r\n")
+            last = await reader.readuntil(b"\r\n\r\n" if te else b"\r\n")
+            writer.close()
+            assert tail
+            assert last == (f"x-gatewright-resumed: {OTHER_MODELS[client]}\r\n\r\n".encode() if te else b"\r\n")
+            assert (b"trailer: x-gatewright-resumed\r\n" in head_told) is bool(te)
+
+
 async def test_a_stored_response_is_kept_whole(tmp_path):
     """What the gateway keeps for the next turn is the answer that the client read."""
     async with scene(tmp_path, ("safe", MODELS["anthropic"], OTHER_MODELS["gemini"])) as gw:

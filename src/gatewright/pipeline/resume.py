@@ -41,5 +41,8 @@ class Resume:
         whole = isinstance(source, FrameSource) or (isinstance(source, PassSource) and source.whole_events)
         if isinstance(source, BaseSource) and (whole or isinstance(live, Live)):
             resumption = Resumption(self.dialects, exchange, route, following, self.clock)
+            if "trailers" in (exchange.call.headers.get("te") or ""):
+                resumption.takes_trailers = True
+                reply.headers += b"trailer: x-gatewright-resumed\r\n"
             reply.source = ResumingSource(source, resumption, live if isinstance(live, Live) else None)
         return reply

@@ -45,6 +45,8 @@ class Resumption:
         """As it is beneath: a stage above may have another dialect for it (`invoke.py`)."""
         self.served = exchange.served
         """`provider/model` that answers now."""
+        self.takes_trailers = False
+        """The client reads headers behind a body."""
         self.times = 0
         """How often the stream was resumed."""
         self.usage: Usage | None = None
@@ -145,8 +147,10 @@ class Resumption:
         return reply
 
     def mark(self) -> bytes:
-        """What tells a person reading the wire that another goes on here."""
+        """Tell who goes on: a comment for a person who reads the wire, a trailer for a client that takes one."""
+        shown = "".join(c if " " <= c <= "~" else "?" for c in self.served[:200]).encode("ascii")
+        if self.takes_trailers:
+            self.exchange.trailers = b"x-gatewright-resumed: %b\r\n" % shown
         if self.exchange.operation != "generate" or self.client.name not in _COMMENTED:
             return b""
-        shown = "".join(c if " " <= c <= "~" else "?" for c in self.served[:200])
-        return f": gatewright resumed on {shown}\n\n".encode("ascii")
+        return b": gatewright resumed on %b\n\n" % shown

@@ -175,7 +175,7 @@ class FastLane(Reader):
         if self._head_out:  # the head of a stream is out: whatever came is told inside it
             problem = reply.problem
             wire = reply.body if problem is None else self.gateway.late_error(exchange, problem)
-            self.transport.write(self._chunk(wire) + self._last())
+            self.transport.write(self._chunk(wire) + self._last(exchange))
             return
         date = self.sweeper.date_line
         bare = exchange.method == "HEAD"
@@ -194,15 +194,17 @@ class FastLane(Reader):
     def _chunk(self, wire: bytes) -> bytes:
         return wire if self._old_http else framing.chunk(wire)
 
-    def _last(self) -> bytes:
-        return b"" if self._old_http else framing.LAST_CHUNK
+    def _last(self, exchange: Exchange) -> bytes:
+        if self._old_http:
+            return b""
+        return b"0\r\n%b\r\n" % exchange.trailers if exchange.trailers else framing.LAST_CHUNK
 
     async def _write_stream(self, exchange: Exchange, reply: Reply, source: Source) -> None:
         head = b"" if self._head_out else self._stream_head(exchange, reply.status, reply.headers)
         while (segment := await source.next()) is not None:
             if source.ended and not getattr(source, "broken", False):
                 self._source = None
-                self.push(segment.wire, head, self._last())
+                self.push(segment.wire, head, self._last(exchange))
                 return
             self.push(segment.wire, head)
             head = b""
@@ -214,7 +216,7 @@ class FastLane(Reader):
         if getattr(source, "broken", False):
             self.transport.abort()
         else:
-            self.transport.write(head + self._last())
+            self.transport.write(head + self._last(exchange))
         self._source = None
 
     def push(self, wire: bytes, head: bytes = b"", end: bytes = b"") -> None:
