@@ -271,3 +271,11 @@ def test_names_without_an_entry_are_as_persistent_as_all():
     assert router.resolve("openai/o3", "")[0].policy is policy
     assert router.resolve("o3", "openai")[0].policy is policy
     assert router.resolve("fast", "")[0].policy is not policy
+
+
+def test_what_cannot_be_read_needs_nothing():
+    """Its bytes may pass all the same: an upstream knows fields that nobody here does."""
+    two = {"two": Route("two", (Tier((RouteTarget("claude", "a", capabilities=()), RouteTarget("openai", "b", context=1))),))}
+    exchange = asking("two", b'{"messages": "image tool"}')
+    stage(Router(endpoints=ENDPOINTS, routes=two, aliases={})).check(exchange)
+    assert len(exchange.plan) == 2

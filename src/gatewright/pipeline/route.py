@@ -16,7 +16,7 @@ from gatewright.exchange import Check, Exchange, Principal
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.choose import Choices, Chosen, Look, Option, Standings, choices, choose
 from gatewright.pipeline.endpoint import Candidate, Endpoint
-from gatewright.pipeline.needs import needs_of
+from gatewright.pipeline.needs import Needs, needs_of
 from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
 from gatewright.pipeline.ties import held_by, tie_of
 from gatewright.pipeline.translate import Dialects
@@ -283,10 +283,17 @@ class RouteStage(Check):
             headers=call.headers,
             unix_s=self.clock(),
             body=call.body,
-            needs=lambda: needs_of(exchange.understood(self.dialects)),
+            needs=lambda: self._needs(exchange),
             held=lambda: held_by(exchange, route.policy, self.dialects),
             tie=lambda: tie_of(exchange, route.policy, self.dialects),
         )
+
+    def _needs(self, exchange: Exchange) -> Needs:
+        """What the request needs; nothing, where it cannot be read: its bytes may pass, and who renders it tells the client."""
+        try:
+            return needs_of(exchange.understood(self.dialects))
+        except Refused:
+            return Needs()
 
     def find(self, exchange: Exchange, principal: Principal) -> tuple[Route, str]:
         """The route for the name that was asked for, and what its `*` matched, if this key may use it. Raises Refused."""
