@@ -11,7 +11,8 @@ What is refused changes nothing. A clock that goes back makes everything stricte
 from collections.abc import MutableSequence
 from typing import Final, TypeAlias
 
-from gatewright.limits.meters import KEPT, UNBOUNDED, Kind, Meter
+from gatewright.limits.meters import KEPT, UNBOUNDED, Kind, Meter, bounds
+from gatewright.limits.terms import Period
 
 RING: Final = KEPT + 1
 """The sub-bucket that runs, and those that are not wholly out of the window."""
@@ -25,6 +26,9 @@ SOON_US: Final = 1_000_000
 """When to come back where nobody can say: something that runs must end."""
 FAR_US: Final = 3600 * 1_000_000
 """A clock that is set back by less than this across a period's beginning leaves the new period as it is."""
+_PERIODS: Final[tuple[Period, ...]] = ("rolling", "day", "week", "month", "total")
+GAUGE: Final = 0
+"""The shape of a gauge: see `shape_of`."""
 
 Words: TypeAlias = MutableSequence[int] | memoryview
 Writes: TypeAlias = list[int]
@@ -125,9 +129,20 @@ def resets_us(meter: Meter, mark: int, now: int) -> int:
     return meter.end(now) - now if meter.kind is Kind.CALENDAR and meter.period != "total" else 0
 
 
-def is_idle(words: Words, at: int, width: int, now: int) -> bool:
-    """Whether the state of a window with sub-buckets of `width` says no more than one that is empty."""
-    return not words[at + TOTAL] or now // width - words[at] >= RING
+def is_idle(words: Words, at: int, shape: int, now: int) -> bool:
+    """Whether the state says no more than one that is empty. `shape`: what `shape_of` says of its meter."""
+    if shape > 0:
+        return not words[at + TOTAL] or now // shape - words[at + NEWEST] >= RING
+    if shape == GAUGE:
+        return not words[at + TOTAL]
+    return bounds(_PERIODS[-shape], words[at + NEWEST])[1] <= now
+
+
+def shape_of(meter: Meter) -> int:
+    """What must be known of a state to say whether it still counts: its sub-buckets' width, or what it is, below 1."""
+    if meter.kind is Kind.SLIDING:
+        return meter.width
+    return GAUGE if meter.period is None else -_PERIODS.index(meter.period)
 
 
 def rewound(words: Words, at: int, meter: Meter, now: int) -> Writes:
@@ -137,6 +152,19 @@ def rewound(words: Words, at: int, meter: Meter, now: int) -> Writes:
         _advance(words, at, now // meter.width, writes)
     elif meter.kind is Kind.CALENDAR and words[at] > meter.end(now) - 1 and words[at] - now > FAR_US:
         writes += (at + NEWEST, meter.start(now))
+    return writes
+
+
+def replaced(words: Words, at: int, meter: Meter, units: int, now: int) -> Writes:
+    """What to write so that just `units` count, as of now."""
+    newest = meter.start(now) if meter.kind is Kind.CALENDAR else now // meter.width if meter.kind is Kind.SLIDING else 0
+    writes: Writes = []
+    for cell in range(at + CELLS, at + WORDS):
+        if words[cell]:
+            writes += (cell, 0)
+    if meter.kind is Kind.SLIDING:
+        writes += (at + CELLS + newest % RING, units)
+    writes += (at + NEWEST, newest, at + TOTAL, units)
     return writes
 
 
