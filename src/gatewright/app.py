@@ -44,9 +44,10 @@ from gatewright.pipeline.invoke import CountInput, Framing, Invoke
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.peek import PeekStage
+from gatewright.pipeline.plan import RouteStage
 from gatewright.pipeline.probes import Probe, Probes
 from gatewright.pipeline.resume import Resume
-from gatewright.pipeline.route import Route, Router, RouteStage
+from gatewright.pipeline.route import Route, Router
 from gatewright.pipeline.settle import Settle
 from gatewright.pipeline.shaped import ShapedEndpoint
 from gatewright.pipeline.state import StateStage

@@ -14,7 +14,7 @@ from gatewright.listing import lists_of
 from gatewright.pipeline.explain import Explain
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.peek import PeekStage
-from gatewright.pipeline.route import RouteStage
+from gatewright.pipeline.plan import RouteStage
 from gatewright.server.paths import match
 from gatewright.wire.http import Call
 

@@ -20,7 +20,7 @@ from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.pipeline.choose import Chosen, Standings, choose
 from gatewright.pipeline.explanation import Told, explanation
 from gatewright.pipeline.peek import PeekStage
-from gatewright.pipeline.route import RouteStage, nowhere_to_go
+from gatewright.pipeline.plan import RouteStage, nowhere_to_go
 from gatewright.pipeline.state import StateStage
 from gatewright.pipeline.ties import kept_at
 from gatewright.routing.affinity import Affinity
