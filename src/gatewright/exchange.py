@@ -248,6 +248,8 @@ class Exchange(msgspec.Struct, eq=False, kw_only=True):
     cache: CacheUse = ""  # cache: how the answer came about
     losses: tuple[Loss, ...] = ()  # translate
     usage: Usage | None = None  # translate, at the end of the answer
+    reserved: int | None = None  # limit: micro-dollars that it may cost at most; None: nobody reckoned
+    left: bool = False  # settle: the client left before the end of its answer
 
     def understood(self, dialects: Mapping[DialectName, "Reads"]) -> Request:
         """What the request means, read once for all who decide by it. Its bytes may pass all the same.
