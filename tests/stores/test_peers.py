@@ -1,6 +1,7 @@
 """Word among processes of one machine: who is there hears it, who comes later asks, and nobody waits for anybody."""
 
 import asyncio
+import errno
 import os
 import socket
 import stat
@@ -222,6 +223,23 @@ async def test_a_folder_that_was_tidied_up_is_entered_again(opened, tmp_path):
     await until(lambda: heard_b)
     assert a.present() == (b.name,)
     assert b.present() == (a.name,)
+
+
+async def test_a_moment_without_files_to_open_is_only_a_moment(opened, monkeypatch, caplog):
+    """A crowd of clients may use up what a process may open; what is told then is lost, and the next word is not."""
+    a, _ = opened()
+    _, heard = opened()
+
+    def none_left(_at: object) -> list[str]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "listdir", none_left)
+        assert a.tell("news", b"lost") == ()
+    assert "Too many open files" in caplog.text
+    a.tell("news", b"heard")
+    await until(lambda: heard)
+    assert heard.payloads == [b"heard"]
 
 
 async def test_leftovers_of_other_boots_are_left_alone_until_they_are_old(opened, tmp_path):

@@ -81,7 +81,7 @@ class Peers:
         self._boot = _boot()
         self._name_like = re.compile(rf"{self._boot}-[0-9a-f]{{16}}\.sock")
         self.name: PeerName = ""
-        """Empty: not open."""
+        """Empty: nobody can write to it."""
         self._at = -1
         self._base = ""
         """The folder, opened, and its path by that handle: the kernel takes 107 bytes, and folders of state lie deep."""
@@ -142,16 +142,15 @@ class Peers:
 
     def present(self) -> tuple[PeerName, ...]:
         """The others that have a socket. One that ended without a word is among them until it is written to."""
-        if not self.name:
+        if self._at < 0:
             return ()
         try:
             found = [name for name in self._listed() if self._name_like.fullmatch(name)]
             if self.name not in found:  # somebody has tidied up
                 self._unbind()
                 self._bind()
-        except OSError as error:
-            log.warning("%s: nothing is shared with other workers any more: %s", self._folder, error)
-            self.close()
+        except OSError as error:  # no more files may be open, perhaps; the next word may go out again
+            log.warning("%s: not told to other workers: %s", self._folder, error)
             return ()
         return tuple(name for name in found if name != self.name)
 
