@@ -8,7 +8,7 @@ import time
 
 import pytest
 from tests.chaos.clients import DIALECTS, request, streamed
-from tests.dialects.bedrock_converse.asking import START, delta
+from tests.dialects.bedrock_converse.asking import START, delta, frames
 from tests.plays import wires
 from tests.plays.test_converse_streams import FRAMED
 from tests.plays.test_hostile import config
@@ -105,3 +105,23 @@ async def test_answers_that_have_not_come_by_the_deadline_are_errors(tmp_path, c
         assert await gw.stopped(10) == 0, (tmp_path / "log").read_text()
         print(f"over {time.monotonic() - stopped:.1f} s after SIGTERM")
         assert len(up.requests) == 4
+
+
+@pytest.mark.parametrize("speaks", ["anthropic", "openai_chat"])
+async def test_streams_of_invoke_model_end_in_an_exception(tmp_path, speaks):
+    """Bedrock's other way to call Claude: Messages in frames, whose end AWS's SDKs raise."""
+    async with upstream() as up, served(tmp_path, yaml(up.port), drain_s=1) as gw:
+        up.answers = [[*begun(speaks), 60.0]]
+        body = b'{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
+        head = f"POST /model/m-{speaks}/invoke-with-response-stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", gw.port, limit=1 << 20)
+        writer.write(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
+        await reader.readuntil(b"\r\n\r\n")
+        first = await asyncio.wait_for(reader.read(1 << 16), 10)
+        gw.stop()
+        rest = await asyncio.wait_for(reader.read(), 15)
+        names = [name for name, _ in frames(_unchunked(first + rest))]
+        assert set(names[:-1]) == {"chunk"}
+        assert names[-1].endswith("Exception")
+        writer.close()
+        assert await gw.stopped(10) == 0, (tmp_path / "log").read_text()
