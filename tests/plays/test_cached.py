@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.plays.same import CLIENTS, ask, said, understood
-from tests.plays.scene import DIALECTS, MODELS, PROVIDER, only_tally, strict
+from tests.plays.same import CLIENTS, ask, said, saying, understood
+from tests.plays.scene import DIALECTS, MODELS, PROVIDER, only_tally, send, strict
 
 KEPT = "\n".join(
     f"  kept-{api}: {{targets: [{PROVIDER[api]}/{MODELS[api]['plain']}], cache: {{ttl_s: 600}}}}" for api in DIALECTS
@@ -101,6 +101,26 @@ async def test_usage_is_kept_though_the_first_client_did_not_ask_for_it(tmp_path
                 got = await ask(gw, client, f"kept-{api}", "count", stream=stream)
                 assert got.headers["x-gatewright-cache"] == "hit"
                 assert used(understood(client, got, stream=stream)) == paid
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("filler", CLIENTS)
+async def test_a_signed_call_from_the_cache_can_be_answered(tmp_path, filler, stream):
+    """Gemini 3 refuses a call without its signature, and Chat clients keep none: it is put by for them with the hit."""
+    thinks = f"  kept-thinks: {{targets: [{PROVIDER['gemini']}/{MODELS['gemini']['thinks']}], cache: {{ttl_s: 600}}}}"
+    async with strict(tmp_path, more=thinks) as gw:
+        await ask(gw, filler, "kept-thinks", "[[call]] weather?", stream=stream, tool=True)
+        hit = await ask(gw, "openai_chat", "kept-thinks", "[[call]] weather?", tool=True)
+        assert hit.headers["x-gatewright-cache"] == "hit"
+        (call,) = json.loads(hit.body)["choices"][0]["message"]["tool_calls"]
+        asked = saying("openai_chat", "kept-thinks", "[[call]] weather?", tool=True)
+        asked["messages"] += [
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": call["id"], "content": "sun"},
+        ]
+        got = await send(gw, "/v1/chat/completions", asked)
+        assert got.status == 200, got.body
+        assert "The tools said: sun." in got.json["choices"][0]["message"]["content"]
 
 
 async def test_a_conversation_that_goes_on_by_id_is_whole_before_it_is_looked_up(tmp_path):
