@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 
 import pytest
 from tests.plays.same import CLIENTS, ask, path_of, said, saying, understood
@@ -319,3 +320,49 @@ async def test_an_answer_that_cannot_be_read_is_the_leader_s_alone(tmp_path):
         assert second.headers["x-gatewright-cache"] == "bypass"
         assert said(understood("openai_chat", second))[0] == "hello"
         assert len(up.requests) == 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_whoever_comes_and_goes_the_bill_is_paid_once(tmp_path, seed):
+    """Clients join and hang up at random: who stays has the whole answer, and every call that the upstream saw is in the books."""
+    chance = random.Random(seed)
+    calls = 0
+
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            calls += 1
+            await asyncio.sleep(chance.random() / 20)
+            writer.write(stream_head())
+            for frame in frames("anthropic", "held words"):
+                writer.write(chunk(frame))
+                await asyncio.sleep(chance.random() / 20)
+            writer.write(END)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async with upstream() as up, gateway(kept(up.port), tmp_path) as gw:
+        up.serve_with(stream)
+
+        async def one(i: int) -> bool:
+            await asyncio.sleep(chance.random() / 10)
+            client, streamed = CLIENTS[i % 5], chance.random() < 0.7
+            if chance.random() < 0.5:
+                got = await ask(gw, client, "kept-anthropic", stream=streamed)
+                return said(understood(client, got, stream=streamed)) == ("held words", [], "stop")
+            _, writer = await opened(gw, client, "kept-anthropic", stream=streamed)
+            await asyncio.sleep(chance.random() / 10)
+            writer.transport.abort()
+            return True
+
+        assert all(await asyncio.gather(*(one(i) for i in range(30))))
+        await until(lambda: not flights(gw) and not gw.state.connections)
+        books = gw.gateway.stacks.by_operation["generate"].func.recorder
+        assert sum(tally.requests for tally in books.tallies.values()) == 30
+        assert sum(told.sent for told in books.calls.values()) == calls
+        assert sum(tally.output_tokens for tally in books.tallies.values()) <= 5 * calls
+        assert sum(tally.output_tokens for tally in books.tallies.values()) >= 5
