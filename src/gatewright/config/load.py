@@ -20,6 +20,7 @@ from gatewright.config.model import (
 from gatewright.config.problems import ConfigError, ConfigProblem
 from gatewright.config.references import Desk
 from gatewright.config.resolve_accounts import warn_of_missing_logins
+from gatewright.config.resolve_limits import resolve_counters, resolve_everybody
 from gatewright.config.resolve_models import Names, resolve_aliases, resolve_keys, resolve_models
 from gatewright.config.resolve_providers import resolve_providers, warn_of_self
 from gatewright.config.resolve_routing import resolve_cache, resolve_routing
@@ -70,6 +71,8 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
         model_lists=ModelListsConfig(live=sections.model_lists.live, refresh_s=sections.model_lists.refresh_s),
         routing=routing,
         cache=resolve_cache(sections.cache, desk),
+        limits=resolve_everybody(sections.limits, sections.budgets, desk),
+        counters=resolve_counters(sections.counters, desk),
     )
     if desk.problems:
         raise ConfigError(file, tuple(desk.problems))

@@ -13,6 +13,7 @@ from gatewright.config.secrets import Secret
 from gatewright.config.watch import Stamp
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject
+from gatewright.limits.terms import Budget, Limit
 from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
 from gatewright.providers.catalog import Auth, Forward
 from gatewright.providers.facts import Facts
@@ -166,6 +167,24 @@ class CacheConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Of a Redis or Valkey; it may hold a password. None: memory only."""
 
 
+class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for everybody together, and for all budgets."""
+
+    limits: tuple[Limit, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    webhook: Secret | None = None
+    """URL; it may hold a secret. None: nobody is told."""
+    on_outgrown: Literal["extend", "stop"] = "extend"
+
+
+class CountersConfig(msgspec.Struct, frozen=True, kw_only=True):
+    url: Secret | None = None
+    """Of a Redis or Valkey; it may hold a password. None: memory that the workers share."""
+    rates: Literal["open", "closed"] = "open"
+    money: Literal["open", "closed"] = "closed"
+    """What becomes of requests while it does not answer."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     """The file it was read from; `environment` when there was none."""
@@ -181,6 +200,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     model_lists: ModelListsConfig = ModelListsConfig()
     routing: RoutingConfig = RoutingConfig()
     cache: CacheConfig = CacheConfig()
+    limits: LimitsConfig = LimitsConfig()
+    counters: CountersConfig = CountersConfig()
     files: Mapping[str, Stamp] = {}
     """Absolute paths of what it was read from, secrets among them, as they were just before."""
     warnings: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gatewright.config.schema_limits import BudgetsSection, CountersEntry, CountersSection, LimitSection
 from gatewright.config.schema_routing import (
     CacheSection,
     FallbackEntry,
@@ -332,6 +333,11 @@ class ConfigFile(Section):
     """Declared client keys."""
     routing: RoutingSection = RoutingSection()
     cache: CacheSection = CacheSection()
+    limits: list[LimitSection] = []
+    """For everybody together."""
+    budgets: BudgetsSection = BudgetsSection()
+    counters: CountersEntry = CountersSection()
+    """Where limits and budgets are counted: a URL, or a mapping."""
     media_fetch: MediaFetchSection = MediaFetchSection()
     timeouts: TimeoutsSection = TimeoutsSection()
     responses_state: ResponsesStateSection = ResponsesStateSection()

@@ -95,6 +95,8 @@ def _problem(details: ErrorDetails, tree: Tree) -> ConfigProblem:
         message = f'expected "provider/model" or a mapping with "target", got {_say(came)}'
     elif context.get("class_name") == "BreakerSection":
         message = f"expected a mapping or false, got {_say(came)}"
+    elif context.get("class_name") == "CountersSection":
+        message = f"expected the URL of a Redis or Valkey, or a mapping, got {_say(came)}"
     elif name in EXPECTED:
         message = f"expected {EXPECTED[name]}, got {_say(came)}"
     elif name in LIMITS:
