@@ -43,6 +43,14 @@ class Tries(Protocol):
     def error(self, exchange: Exchange, problem: Problem) -> Reply: ...
 
 
+class Begins(Protocol):
+    """Who writes down that a request goes to an upstream: `record.ledger.Ledger`."""
+
+    def begun(self, exchange: Exchange, target: str, dialect: str) -> None:
+        """Before its first attempt. Raises Refused where it cannot be written down, and so is not to be made."""
+        ...
+
+
 class _Begun:
     """An attempt that has begun and not ended. Called, it says that its stream has."""
 
@@ -69,8 +77,10 @@ class _Begun:
     def __call__(self) -> None:
         source, record = self.source, self.record
         assert source is not None
-        record.usage = source.usage
+        usage = record.usage = source.usage
         problem = source.problem
+        if usage is None or usage.output is None or problem is not None or source.left:
+            record.spoken = source.spoken()
         if problem is None and not source.left and self.ticket is None and not record.before:  # as nearly all end
             health = self.asking.health
             record.stage = "content"
@@ -124,11 +134,12 @@ def _tell_apart(exchange: Exchange, record: AttemptRecord) -> None:
 class Asking:
     """Asks one candidate at a time."""
 
-    def __init__(self, attempt: Tries, health: Health) -> None:
+    def __init__(self, attempt: Tries, health: Health, recorder: Begins | None = None) -> None:
         self.attempt = attempt
         self.health = health
+        self.recorder = recorder
 
-    async def ask(
+    async def ask(  # noqa: PLR0915 - what goes well goes straight through: each call more costs every request
         self,
         exchange: Exchange,
         candidate: Candidate,
@@ -148,6 +159,8 @@ class Asking:
         `force`: although its circuit is open.
         Raises Refused where the candidate cannot be asked this at all.
         """
+        if self.recorder is not None and not exchange.attempts:
+            self.recorder.begun(exchange, candidate.name, candidate.dialect_for(exchange.dialect))
         health = self.health
         began = health.clock()
         record = AttemptRecord(candidate.name, candidate.dialect_for(exchange.dialect), began, waited_s)
@@ -193,7 +206,9 @@ class Asking:
             assert isinstance(source, BaseSource)
             source.when_ended(_Begun(self, exchange, record, candidate, passed, ticket, source))
         else:  # as `over`, which most answers need not
-            record.usage = exchange.usage
+            usage = record.usage = exchange.usage
+            if usage is None or usage.output is None:
+                record.spoken = len(reply.body) // 4
             record.ended = now
             health.ended(passed, candidate, None, record.ttft_s, now=now)
             if ticket is not None and gate is not None:

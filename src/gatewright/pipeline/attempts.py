@@ -14,7 +14,7 @@ from typing import Final
 from gatewright.errors import Refused
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.loss import Loss
-from gatewright.pipeline.asking import Asking
+from gatewright.pipeline.asking import Asking, Begins
 from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.failures import PASSED_OVER, Failure, all_failed, leaves_work
@@ -32,12 +32,12 @@ _PERHAPS_AT_WORK: Final = frozenset(("silent", "stalled", "cut", "broken"))
 class Attempts:
     """The innermost stage."""
 
-    def __init__(self, attempt: Attempt, health: Health, chance: Callable[[], float]) -> None:
+    def __init__(self, attempt: Attempt, health: Health, chance: Callable[[], float], recorder: Begins | None = None) -> None:
         """`chance`: a number in [0, 1), another each time."""
         self.attempt = attempt
         self.health = health
         self.chance = chance
-        self.asking = Asking(attempt, health)
+        self.asking = Asking(attempt, health, recorder)
         self.hedging = Hedging(self.asking)
         self._pauses: set[asyncio.Future[None]] = set()
 

@@ -189,6 +189,8 @@ class Flight:
             source = self.reply.source if self.reply is not None else None
             usage = source.usage_so_far() if isinstance(source, BaseSource) else None
             listener.usage = usage if usage is not None else shadow.usage
+            if isinstance(source, BaseSource) and shadow.attempts:
+                shadow.attempts[-1].spoken = source.spoken()
             exchange.attempts = shadow.attempts
         else:
             listener.usage = FREE

@@ -17,7 +17,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.ir.loss import Loss
 from gatewright.ir.request import Target
 from gatewright.pipeline import uploads
-from gatewright.pipeline.asking import Asking
+from gatewright.pipeline.asking import Asking, Begins
 from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, attributed, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
 from gatewright.pipeline.health import Health
@@ -48,12 +48,15 @@ def _FIRST() -> float:  # noqa: N802 - a constant in the place of chance
 class Forward:
     """Innermost stage of `forward`. It chooses by model where the request names one, else by what the providers have."""
 
-    def __init__(self, attempt: Attempt, health: Health, router: Router, scheme: str = "http") -> None:
+    def __init__(
+        self, attempt: Attempt, health: Health, router: Router, scheme: str = "http", recorder: Begins | None = None
+    ) -> None:
         """`scheme`: by which clients reach this gateway, where no proxy before it says otherwise."""
         self.attempt = attempt
         self.health = health
         self.router = router
         self.scheme = scheme
+        self.recorder = recorder
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         family = family_of(exchange.call.path)
@@ -82,7 +85,7 @@ class Forward:
             body=body,
             content_type=header_lines((("content-type", content_type),)) if body and content_type else b"",
         )
-        asking = Asking(call, self.health)
+        asking = Asking(call, self.health, self.recorder)
         reply = await asking.ask(exchange, candidate, hold=False, last=True, patience_s=PATIENCE_S)
         if exchange.attempts[-1].cause == "unreachable":  # nothing was sent; most often one of several addresses is down
             reply = await asking.ask(exchange, candidate, hold=False, last=True, patience_s=PATIENCE_S)

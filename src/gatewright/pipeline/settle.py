@@ -33,6 +33,7 @@ class Settle:
         except GatewrightError as error:
             reply = error_reply(self.dialects[exchange.dialect], error.problem, exchange.request_id)
         except asyncio.CancelledError:
+            exchange.left = True
             self.recorder.settle(exchange, 499, None)
             raise
         except Exception:
@@ -51,7 +52,7 @@ class Settle:
 
     def _at_end(self, exchange: Exchange, reply: Reply, source: BaseSource) -> Callable[[], None]:
         def end() -> None:
-            exchange.usage = source.usage
+            exchange.usage, exchange.left = source.usage, source.left
             self.recorder.settle(exchange, reply.status, source.problem)
 
         return end

@@ -30,6 +30,7 @@ from gatewright.ir.response import Usage
 from gatewright.pipeline.names import Names, client_name
 from gatewright.pipeline.replayed import Marker
 from gatewright.pipeline.seals import SealWatch, name_call
+from gatewright.pipeline.spoken import said, tokens, tokens_passed
 from gatewright.transport import Incoming, TransportError
 from gatewright.wire.sse import without_line_separators
 from gatewright.wire.whole_events import ENDS, WholeEvents
@@ -81,7 +82,7 @@ class BaseSource:
         self._first: Segment | None = None
         self.ended = False
         """The last step has been given, or waits in `_first`."""
-        self._on_end: Callable[[], None] | None = None
+        self._on_end: tuple[Callable[[], None], ...] = ()
         self.usage: Usage | None = None
         self.problem: Problem | None = None
         """What ended the stream, if it was an error."""
@@ -97,16 +98,7 @@ class BaseSource:
         if self.ended:
             tell()
             return
-        before = self._on_end
-        if before is None:
-            self._on_end = tell
-            return
-
-        def both() -> None:
-            before()
-            tell()
-
-        self._on_end = both
+        self._on_end += (tell,)
 
     async def begin(self, *, until_content: bool = False) -> None:
         """Wait for the first segment and keep it: until it is out, an error can still be an HTTP status.
@@ -146,13 +138,12 @@ class BaseSource:
 
     def _end(self) -> None:
         self.ended = True
-        on_end, self._on_end = self._on_end, None
-        if on_end is None:
-            return
-        try:
-            on_end()
-        except Exception:  # the answer is out, whoever watched it
-            log.exception("what follows an answer failed on a bug of ours")
+        on_end, self._on_end = self._on_end, ()
+        for tell in on_end:
+            try:
+                tell()
+            except Exception:  # the answer is out, whoever watched it
+                log.exception("what follows an answer failed on a bug of ours")
 
     def keepalive(self) -> bytes:
         raise NotImplementedError
@@ -160,6 +151,10 @@ class BaseSource:
     def usage_so_far(self) -> Usage | None:
         """What has been told of usage until now."""
         return self.usage
+
+    def spoken(self) -> int:
+        """Tokens of the answer that were told until now: an estimate, for who cannot know from the usage."""
+        return 0
 
     def abort(self) -> None:
         """The client left. Idempotent; after the end it does nothing but free the connection."""
@@ -172,7 +167,7 @@ class BaseSource:
 class PassSource(BaseSource):
     """The upstream's own bytes, watched. Server-sent events go on whole, and the watch is given nothing else."""
 
-    __slots__ = ("_broke", "_dialect", "_events", "_last", "_request_id", "_sse", "_watch")
+    __slots__ = ("_broke", "_dialect", "_events", "_last", "_passed", "_request_id", "_sse", "_watch")
 
     def __init__(self, incoming: Incoming, dialect: Dialect, watch: Watch, request_id: str, *, sse: bool) -> None:
         super().__init__(incoming)
@@ -182,6 +177,8 @@ class PassSource(BaseSource):
         self._sse = sse
         self._events = WholeEvents()
         self._last = b""
+        self._passed = 0
+        """Bytes that have gone on."""
         self._broke = False
 
     async def _pull(self) -> Segment | None:
@@ -197,6 +194,7 @@ class PassSource(BaseSource):
                 wire = watch.feed(data)
                 if wire:
                     self._last = wire
+                    self._passed += len(wire)
                     self.content = watch.content
                     if watch.problem is not None:
                         self.problem = watch.problem
@@ -236,6 +234,7 @@ class PassSource(BaseSource):
                 return False
             if wire:
                 self._last = wire
+                self._passed += len(wire)
                 if watch.problem is not None:
                     self.problem = watch.problem
                 push(wire)
@@ -266,6 +265,9 @@ class PassSource(BaseSource):
     def usage_so_far(self) -> Usage | None:
         return self._watch.usage
 
+    def spoken(self) -> int:
+        return tokens_passed(self._passed, self._last, self._dialect) if self._watch.content else 0
+
     def abort(self) -> None:
         self.usage = self._watch.usage
         super().abort()
@@ -274,7 +276,10 @@ class PassSource(BaseSource):
 class TranslatedSource(BaseSource):
     """The upstream's events, rendered in the client's dialect."""
 
-    __slots__ = ("_broke", "_feed", "_marker", "_names", "_parser", "_request_id", "_sse", "_told", "mute", "renderer", "seals")
+    __slots__ = (
+        "_broke", "_characters", "_feed", "_marker", "_names", "_parser", "_request_id", "_sse", "_told", "mute",
+        "renderer", "seals",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -301,6 +306,8 @@ class TranslatedSource(BaseSource):
         self._broke = False
         self.mute: list[StreamEvent] = []
         """Events that this client's dialect has no bytes for. They come with the next that have; at the end they stay here."""
+        self._characters = 0
+        """What the model has written."""
 
     async def _pull(self) -> Segment | None:
         try:
@@ -352,6 +359,7 @@ class TranslatedSource(BaseSource):
                     self._note(events)
                 else:
                     self.content = True
+                    self._characters += len(events[0].text)
                 wire = render(events)
                 if wire:
                     push(without_line_separators(wire) if sse and 0xE2 in wire else wire)
@@ -362,6 +370,9 @@ class TranslatedSource(BaseSource):
             return True
 
         return sink
+
+    def spoken(self) -> int:
+        return tokens(self._characters)
 
     def _ended_or(self, problem: Problem) -> list[StreamEvent]:
         """How a stream ends whose connection broke: as it told itself, where all but the end of its body had come."""
@@ -386,6 +397,7 @@ class TranslatedSource(BaseSource):
     def _note(self, events: list[StreamEvent]) -> None:
         """Learn what the events tell; in place, name tool calls without an id and mark what is unsealed."""
         marks: list[tuple[int, StreamEvent]] = []
+        self._characters += said(events)
         for i, event in enumerate(events):
             if type(event) is TextDelta:
                 self.content = True
