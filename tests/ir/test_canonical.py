@@ -233,13 +233,14 @@ def test_the_same_spelt_otherwise_has_the_same_key():
 def test_blanks_in_arguments_are_no_difference_and_digits_are():
     """Dialects carry arguments as text or as objects; numbers beyond a float's reach stay apart."""
 
-    def key(arguments: str) -> bytes:
-        call = blocks.ToolCall(id="c", name="n", arguments=arguments)
+    def key(arguments: str, kind: str = "function") -> bytes:
+        call = blocks.ToolCall(id="c", name="n", arguments=arguments, kind=kind)
         return fingerprint(
             request.Request(origin="openai_chat", model="m", messages=(blocks.Message(role="assistant", blocks=(call,)),))
         )
 
     assert key('{"a": 1}') == key('{"a":1}')
+    assert key('{"a": 1}', "custom") != key('{"a":1}', "custom"), "free text, whatever it looks like"
     assert len({key('{"a":1}'), key('{"a":1.0}'), key('{"a":1.00000000000000000001}'), key('{"a":" 1"}'), key("{"), key("")}) == 6
 
 

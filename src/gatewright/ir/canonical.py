@@ -8,11 +8,11 @@ Keys of objects within extras, schemas and metadata keep their order: a model is
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
-from gatewright.ir.blocks import DialectName, Node
+from gatewright.ir.blocks import DialectName, Node, ToolCall
 from gatewright.ir.request import Request
 from gatewright.jsontypes import JsonValue
 
@@ -52,128 +52,128 @@ _EQUAL: Final[Mapping[tuple[DialectName, str], frozenset[str]]] = {
 """Words of `form` that say how, not what: a place, a shorthand, one of two names. All others count, with their origin."""
 
 
-class Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-
-
 def fingerprint(request: Request) -> bytes:
     """32 bytes: SHA-256 over what `request` means."""
-    digest = hashlib.sha256()
-    write_request(request, digest)
-    return digest.digest()
+    return hashlib.sha256(meaning(request)).digest()
 
 
-def write_request(request: Request, out: Hash) -> None:
-    """Write what `request` means to `out`. No two meanings give the same bytes: every piece has its type and length before it."""
-    _Writer(request.origin, out).request(request)
+def meaning(request: Request) -> bytes:
+    """What `request` means. No two meanings give the same bytes: every piece has its type and length before it."""
+    writer = _Writer(request.origin)
+    writer.value(request)
+    kept = {key: value for key, value in request.client.items() if not _only_framing(key, value)}
+    if kept:
+        writer.value(kept)
+        writer.value(request.origin)
+    return b"".join(writer.parts)
+
+
+class _Field(msgspec.Struct, frozen=True):
+    """One field of a type, as it is written."""
+
+    name: str
+    head: bytes
+    default: object
+    """`NODEFAULT`: it is always written."""
+    positioned: bool
+    """Its default is a node, which differs from another that says as little by where it stood."""
 
 
 class _Writer:
-    __slots__ = ("_origin", "_out")
+    """Collects the pieces. Speed counts here: a request of a long conversation has thousands."""
 
-    def __init__(self, origin: DialectName, out: Hash) -> None:
+    __slots__ = ("_origin", "parts")
+
+    def __init__(self, origin: DialectName) -> None:
         self._origin: DialectName = origin
-        self._out = out
-
-    def request(self, request: Request) -> None:
-        self.value(request)
-        kept = {key: value for key, value in request.client.items() if not _only_framing(key, value)}
-        if kept:
-            self._object(kept)
-            self.value(self._origin)
+        self.parts: list[bytes] = []
 
     def value(self, value: object) -> None:
-        """Any part of a request, or of a document in it."""
-        match value:
-            case None:
-                self._out.update(b"n")
-            case bool():
-                self._out.update(b"t" if value else b"f")
-            case str():
-                encoded = value.encode("utf-8", "surrogatepass")
-                self._out.update(b"s%d:" % len(encoded))
-                self._out.update(encoded)
-            case int():
-                self._out.update(b"i%d;" % value)
-            case float():  # 1.0 is 1 to every API
-                self._out.update(b"i%d;" % int(value) if value.is_integer() else b"d%s;" % repr(value).encode())
-            case tuple() | list():
-                self._out.update(b"l%d:" % len(value))
-                for item in value:
-                    self.value(item)
-            case dict():
-                self._object(value)
-            case msgspec.Struct():
-                self._struct(value)
-            case _:
-                raise TypeError(f"a request holds no {type(value).__name__}")
+        """Any part of a request, or a document in it."""
+        kind = type(value)
+        if kind is str:
+            assert isinstance(value, str)
+            self._text(value)
+        elif kind is tuple:
+            assert isinstance(value, tuple)
+            self.parts.append(b"l%d:" % len(value))
+            for item in value:
+                self.value(item)
+        elif isinstance(value, msgspec.Struct):
+            self._struct(value)
+        elif kind is float and value.is_integer():  # type: ignore[attr-defined] # a float; 1.0 is 1 to every API
+            self.parts.append(b"j%d;" % int(value))  # type: ignore[call-overload] # a float
+        else:
+            document = _document(value)
+            self.parts.append(b"j%b;" % document if kind is int else b"d%d:%b" % (len(document), document))
 
-    def _object(self, value: Mapping[str, JsonValue]) -> None:
-        self._out.update(b"o%d:" % len(value))
-        for key, item in value.items():
-            self.value(key)
-            self.value(item)
+    def _text(self, text: str) -> None:
+        encoded = text.encode("utf-8", "surrogatepass")
+        self.parts.append(b"s%d:" % len(encoded))
+        self.parts.append(encoded)
 
     def _struct(self, node: msgspec.Struct) -> None:
         """Type, then the fields that are set, by name: a field that comes new to a type changes no old key."""
-        kind = type(node).__name__
-        skipped = _SKIPPED.get(kind, frozenset())
-        defaults = _defaults(type(node))
-        self._out.update(b"<%s:" % kind.encode())
-        for name in node.__struct_fields__:
-            value = getattr(node, name)
-            if name in _ANYWHERE or name in skipped or (name in defaults and self._unsaid(value, defaults[name])):
+        kind = type(node)
+        fields = _plans.get(kind)
+        if fields is None:
+            fields = _plans[kind] = _plan(kind)
+        self.parts.append(b"<%b:" % kind.__name__.encode())
+        for field in fields:
+            value, default = getattr(node, field.name), field.default
+            # Equal is not enough: 0 equals False.
+            if value is default or (type(value) is type(default) and value == default):
                 continue
-            self.value(name)
-            self.value(_without_blanks(value) if name == "arguments" and getattr(node, "kind", "") == "function" else value)
-        if isinstance(node, Node):
-            self._node(node, kind)
-        self._out.update(b">")
+            if field.positioned and self._same(value, default):
+                continue
+            self.parts.append(field.head)
+            if field.name == "arguments" and isinstance(node, ToolCall) and node.kind == "function":
+                value = _without_blanks(node.arguments)
+            self.value(value)
+        if isinstance(node, Node) and (node.form or node.extras):
+            self._own(node, kind.__name__)
+        self.parts.append(b">")
 
-    def _unsaid(self, value: object, default: object) -> bool:
-        """Whether a field says no more than its default, which is not only equal: 0 equals False."""
-        if isinstance(default, Node):  # it may know where it stood
-            return self._bytes(value) == self._bytes(default)
-        return type(value) is type(default) and value == default
+    def _same(self, value: object, default: object) -> bool:
+        one, other = _Writer(self._origin), _Writer(self._origin)
+        one.value(value)
+        other.value(default)
+        return one.parts == other.parts
 
-    def _bytes(self, value: object) -> bytes:
-        written = _Bytes()
-        _Writer(self._origin, written).value(value)
-        return bytes(written.bytes)
-
-    def _node(self, node: Node, kind: str) -> None:
+    def _own(self, node: Node, kind: str) -> None:
         """What only the origin has words for, with the origin's name."""
         form = tuple(word for word in node.form if not _is_spelling(self._origin, kind, word))
-        if not form and not node.extras:
-            return
-        self.value(self._origin)
-        self.value(form)
-        self._object(dict(sorted(node.extras.items())))
+        if form or node.extras:
+            self._text(self._origin)
+            self.value(form)
+            self.value(dict(sorted(node.extras.items())))
 
 
-class _Bytes:
-    """A `Hash` that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.bytes = bytearray()
-
-    def update(self, data: bytes, /) -> None:
-        self.bytes += data
+_plans: dict[type[msgspec.Struct], tuple[_Field, ...]] = {}
 
 
-_told: dict[type[msgspec.Struct], dict[str, object]] = {}
+def _plan(kind: type[msgspec.Struct]) -> tuple[_Field, ...]:
+    """The fields of a type that are part of the meaning."""
+    skipped = _SKIPPED.get(kind.__name__, frozenset()) | _ANYWHERE
+    fields: list[_Field] = []
+    for field in msgspec.structs.fields(kind):
+        if field.name in skipped:
+            continue
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        head = b"%d=%b" % (len(field.name), field.name.encode())
+        fields.append(_Field(field.name, head, default, isinstance(default, Node)))
+    return tuple(fields)
 
 
-def _defaults(kind: type[msgspec.Struct]) -> dict[str, object]:
-    """Field → its default, of those that have one."""
-    found = _told.get(kind)
-    if found is None:
-        found = _told[kind] = {
-            field.name: field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-            for field in msgspec.structs.fields(kind)
-            if not field.required
-        }
-    return found
+def _document(value: object) -> bytes:
+    """JSON, its keys in their order; what JSON cannot say, as Python shows it."""
+    try:
+        return _encode(value)
+    except (msgspec.MsgspecError, OverflowError, UnicodeEncodeError, RecursionError, TypeError):
+        return b"?" + repr(value).encode("utf-8", "surrogatepass")
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 def _is_spelling(origin: DialectName, kind: str, word: str) -> bool:
@@ -186,10 +186,8 @@ def _only_framing(key: str, value: JsonValue) -> bool:
     return key in _BACK and (not isinstance(value, dict) or _FRAMING.issuperset(value))
 
 
-def _without_blanks(arguments: object) -> object:
+def _without_blanks(arguments: str) -> str:
     """JSON text without the blanks between its words; any other text as it is. Numbers and strings stay as they are spelt."""
-    if not isinstance(arguments, str):
-        return arguments
     try:
         return msgspec.json.format(arguments, indent=-1)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):

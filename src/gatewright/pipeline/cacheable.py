@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from gatewright.exchange import Exchange
-from gatewright.ir.canonical import write_request
+from gatewright.ir.canonical import meaning
 from gatewright.ir.request import Request
 from gatewright.ir.response import FinishReason, Response
 from gatewright.pipeline.endpoint import FORWARDED_REQUEST_HEADERS, Candidate
@@ -141,8 +141,7 @@ class Keys:
         _write(digest, b"query")
         for name, value in sorted(_pairs(exchange)):
             _write(digest, f"{name}={value}".encode("utf-8", "surrogatepass"))
-        _write(digest, b"request")
-        write_request(request, digest)
+        _write(digest, meaning(request))
         return digest.digest()
 
     def _identity(self, candidate: Candidate) -> bytes:
