@@ -69,6 +69,9 @@ class Canned:
     async def next(self) -> bytes | None:
         return next(self._pieces, None)
 
+    def at_once(self, max_bytes: int) -> bytes:
+        return b"".join(self._pieces)
+
     async def read(self, max_bytes: int) -> bytes:
         return b"".join(self._pieces)
 

@@ -122,6 +122,8 @@ class Attempt:
             record.stage = "streaming"
             exchange.served = candidate.name
             exchange.losses = prepared.losses
+            if prepared.passing and not exchange.stream and (reply := self._passed(exchange, candidate, prepared, incoming)):
+                return reply
             return await self._answer(exchange, candidate, prepared, incoming, until_content=until_content)
         except TransportError as error:
             return self.error(exchange, attributed(candidate, error.problem))
@@ -187,6 +189,26 @@ class Attempt:
             reply.body = body
             reply.status = incoming.status
         return reply
+
+    def _passed(self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming) -> Reply | None:
+        """The answer whose bytes pass, where it is all there, as nearly all are; None: it must be waited for.
+
+        Raises Refused for what is no answer, with the words of an error that came as a 200.
+        """
+        content_type = incoming.header(b"content-type") or b"application/json"
+        if content_type.find(b"stream") >= 0:
+            return None
+        at_once = getattr(incoming, "at_once", None)  # a pooled connection's answer has it
+        if at_once is None or (body := at_once(self.max_answer_bytes)) is None:
+            return None
+        client = self.dialects[exchange.dialect]
+        exchange.usage = client.read_usage(body)
+        if exchange.usage is None and not tells_an_answer(body):
+            client.parse_response(body, prepared.asked)
+        head = b"content-type: %b\r\n%b%b" % (content_type, carried(incoming), candidate.served_line)
+        if prepared.losses:
+            head += loss_lines(prepared.losses)
+        return Reply(incoming.status, head, body)
 
     async def _answer(
         self, exchange: Exchange, candidate: Candidate, prepared: Prepared, incoming: Incoming, *, until_content: bool

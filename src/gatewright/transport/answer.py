@@ -126,11 +126,18 @@ class Answer:
         finally:
             self._sink = None
 
+    def at_once(self, max_bytes: int) -> bytes | None:
+        """As `read`, where all of it is here and as it was sent; None: it is to be waited for."""
+        if not self.complete or self._decoding is not None or self.error is not None:
+            return None
+        data = self._take()
+        if len(data) > max_bytes:
+            raise self._too_large(max_bytes)
+        return data
+
     async def read(self, max_bytes: int) -> bytes:
-        if self.complete and self._decoding is None:  # as nearly all are: it came with its head
-            data = self._take()
-            if len(data) > max_bytes:
-                raise self._too_large(max_bytes)
+        data = self.at_once(max_bytes)
+        if data is not None:  # as nearly all are: it came with its head
             return data
         pieces: list[bytes] = []
         size = 0

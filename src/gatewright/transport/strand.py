@@ -66,7 +66,9 @@ class Strand:
 
     def begin(self, coro: Coroutine[Any, Any, None]) -> None:
         """Run `coro` as far as it goes at once."""
-        self.go_on(coro)
+        self._coro = coro
+        self._task = None
+        self.resume()
 
     def go_on(self, coro: Coroutine[Any, Any, None]) -> None:
         """Take back what went on in a task, and needs none any more."""
