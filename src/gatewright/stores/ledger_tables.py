@@ -4,10 +4,9 @@ One rule: what is in one of them of a request came in one transaction, with the 
 (UTC), money in millionths of a dollar, hours are counted from 1970. Null: nobody knows; never a guess.
 """
 
-from typing import Final
-
 import sqlalchemy as sa
 
+from gatewright.stores.ledger_rows import AXES, DIMENSIONS, MEASURES
 from gatewright.stores.sql import METADATA
 
 
@@ -22,9 +21,6 @@ def _count(name: str) -> "sa.Column[int]":
 def _maybe(name: str) -> "sa.Column[int]":
     return sa.Column(name, sa.BigInteger)
 
-
-AXES: Final = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in", "output", "reasoning", "audio_out")
-"""Of tokens, disjoint, as in `ir.response.Usage`: the first five are read, the others written."""
 
 REQUESTS = sa.Table(
     "requests",
@@ -100,19 +96,6 @@ ATTEMPTS = sa.Table(
     sa.Index("attempts_hour", "hour"),
 )
 """One row for each attempt, those that were passed over among them."""
-
-DIMENSIONS: Final = (
-    "hour", "key_id", "key_name", "user", "team", "organization", "operation", "route", "provider", "model",
-    "status_class", "cache",
-)  # fmt: skip
-"""By what rollups are told apart. `status_class` is 2 for 200, and so on; 0: interrupted. All are the request's, but provider and
-model, which are those of each attempt: a request is counted where it was answered, and what an attempt cost, where it was made.
-"""
-MEASURES: Final = (
-    "requests", "errors", "interrupted", "streams", "attempts", "failed", *AXES, "estimated", "cost_micros", "unknown", "took_us",
-    "ttft_us", "ttfts",
-)  # fmt: skip
-"""What rollups add up: `estimated` and `unknown` are attempts whose tokens were, and whose cost is; `ttfts` those with one."""
 
 ROLLUPS = sa.Table(
     "rollups_hourly",
