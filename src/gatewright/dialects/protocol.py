@@ -81,6 +81,10 @@ class Dialect(Protocol):
         """Raises Malformed when the body is not JSON of the least shape (an object with a model)."""
         ...
 
+    def asked_output(self, call: Call) -> int:
+        """The most tokens of output that the call asks for, over all answers it wants; 0: it does not say. After `peek`."""
+        ...
+
     def parse_request(self, call: Call) -> Request:
         """Raises Malformed with the path of what is wrong."""
         ...

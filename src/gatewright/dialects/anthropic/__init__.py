@@ -32,6 +32,7 @@ from gatewright.wire.json import encode
 class _Peek(msgspec.Struct):
     model: str
     stream: bool | None = None
+    max_tokens: object = None
 
 
 class _UsagePeek(msgspec.Struct):
@@ -50,12 +51,17 @@ class Anthropic:
 
     def peek(self, call: Call) -> Peek:
         try:
-            found = _peek(call.body)
+            found = call.notes["peek"] = _peek(call.body)
         except msgspec.ValidationError as error:
             raise Malformed("", "an object with a model", str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Malformed("", "a JSON object with a model", "something that is not JSON") from None
         return Peek(model=found.model, stream=bool(found.stream))
+
+    def asked_output(self, call: Call) -> int:
+        peeked = call.notes.get("peek")
+        most = peeked.max_tokens if isinstance(peeked, _Peek) else 0
+        return most if isinstance(most, int) else 0
 
     def parse_request(self, call: Call) -> Request:
         return parse_request(call)

@@ -10,7 +10,7 @@ from gatewright.dialects.bedrock_converse.errors import parse_error, render_erro
 from gatewright.dialects.bedrock_converse.render_request import render_request
 from gatewright.dialects.bedrock_converse.request import parse_request
 from gatewright.dialects.bedrock_converse.response import parse_response, render_response
-from gatewright.dialects.bedrock_converse.route import check_body, passing_path, read_path
+from gatewright.dialects.bedrock_converse.route import Peeked, asked_output, check_body, passing_path, read_path
 from gatewright.dialects.bedrock_converse.seals import NAME
 from gatewright.dialects.bedrock_converse.stream_parser import ConverseParser
 from gatewright.dialects.bedrock_converse.stream_renderer import ConverseRenderer
@@ -32,8 +32,12 @@ class BedrockConverse:
 
     def peek(self, call: Call) -> Peek:
         model, stream = read_path(call.path)
-        check_body(call.body)
+        call.notes["peek"] = check_body(call.body)
         return Peek(model=model, stream=stream)
+
+    def asked_output(self, call: Call) -> int:
+        peeked = call.notes.get("peek")
+        return asked_output(peeked) if isinstance(peeked, Peeked) else 0
 
     def parse_request(self, call: Call) -> Request:
         return parse_request(call)

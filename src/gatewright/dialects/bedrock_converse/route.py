@@ -16,11 +16,27 @@ from gatewright.wire.http import Call
 _PATH = re.compile(r"^/model/(?P<model>.+)/converse(?P<stream>-stream)?$")
 
 
-class _AnyObject(msgspec.Struct):
-    """Checks that a body is one JSON object, without building it."""
+class Peeked(msgspec.Struct):
+    """Says that a body is one JSON object, without building it, and keeps where it may say how long the answer may be."""
+
+    inferenceConfig: msgspec.Raw = msgspec.Raw()  # noqa: N815 - the API's own name
 
 
-_checker = msgspec.json.Decoder(_AnyObject)
+class _Config(msgspec.Struct):
+    maxTokens: object = None  # noqa: N815 - as above
+
+
+_checker = msgspec.json.Decoder(Peeked)
+_config = msgspec.json.Decoder(_Config)
+
+
+def asked_output(peeked: Peeked) -> int:
+    """Tokens; 0: it does not say."""
+    try:
+        most = _config.decode(peeked.inferenceConfig or b"{}").maxTokens
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
+    return most if isinstance(most, int) else 0
 
 
 def read_path(path: str) -> tuple[str, bool]:
@@ -31,10 +47,10 @@ def read_path(path: str) -> tuple[str, bool]:
     return found["model"], found["stream"] is not None
 
 
-def check_body(body: bytes) -> None:
+def check_body(body: bytes) -> Peeked:
     """Raises Malformed when the body is not one JSON object."""
     try:
-        _checker.decode(body)
+        return _checker.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("", "a JSON object", str(error)) from None
 

@@ -11,7 +11,7 @@ from gatewright.dialects.gemini.render_request import render_request
 from gatewright.dialects.gemini.render_response import render_response
 from gatewright.dialects.gemini.request import COUNTED, parse_request
 from gatewright.dialects.gemini.response import parse_response
-from gatewright.dialects.gemini.route import check_body, counts, passing_path, read_path, wants_events
+from gatewright.dialects.gemini.route import Peeked, asked_output, check_body, counts, passing_path, read_path, wants_events
 from gatewright.dialects.gemini.stream_parser import GeminiStreamParser
 from gatewright.dialects.gemini.stream_renderer import GeminiStreamRenderer
 from gatewright.dialects.gemini.usage import parse_usage
@@ -31,8 +31,12 @@ class Gemini:
 
     def peek(self, call: Call) -> Peek:
         model, stream = read_path(call.path)
-        check_body(call.body)
+        call.notes["peek"] = check_body(call.body)
         return Peek(model=model, stream=stream)
+
+    def asked_output(self, call: Call) -> int:
+        peeked = call.notes.get("peek")
+        return asked_output(peeked) if isinstance(peeked, Peeked) else 0
 
     def parse_request(self, call: Call) -> Request:
         return parse_request(call)

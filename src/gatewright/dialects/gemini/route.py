@@ -18,11 +18,32 @@ METHODS = {"generateContent": False, "streamGenerateContent": True, "countTokens
 """Method → whether it streams. What is counted has the shape of what is generated."""
 
 
-class _AnyObject(msgspec.Struct):
-    """Checks that a body is one JSON object, without building it."""
+class Peeked(msgspec.Struct):
+    """Says that a body is one JSON object, without building it, and keeps where it may say how long the answer may be."""
+
+    generationConfig: msgspec.Raw = msgspec.Raw()  # noqa: N815 - the API's own name
+    generation_config: msgspec.Raw = msgspec.Raw()
+    """Google's own servers take both spellings."""
 
 
-_checker = msgspec.json.Decoder(_AnyObject)
+class _Config(msgspec.Struct):
+    maxOutputTokens: object = None  # noqa: N815 - as above
+    max_output_tokens: object = None
+    candidateCount: object = None  # noqa: N815 - as above
+
+
+_checker = msgspec.json.Decoder(Peeked)
+_config = msgspec.json.Decoder(_Config)
+
+
+def asked_output(peeked: Peeked) -> int:
+    """Tokens; 0: it does not say."""
+    try:
+        config = _config.decode(peeked.generationConfig or peeked.generation_config or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return 0
+    most, count = config.maxOutputTokens or config.max_output_tokens, config.candidateCount
+    return most * (count if isinstance(count, int) and count > 1 else 1) if isinstance(most, int) else 0
 
 
 def read_path(path: str) -> tuple[str, bool]:
@@ -38,9 +59,9 @@ def counts(path: str) -> bool:
     return path.endswith(":countTokens")
 
 
-def check_body(body: bytes) -> None:
+def check_body(body: bytes) -> Peeked:
     try:
-        _checker.decode(body)
+        return _checker.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("", "a JSON object", str(error)) from None
 

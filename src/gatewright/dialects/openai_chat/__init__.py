@@ -32,11 +32,14 @@ class _Options(msgspec.Struct):
 
 
 class _Passing(msgspec.Struct):
-    """The little of a request that a stream passing through depends on."""
+    """The little of a request that a stream passing through depends on, and how long the answer may be."""
 
     model: str = ""
     stream: bool | None = None
     stream_options: _Options | None = None
+    max_completion_tokens: object = None
+    max_tokens: object = None
+    n: object = None
 
 
 class _Telling(msgspec.Struct):
@@ -66,6 +69,11 @@ class OpenAIChat:
         if not peeked.model:
             raise Malformed("model", "a model name", "nothing")
         return Peek(model=peeked.model, stream=peeked.stream is True)
+
+    def asked_output(self, call: Call) -> int:
+        peeked = _pass_peek(call)
+        most = peeked.max_completion_tokens or peeked.max_tokens
+        return most * (peeked.n if isinstance(peeked.n, int) and peeked.n > 1 else 1) if isinstance(most, int) else 0
 
     def parse_request(self, call: Call) -> Request:
         return parse_request(call)

@@ -28,6 +28,7 @@ class _Peek(msgspec.Struct):
     stream: bool | None = None
     prompt: msgspec.Raw = msgspec.Raw()
     """A stored template, which may name the model."""
+    max_output_tokens: object = None
 
 
 _peek = msgspec.json.Decoder(_Peek).decode
@@ -41,13 +42,18 @@ class OpenAIResponses:
 
     def peek(self, call: Call) -> Peek:
         try:
-            found = _peek(call.body)
+            found = call.notes["peek"] = _peek(call.body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             request.read_body(call)  # says what is wrong where it is not JSON at all
             raise Malformed("", "an object with a model", str(error)) from None
         if not found.model and not bytes(found.prompt):
             raise Malformed("model", "a string", "nothing")
         return Peek(model=found.model, stream=bool(found.stream))
+
+    def asked_output(self, call: Call) -> int:
+        peeked = call.notes.get("peek")
+        most = peeked.max_output_tokens if isinstance(peeked, _Peek) else 0
+        return most if isinstance(most, int) else 0
 
     def parse_request(self, call: Call) -> Request:
         return request.parse_request(call)
