@@ -155,6 +155,22 @@ class Reply:
         """What `body` means, where it was rendered from it; as the upstream told it, without our marks. None: bytes that pass."""
 
 
+class Held(Protocol):
+    """What a request has taken of limits and budgets. None of this raises or waits."""
+
+    def told(self, exchange: "Exchange", reply: Reply) -> Reply:
+        """The reply with what its client is told of limits."""
+        ...
+
+    def reckon(self, exchange: "Exchange") -> None:
+        """Its end is known: write into its attempts what they cost."""
+        ...
+
+    def settle(self, exchange: "Exchange") -> None:
+        """Give back what it did not use; once."""
+        ...
+
+
 AttemptStage = Literal["connecting", "waiting", "answered", "streaming", "content"]
 """How far an attempt came: what `routing.retry.Stage` says."""
 
@@ -249,6 +265,7 @@ class Exchange(msgspec.Struct, eq=False, kw_only=True):
     losses: tuple[Loss, ...] = ()  # translate
     usage: Usage | None = None  # translate, at the end of the answer
     reserved: int | None = None  # limit: micro-dollars that it may cost at most; None: nobody reckoned
+    held: Held | None = None  # limit: to be settled; None: nothing limits it
     left: bool = False  # settle: the client left before the end of its answer
 
     def understood(self, dialects: Mapping[DialectName, "Reads"]) -> Request:

@@ -34,7 +34,7 @@ class Settle:
             reply = error_reply(self.dialects[exchange.dialect], error.problem, exchange.request_id)
         except asyncio.CancelledError:
             exchange.left = True
-            self.recorder.settle(exchange, 499, None)
+            self._settle(exchange, 499, None)
             raise
         except Exception:
             log.exception("request %s failed on a bug of ours", exchange.request_id)
@@ -42,9 +42,15 @@ class Settle:
                 kind="internal", message=f"The gateway failed on this request ({exchange.request_id}); its log says why."
             )
             reply = error_reply(self.dialects[exchange.dialect], problem, exchange.request_id)
+        held = exchange.held
+        if held is not None:
+            reply = held.told(exchange, reply)
         source = reply.source
         if source is None:
-            self.recorder.settle(exchange, reply.status, reply.problem)
+            if held is None:
+                self.recorder.settle(exchange, reply.status, reply.problem)
+            else:
+                self._settle(exchange, reply.status, reply.problem)
         else:
             assert isinstance(source, BaseSource)
             source.when_ended(self._at_end(exchange, reply, source))
@@ -53,6 +59,18 @@ class Settle:
     def _at_end(self, exchange: Exchange, reply: Reply, source: BaseSource) -> Callable[[], None]:
         def end() -> None:
             exchange.usage, exchange.left = source.usage, source.left
-            self.recorder.settle(exchange, reply.status, source.problem)
+            self._settle(exchange, reply.status, source.problem)
 
         return end
+
+    def _settle(self, exchange: Exchange, status: int, problem: Problem | None) -> None:
+        """First what it cost is known, then it is written down, then what was held for it is let go."""
+        held = exchange.held
+        if held is None:
+            self.recorder.settle(exchange, status, problem)
+            return
+        held.reckon(exchange)
+        try:
+            self.recorder.settle(exchange, status, problem)
+        finally:
+            held.settle(exchange)
