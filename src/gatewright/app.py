@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 import uvicorn
 
+from gatewright.bookkeeping import books_of
 from gatewright.caching import answers_of, cache_of
 from gatewright.config import Config, ConfigError, ConfigProblem, ProviderConfig, from_environment, load_config, with_client_key
 from gatewright.config.credentials import ClientConfig
@@ -57,7 +58,7 @@ from gatewright.providers.oauth.credential import AccountsCredential
 from gatewright.providers.quirks import BETAS
 from gatewright.providers.quirks import BY_NAME as QUIRKS
 from gatewright.providers.shapes import shapes_of
-from gatewright.record.usage import UsageCounter
+from gatewright.record.ledger import Ledger
 from gatewright.reload import Reloader
 from gatewright.routing.admission import Limits
 from gatewright.server.asgi import AsgiApp
@@ -211,7 +212,9 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     prices = None if before is None else before.lists.prices
     lists = lists_of(config, endpoints, partial(_transport, environ=environ), prices=prices)
     router = router_of(config, endpoints, lists)
-    usage = UsageCounter() if before is None else before.usage
+    books = books_of(config) if before is None else before.books
+    usage = books.usage
+    recorder = usage if isinstance(usage, Ledger) else None
     settle = Settle(BY_NAME, usage)
     authenticate = Authenticate(principals)
     peek = PeekStage(BY_NAME)
@@ -227,7 +230,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
     attempt = Attempt(BY_NAME, kept, fetcher)
     answers = answers_of(config, None if before is None else before.answers)
-    attempts = Attempts(attempt, health, random.random)
+    attempts = Attempts(attempt, health, random.random, recorder)
     policies = (config.routing.policy, *(model.policy for model in config.models.values()))
     resume = (Resume(BY_NAME, time.monotonic),) if any(policy.on_cut == "resume" for policy in policies) else ()
     asked: tuple[Stage, ...] = (*cache_of(config, answers, attempt.keep_seals), *resume, attempts)
@@ -242,9 +245,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, *asked]),
         "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
         "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, CountTokens(attempt)]),
-        "forward": compose(
-            [settle, authenticate, Forward(attempt, health, router, "https" if config.server.tls_cert_file else "http")]
-        ),
+        "forward": compose([settle, authenticate, Forward(attempt, health, router, config.server.scheme, recorder)]),
         "explain": compose([settle, authenticate, explain]),
         "list_models": models,
         "get_model": models,
@@ -286,7 +287,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         endpoints=endpoints,
         lists=lists,
         authenticate=authenticate,
-        usage=usage,
+        books=books,
         kept=kept,
         answers=answers,
         book=book,

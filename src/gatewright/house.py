@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from gatewright.bookkeeping import Books
 from gatewright.config import Config
 from gatewright.pipeline.admin import ReloadDesk
 from gatewright.pipeline.authenticate import Authenticate
@@ -16,7 +17,6 @@ from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.pipeline.probes import Probes
-from gatewright.record.usage import UsageCounter
 from gatewright.server.gateway import Gateway
 from gatewright.stores.accounts import AccountStore
 from gatewright.stores.answers import Answers
@@ -35,7 +35,7 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
     endpoints: Mapping[str, Endpoint]
     lists: LiveLists
     authenticate: Authenticate
-    usage: UsageCounter
+    books: Books
     """One for all generations, as are the stores."""
     kept: KeptStore
     answers: Answers
@@ -49,6 +49,7 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
 
     def begin(self) -> None:
         """Start what runs in the background. Within the event loop."""
+        self.books.start()
         for begin in self.gateway.starting:
             begin()
 
@@ -100,6 +101,7 @@ class House:
         for answers in {id(g.answers): g.answers for g in generations}.values():
             await answers.close()
         await self.current.kept.close()
+        await asyncio.to_thread(self.current.books.close)
 
     def _all(self) -> Iterator[Generation]:
         yield from self._older

@@ -20,6 +20,7 @@ from gatewright.config.model import (
 from gatewright.config.problems import ConfigError, ConfigProblem
 from gatewright.config.references import Desk
 from gatewright.config.resolve_accounts import warn_of_missing_logins
+from gatewright.config.resolve_ledger import resolve_database, resolve_ledger
 from gatewright.config.resolve_limits import resolve_counters, resolve_everybody
 from gatewright.config.resolve_models import Names, resolve_aliases, resolve_keys, resolve_models
 from gatewright.config.resolve_providers import resolve_providers, warn_of_self
@@ -73,6 +74,8 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
         cache=resolve_cache(sections.cache, desk),
         limits=resolve_everybody(sections.limits, sections.budgets, desk),
         counters=resolve_counters(sections.counters, desk),
+        ledger=resolve_ledger(sections.ledger),
+        database=resolve_database(sections.database, desk),
     )
     if desk.problems:
         raise ConfigError(file, tuple(desk.problems))

@@ -18,6 +18,7 @@ from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
 from gatewright.providers.catalog import Auth, Forward
 from gatewright.providers.facts import Facts
 from gatewright.providers.ladder import Ladder
+from gatewright.record.ledger import LedgerRule
 from gatewright.routing.breaker import Rule as BreakerRule
 
 
@@ -37,6 +38,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute. None: plain HTTP."""
     tls_key_file: str | None = None
     """Absolute. None: it is in `tls_cert_file`."""
+
+    @property
+    def scheme(self) -> str:
+        """By which clients reach it, where no proxy before it says otherwise."""
+        return "https" if self.tls_cert_file else "http"
 
 
 class TimeoutsConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,6 +208,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheConfig = CacheConfig()
     limits: LimitsConfig = LimitsConfig()
     counters: CountersConfig = CountersConfig()
+    ledger: LedgerRule = LedgerRule()
+    database: Secret | None = None
+    """A URL; it may hold a password. None: a file of SQLite in the state folder."""
     files: Mapping[str, Stamp] = {}
     """Absolute paths of what it was read from, secrets among them, as they were just before."""
     warnings: tuple[str, ...] = ()

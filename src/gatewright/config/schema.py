@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gatewright.config.schema_ledger import LedgerSection
 from gatewright.config.schema_limits import BudgetsSection, CountersEntry, CountersSection, LimitSection
 from gatewright.config.schema_routing import (
     CacheSection,
@@ -338,6 +339,10 @@ class ConfigFile(Section):
     budgets: BudgetsSection = BudgetsSection()
     counters: CountersEntry = CountersSection()
     """Where limits and budgets are counted: a URL, or a mapping."""
+    ledger: LedgerSection = LedgerSection()
+    database: Secret | None = None
+    """Where the ledger is kept, and keys that are made at run time: `postgresql://…` when several machines share it. Default: a
+    file of SQLite in the state folder."""
     media_fetch: MediaFetchSection = MediaFetchSection()
     timeouts: TimeoutsSection = TimeoutsSection()
     responses_state: ResponsesStateSection = ResponsesStateSection()

@@ -6,6 +6,7 @@ clients' are, and it costs as many tokens as an answer of one word.
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -42,6 +43,7 @@ class Probes:
         self.recorder = recorder
         self.chance = chance
         self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._name = os.urandom(6).hex()
         self._count = 0
 
     def start(self) -> None:
@@ -67,7 +69,7 @@ class Probes:
     async def probe(self, candidate: Candidate) -> None:
         """One call, if its circuits let it through. What comes of it is in the health of its target."""
         self._count += 1
-        exchange = asked(candidate, f"probe_{self._count}", self.asking.health.clock())
+        exchange = asked(candidate, f"probe_{self._name}{self._count:x}", self.asking.health.clock())
         status, problem = 499, None
         try:
             reply = await self.asking.ask(exchange, candidate, hold=False, last=True)

@@ -76,10 +76,13 @@ class Ingest:
             self._thread.start()
 
     def close(self, timeout_s: float = CLOSING_S) -> None:
-        """Write what is left, as long as that goes well, and stop. Blocks."""
+        """Write what is left, as long as that goes well, and stop; then the journal is closed. Blocks."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
+        self.ledger.close()
+        if self.drained:
+            shutil.rmtree(self.ledger.journal.folder, ignore_errors=True)
 
     # -- the thread ----------------------------------------------------------------------------------------------------------
 
@@ -101,7 +104,7 @@ class Ingest:
         if self._engine is None:
             return
         try:
-            while self._write(self._tail):
+            while self.ledger.journal.is_open and self._write(self._tail):
                 pass
             self.drained = self._tail.is_at(self.ledger.journal.written)
             if self.drained:
