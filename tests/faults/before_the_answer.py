@@ -259,7 +259,7 @@ LEFT_ALONE: Final = (
     ),
 )
 
-LATE_S: Final = 0.7
+LATE_S: Final = 0.6
 
 
 def _late(name: str, cause: Cause | None, play: Play) -> Fault:

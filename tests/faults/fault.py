@@ -10,7 +10,7 @@ from tests.faults import fates, saying
 from tests.faults.upstreams import Asked, Play, Step, healthy, stream_head
 from tests.serving import answer
 
-LIMIT_S: Final = 1.2
+LIMIT_S: Final = 2.0
 """What each of the gateway's timeouts is set to in the lab; long enough for a loaded machine to answer in."""
 LONG: Final = 30.0
 """Seconds that an upstream is silent where it is to be given up."""

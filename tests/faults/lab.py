@@ -26,8 +26,10 @@ from tests.faults.cells import Cell, asking, configuration
 from tests.faults.fates import Expected
 from tests.faults.fault import MAX_ANSWER_BYTES, Fault
 from tests.faults.upstreams import Target, Upstreams, closed_port, full_backlog, healthy, upstreams
-from tests.serving import KEY, call
+from tests.serving import KEY, Answer, call
 
+GIVEN_UP_S = 60.0
+"""An answer that has not come by then never will."""
 SLACK_S = 6.0
 """What a loaded machine may take beyond what is waited for."""
 BUFFERED_BYTES = 14 << 20
@@ -159,8 +161,11 @@ class Lab:
             ups.written.pop(first, None)
         ups.targets[first] = Target(cell.upstream, saying.FIRST, fault.steps)
         began = time.monotonic()
-        async with asyncio.timeout(60):
-            got = await call(gw.port, path, body)
+        try:
+            async with asyncio.timeout(GIVEN_UP_S):
+                got = await call(gw.port, path, body)
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
+            got = Answer(status=0, headers={}, body=repr(error).encode(), broken=True)
         seconds = time.monotonic() - began
         passing = cell.client == cell.upstream
         read = reading.read(cell.client, got, stream=cell.stream, passing=passing)
