@@ -9,6 +9,7 @@ import msgspec
 from gatewright.config import Config, ProviderConfig
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Exchange
+from gatewright.pipeline.asking import Begins
 from gatewright.pipeline.cache import Cache
 from gatewright.stores.answers import Answers, Shared
 from gatewright.stores.kept import Kept
@@ -33,7 +34,12 @@ def _shared(url: str) -> Shared:
     return RedisAnswers(url)
 
 
-def cache_of(config: Config, answers: Answers, keep_seals: Callable[[Exchange, list[Kept]], None]) -> tuple[Cache, ...]:
+def cache_of(
+    config: Config,
+    answers: Answers,
+    keep_seals: Callable[[Exchange, list[Kept]], None],
+    recorder: Begins | None = None,
+) -> tuple[Cache, ...]:
     """The stage; none where no model's answers are kept."""
     if all(model.policy.cache is None for model in config.models.values()):
         return ()
@@ -44,6 +50,7 @@ def cache_of(config: Config, answers: Answers, keep_seals: Callable[[Exchange, l
             time.time,
             hosts={name: _identity(provider) for name, provider in config.providers.items()},
             keep_seals=keep_seals,
+            recorder=recorder,
             keeps_responses=config.responses_state.store,
         ),
     )

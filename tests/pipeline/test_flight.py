@@ -68,12 +68,16 @@ async def until(condition, within_s: float = 20) -> None:
             await asyncio.sleep(0.01)
 
 
-def flights(gw) -> dict:
-    """The calls that run."""
+def stage_of(gw) -> Cache:
     step = gw.gateway.stacks.by_operation["generate"]
     while not isinstance(getattr(step, "func", None), Cache):
         step = step.keywords["following"]
-    return step.func.flights
+    return step.func
+
+
+def flights(gw) -> dict:
+    """The calls that run."""
+    return stage_of(gw).flights
 
 
 def listeners(gw) -> int:
@@ -166,6 +170,44 @@ async def test_the_call_outlives_the_client_that_began_it(tmp_path, client):
         assert held.calls == 1
         (tally,) = tallies(gw).values()
         assert (tally.requests, tally.input_tokens, tally.output_tokens) == (6, 10, 5)
+
+
+class Journal:
+    """Writes down whose a call is."""
+
+    def __init__(self) -> None:
+        self.begun_by: list[tuple[str, str]] = []
+
+    def begun(self, exchange, target: str, dialect: str) -> None:
+        self.begun_by.append((exchange.dialect, target))
+
+
+async def test_a_call_is_somebody_s_at_every_moment(tmp_path):
+    """Each who inherits it is written down before the one who leaves is settled; the last to stay pays, and nobody else does."""
+    held, journal = Held("anthropic"), Journal()
+    async with upstream() as up, gateway(kept(up.port), tmp_path) as gw:
+        up.serve_with(held)
+        stage_of(gw).recorder = journal
+        connections = []
+        for client in ("anthropic", "gemini", "openai_chat"):
+            connections.append(await opened(gw, client, "kept-anthropic"))
+            await until(lambda: listeners(gw) == len(connections))
+        await connections[0][0].readuntil(b"held words")
+        for i, (_, writer) in enumerate(connections[:2], 1):
+            writer.transport.abort()
+            await until(lambda i=i: listeners(gw) == 3 - i)
+        assert journal.begun_by == [("gemini", "claude/m"), ("openai_chat", "claude/m")]
+        books = stage_books(gw)
+        assert sum(told.sent for told in books.calls.values()) == 0, "the one who pays has not been settled"
+        held.go.set()
+        await read_answer(connections[2][0])
+        await until(lambda: sum(told.sent for told in books.calls.values()) == 1)
+        for _, writer in connections:
+            writer.close()
+
+
+def stage_books(gw):
+    return gw.gateway.stacks.by_operation["generate"].func.recorder
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -361,7 +403,7 @@ async def test_whoever_comes_and_goes_the_bill_is_paid_once(tmp_path, seed):
 
         assert all(await asyncio.gather(*(one(i) for i in range(30))))
         await until(lambda: not flights(gw) and not gw.state.connections)
-        books = gw.gateway.stacks.by_operation["generate"].func.recorder
+        books = stage_books(gw)
         assert sum(tally.requests for tally in books.tallies.values()) == 30
         assert sum(told.sent for told in books.calls.values()) == calls
         assert sum(tally.output_tokens for tally in books.tallies.values()) <= 5 * calls

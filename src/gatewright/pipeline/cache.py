@@ -8,6 +8,7 @@ One rule: nobody gets what another tenant asked for, and whatever fails here cos
 """
 
 import copy
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
@@ -18,6 +19,7 @@ from gatewright.errors import GatewrightError, Problem, Refused, UpstreamFailed
 from gatewright.exchange import CacheUse, Exchange, Next, Reply
 from gatewright.ir.packing import KeptAnswer, pack, unpack
 from gatewright.ir.request import Request
+from gatewright.pipeline.asking import Begins
 from gatewright.pipeline.attempt import answered, error_reply, stream_type
 from gatewright.pipeline.cacheable import Keys, Wishes, why_not_asked, why_not_kept, wishes
 from gatewright.pipeline.flight import FREE, Flight, Listener, gateway_failed
@@ -32,6 +34,8 @@ from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translate import Dialects, loss_lines
 from gatewright.stores.answers import Answers
 from gatewright.stores.kept import Kept
+
+log = logging.getLogger("gatewright")
 
 _LINES: Final[Mapping[CacheUse, bytes]] = {
     use: f"x-gatewright-cache: {use}\r\n".encode("ascii") for use in ("hit", "miss", "coalesced", "bypass")
@@ -58,15 +62,19 @@ class Cache:
         *,
         hosts: Mapping[str, str],
         keep_seals: Callable[[Exchange, list[Kept]], None],
+        recorder: Begins | None = None,
         keeps_responses: bool = True,
         max_answer_bytes: int = 256 << 20,
     ) -> None:
-        """`clock`: Unix seconds. `hosts`: see `Keys`. `keep_seals`: what a client may drop is put by, beside the answer's way."""
+        """`clock`: Unix seconds. `hosts`: see `Keys`. `keep_seals`: what a client may drop is put by, beside the answer's way.
+        `recorder`: who writes down whose a call is.
+        """
         self.dialects = dialects
         self.answers = answers
         self.clock = clock
         self.keys = Keys(hosts)
         self.keep_seals = keep_seals
+        self.recorder = recorder
         self.keeps_responses = keeps_responses
         self.max_answer_bytes = max_answer_bytes
         self.flights: dict[bytes, Flight] = {}
@@ -161,9 +169,20 @@ class Cache:
             max_answer_bytes=self.max_answer_bytes,
             landed=partial(self._keep, sought=sought),
             over=partial(self._forget, sought.key),
+            inherits=self._inherited,
         )
         self.flights.setdefault(sought.key, flight)
         return flight
+
+    def _inherited(self, heir: Exchange, shadow: Exchange) -> None:
+        """Written down before the one who left is settled: the call is somebody's at every moment."""
+        if self.recorder is None or not shadow.attempts:
+            return
+        attempt = shadow.attempts[-1]
+        try:
+            self.recorder.begun(heir, attempt.target, attempt.dialect)
+        except Refused:  # the journal is full, and the call goes on in any case
+            log.warning("request %s: it could not be written down that it pays for the call of another", heir.request_id)
 
     def _forget(self, key: bytes, flight: Flight) -> None:
         if self.flights.get(key) is flight:

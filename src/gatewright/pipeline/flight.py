@@ -6,7 +6,8 @@
               kept
 
 One rule: the call belongs to nobody. It runs in a task of its own on a copy of the leader's exchange, for as long as anybody
-listens; who is slow waits alone, and only where all are slow does the upstream wait. The bill goes to one of them.
+listens; who is slow waits alone, and only where all are slow does the upstream wait. One of them pays: the leader, or, when
+it leaves before the end, who joined next.
 """
 
 import asyncio
@@ -101,15 +102,20 @@ class Flight:
         max_answer_bytes: int,
         landed: "Callable[[Flight], Awaitable[None]]",
         over: "Callable[[Flight], None]",
+        inherits: Callable[[Exchange, Exchange], None] = lambda _heir, _shadow: None,
     ) -> None:
         """`shadow`: a copy of the leader's exchange, for the call to write on. `landed` is called with a whole, good answer.
-        `over`: when nobody else may join: at the end, once.
+        `over`: when nobody else may join; it may be called again. `inherits`: when an exchange is to pay for what `shadow` does,
+        in the place of one that has left.
         """
         self.shadow = shadow
         self.dialects = dialects
         self.max_answer_bytes = max_answer_bytes
         self.leader: Listener | None = None
-        self.listeners: set[Listener] = set()
+        self.payer: Listener | None = None
+        """The leader, or its heir."""
+        self.listeners: dict[Listener, None] = {}
+        """In the order in which they joined."""
         self.reply: Reply | None = None
         """The leader's, once there is one."""
         self.error: BaseException | None = None
@@ -128,7 +134,7 @@ class Flight:
         """Bytes of the stream so far."""
         self._landed = landed
         self._over = over
-        self._billed = False
+        self._inherits = inherits
         self._deaf = False
         self._fastest = 0
         self._room: asyncio.Future[None] | None = None
@@ -149,8 +155,8 @@ class Flight:
         """The first to join leads."""
         listener = Listener(self, exchange)
         if self.leader is None:
-            self.leader = listener
-        self.listeners.add(listener)
+            self.leader = self.payer = listener
+        self.listeners[listener] = None
         return listener
 
     @property
@@ -164,37 +170,46 @@ class Flight:
             if self._room is not None and not self._room.done():
                 self._room.set_result(None)
 
+    @property
+    def _done(self) -> bool:
+        """Whether nothing more is to be paid for."""
+        return self.ended or (self.has_head and (self.reply is None or self.reply.source is None))
+
     def leave(self, listener: Listener) -> Usage | None:
         if listener.left:
             return listener.usage
         listener.left = True
         listener.pending.clear()
-        self.listeners.discard(listener)
-        done = self.ended or (self.has_head and (self.reply is None or self.reply.source is None))
-        leader = self.leader
-        mine = (listener is leader or leader is None or leader.left) if done else not self.listeners
-        self._charge(listener, mine=mine and not self._billed and self.found is None)
-        if not self.listeners and not done and self._task is not None:
+        self.listeners.pop(listener, None)
+        if self._done:
+            self._charge(listener)
+            return listener.usage
+        if not self.listeners:
             self._over(self)
-            self._task.cancel()
-        elif listener.taken >= self._fastest:  # the others are slower: the upstream waits for the fastest of them now
-            self._fastest = max((other.taken for other in self.listeners), default=self.size)
+            if self.reply is not None and self.reply.source is not None:
+                self.reply.source.abort()  # at once: it ends the attempt's record, which is told of now
+            self._charge(listener)
+            if self._task is not None:
+                self._task.cancel()
+            return listener.usage
+        if listener is self.payer:
+            self.payer = next(iter(self.listeners))
+            self._inherits(self.payer.exchange, self.shadow)
+        self._charge(listener)
+        if listener.taken >= self._fastest:  # the others are slower: the upstream waits for the fastest of them now
+            self._fastest = max(other.taken for other in self.listeners)
         return listener.usage
 
-    def _charge(self, listener: Listener, *, mine: bool) -> None:
+    def _charge(self, listener: Listener) -> None:
+        """What an exchange that leaves is to be told to have used, and whom it has called."""
         exchange, shadow = listener.exchange, self.shadow
         exchange.served = shadow.served
-        if mine:
-            self._billed = True
+        exchange.attempts = shadow.attempts if listener is self.payer else []
+        listener.usage = FREE
+        if listener is self.payer and self.found is None:
             source = self.reply.source if self.reply is not None else None
             usage = source.usage_so_far() if isinstance(source, BaseSource) else None
             listener.usage = usage if usage is not None else shadow.usage
-            if isinstance(source, BaseSource) and shadow.attempts:
-                shadow.attempts[-1].spoken = source.spoken()
-            exchange.attempts = shadow.attempts
-        else:
-            listener.usage = FREE
-            exchange.attempts = []
         exchange.usage = listener.usage
 
     # -- the call ------------------------------------------------------------------------------------------------------------
