@@ -7,7 +7,8 @@ A stage is `async (exchange, next) -> Reply`, or a `Check`, which needs neither 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -18,6 +19,7 @@ from gatewright.ir.loss import Loss
 from gatewright.ir.request import Request
 from gatewright.ir.response import Response, Usage
 from gatewright.jsontypes import JsonObject
+from gatewright.limits.terms import Scope
 from gatewright.wire.http import Call
 from gatewright.wire.json import BadJson
 
@@ -38,6 +40,7 @@ Operation = Literal[
     "target_health",  # how each target stands
     "ready",
     "reload",  # an admin's: read the configuration again
+    "admin",  # what is under /admin/v1 beside it: each of its routes says whom it is for
     "unknown",
 ]
 
@@ -51,16 +54,49 @@ CacheUse = Literal[
 ]
 
 
+Role: TypeAlias = Literal["admin", "team_admin", "member", "viewer"]
+"""What somebody may do, whatever they may ask for: `pipeline/permissions.py` says what that is."""
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
 class Principal(msgspec.Struct, frozen=True, eq=False):
-    """Who is calling. Compared by identity: one object a key."""
+    """Who is calling. Compared by identity: one object a key, for as long as nothing about it changes."""
 
     name: str
     models: tuple[str, ...] = ("*",)
     """Globs of the model names this key may ask for."""
     tags: tuple[str, ...] = ()
     """Words that conditions of routes ask for."""
-    role: Literal["admin", "member"] = "member"
+    role: Role = "member"
     """`admin` may ask for what concerns the whole gateway."""
+    key_id: str = ""
+    """By which the ledger knows it. Of a declared key: its name."""
+    user: str = ""
+    team: str = ""
+    organization: str = ""
+    """Ids of whom it belongs to; empty where it belongs to none."""
+    within: tuple[tuple[str, ...], ...] = ()
+    """Globs of the levels above that do not grant all: a name must fit one of each of them, too."""
+    dialects: frozenset[DialectName] = frozenset()
+    """In which it may make model calls. Empty: in all."""
+    routes: tuple[str, ...] = ()
+    """Operations and globs of paths that it may ask for. Empty: all that its role allows."""
+    networks: tuple[Network, ...] = ()
+    """Where it may call from. Empty: from anywhere."""
+    defaults: JsonObject = {}
+    """Parameters, in neutral names, for what its requests leave unsaid."""
+    max_tokens: int | None = None
+    """Most tokens of an answer."""
+    metadata: Mapping[str, str] = {}
+    """The operator's own words about it, for traces."""
+    show_cost: bool = False
+    """Whether its answers say what they cost."""
+    expires: float = 0.0
+    """Unix seconds from which on it is good for nothing. 0: never."""
+    scopes: tuple[Scope, ...] = ()
+    """Levels at which something is granted, the widest first."""
+    guarded: bool = False
+    """Whether `expires`, `networks`, `dialects` or `routes` say anything."""
 
 
 class Segment(msgspec.Struct, gc=False):
@@ -237,6 +273,14 @@ class AttemptRecord(msgspec.Struct, eq=False, gc=False):
         self.refused_as = status
 
 
+class Connection(Protocol):
+    """A client's connection, as asyncio's transports are one."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """`peername`: (address, port, …) of the other end."""
+        ...
+
+
 class Exchange(msgspec.Struct, eq=False, kw_only=True):
     """One client request's life. The comment beside a field says which stage sets it. (A Struct: they are made fastest.)"""
 
@@ -251,6 +295,7 @@ class Exchange(msgspec.Struct, eq=False, kw_only=True):
     params: tuple[str, ...] = ()  # server: path parameters
     model: str = ""  # server: as the client wrote it
     stream: bool = False  # server
+    connection: "Connection | None" = None  # server: by which it came; None: nobody knows from where
     principal: Principal | None = None  # authenticate
     route: object | None = None  # route: the Route that serves it
     plan: Sequence[object] = ()  # route: the candidates in the order to try
