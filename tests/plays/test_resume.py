@@ -318,6 +318,20 @@ async def test_a_client_that_takes_trailers_is_told_in_one(tmp_path, client):
             assert (b"trailer: x-gatewright-resumed\r\n" in head_told) is bool(te)
 
 
+async def test_a_request_that_was_resumed_is_one_request_in_the_books(tmp_path):
+    """Begun once, settled once, with an attempt for each provider that was paid."""
+    async with scene(tmp_path, ("safe", MODELS["anthropic"], OTHER_MODELS["openai_chat"])) as gw:
+        books = gw.gateway.stacks.by_operation["generate"].func.recorder
+        begun, before = [], books.begun
+        books.begun = lambda exchange, *told: (begun.append(exchange.request_id), before(exchange, *told))[1]
+        gw.up.cuts = [middle()]
+        got = await stream(gw, "anthropic", "safe")
+        assert got.end == "stop"
+        assert [settled.exchange.request_id for settled in gw.settled] == [got.headers["x-request-id"]]
+        assert begun == [got.headers["x-request-id"]]
+        assert [record.resumed for record in gw.settled[0].exchange.attempts] == [False, True]
+
+
 async def test_a_stored_response_is_kept_whole(tmp_path):
     """What the gateway keeps for the next turn is the answer that the client read."""
     async with scene(tmp_path, ("safe", MODELS["anthropic"], OTHER_MODELS["gemini"])) as gw:

@@ -129,7 +129,7 @@ class Resumption:
         onwards.route = replace(self._route, policy=policy)
         onwards.plan = (candidate,)
         onwards.request = onwards.neutral = onward.request
-        onwards.attempts = []
+        made = len(exchange.attempts)  # and whoever is asked now adds to them: it is one request, written down once
         onwards.over = lambda _renderer: Spliced(live, onward, self.request, usage)
         try:
             reply = await self._following(onwards)
@@ -139,9 +139,8 @@ class Resumption:
             log.exception("request %s: it could not be gone on with, on a bug of ours", exchange.request_id)
             return None
         finally:
-            for record in onwards.attempts:
+            for record in exchange.attempts[made:]:
                 record.resumed = True
-            exchange.attempts += onwards.attempts
         if reply.problem is None:
             self.served, self.usage = onwards.served, onwards.usage
         return reply
