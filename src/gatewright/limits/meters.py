@@ -46,6 +46,7 @@ class Meter:
         "level",
         "lo",
         "period",
+        "soft_left",
         "term",
         "unit",
         "width",
@@ -72,6 +73,10 @@ class Meter:
         self.key = hashlib.blake2b(repr((level, ident, counted, sorted(term.models))).encode(), digest_size=16).digest()
         self.hi = int.from_bytes(self.key[:8]) >> 1 or 1
         self.lo = int.from_bytes(self.key[8:]) >> 1
+        self.soft_left: int | None = None
+        """Of a budget: what is left when somebody is to be told first."""
+        if isinstance(term, Budget):
+            self.soft_left = round(term.micros * (1 - min((*term.soft, 1.0))))
         self._starts, self._ends = 0, 0
 
     @property
@@ -114,4 +119,5 @@ def bounds(period: Period, now: int) -> tuple[int, int]:
 
 def meters_of(scope: Scope) -> tuple[Meter, ...]:
     """All meters of a level, budgets first: they tell the client more."""
-    return tuple(Meter(scope.kind, scope.id, term) for term in (*scope.budgets, *scope.limits))
+    budgets = tuple(Meter(scope.kind, scope.id, budget) for budget in scope.budgets)
+    return budgets + tuple(Meter(scope.kind, scope.id, limit) for limit in scope.limits)

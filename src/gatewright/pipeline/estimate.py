@@ -1,0 +1,77 @@
+"""How much a request will use at most, before anybody knows: what limits and budgets reserve.
+
+One rule: what is meant for limits is near the truth, what is meant for money is above it. Both are settled with the truth.
+"""
+
+import re
+from typing import Final
+
+from gatewright.dialects.forwarded import model_in_json
+from gatewright.exchange import Exchange
+from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.translate import Dialects
+
+BYTES_A_TOKEN: Final = 4
+MONEY_BYTES_A_TOKEN: Final = 2
+"""Hardly any text has a token for fewer bytes; JSON around it, which is hardly any tokens, makes up for what has."""
+OUTPUT: Final = 4096
+"""Tokens of an answer where neither client nor configuration says how long it may be."""
+KNOWN_OUTPUT: Final = 8192
+"""A model's own longest answer is reserved if it is no longer than this; few answers come near a longer one."""
+MOST_OUTPUT: Final = 10_000_000
+MEDIA_TOKENS: Final = 1000
+"""What an image or another file within a request is taken for."""
+MEDIA_MONEY_TOKENS: Final = 3000
+MEDIA_BYTES_A_TOKEN: Final = 50
+"""For money: a long document is more than an image."""
+SMALL_BYTES: Final = 8 << 10
+"""A body up to here holds no media worth speaking of, but for those it only names."""
+
+_LONG_RUN: Final = re.compile(rb"[A-Za-z0-9+/=_-]{1024,}")
+_NAMED: Final = re.compile(rb'_url"|"file_id"|"fileUri"|"s3Location"|"url"')
+"""Media that the provider fetches."""
+
+
+def input_tokens(body: bytes) -> int:
+    """About how many tokens are read."""
+    if len(body) <= SMALL_BYTES:
+        return len(body) // BYTES_A_TOKEN + 1
+    text, media, _ = _apart(body)
+    return text // BYTES_A_TOKEN + MEDIA_TOKENS * media
+
+
+def most_input_tokens(body: bytes) -> int:
+    """More than are read, but for what only the provider has: earlier turns that it keeps."""
+    if len(body) <= SMALL_BYTES:
+        text, within = len(body), 0
+    else:
+        text, media, size = _apart(body)
+        within = max(MEDIA_MONEY_TOKENS * media, size // MEDIA_BYTES_A_TOKEN)
+    named = len(_NAMED.findall(body)) if b'url"' in body or b'Uri"' in body or b'file_id"' in body or b"s3L" in body else 0
+    return text // MONEY_BYTES_A_TOKEN + within + MEDIA_MONEY_TOKENS * named + 1
+
+
+def output_tokens(exchange: Exchange, dialects: Dialects) -> tuple[int, bool]:
+    """How many the answer may have, and whether that is more than a guess."""
+    asked = dialects[exchange.dialect].asked_output(exchange.call)
+    if asked > 0:
+        return min(asked, MOST_OUTPUT), True
+    first = exchange.plan[0] if exchange.plan else None
+    known = first.max_tokens if isinstance(first, Candidate) else 0
+    return (known, True) if 0 < known <= KNOWN_OUTPUT else (OUTPUT, False)
+
+
+def model_asked(exchange: Exchange) -> str:
+    """The name that limits of models go by; of what is forwarded it is not known yet."""
+    if exchange.model or exchange.operation != "forward":
+        return exchange.model
+    return exchange.params[0] if exchange.dialect == "gemini" and exchange.params else model_in_json(exchange.call.body)
+
+
+def _apart(body: bytes) -> tuple[int, int, int]:
+    """Bytes of text, how many media there are within, and their bytes."""
+    media = size = 0
+    for run in _LONG_RUN.finditer(body):
+        media += 1
+        size += run.end() - run.start()
+    return len(body) - size, media, size

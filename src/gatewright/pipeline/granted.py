@@ -1,0 +1,89 @@
+"""What one principal is granted of one model, ready to be asked for with every request.
+
+One rule: made once for each key and name; what a request needs of it are indexes.
+"""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Final
+
+from gatewright.limits.meters import Kind, Meter, meters_of
+from gatewright.limits.terms import Scope
+
+_TOKENS: Final = frozenset(("tokens", "input_tokens", "output_tokens"))
+
+
+class Granted:
+    """The meters that a request for a model is counted by. Empty: none."""
+
+    __slots__ = ("budgets", "has_money", "has_tokens", "meters", "shown", "units")
+
+    def __init__(self, meters: tuple[Meter, ...]) -> None:
+        self.meters = meters
+        self.units = tuple(meter.unit for meter in meters)
+        self.has_tokens = not _TOKENS.isdisjoint(self.units)
+        self.has_money = "micros" in self.units
+        self.budgets = tuple(i for i, meter in enumerate(meters) if meter.is_budget)
+        """Where those stand that somebody may be told of."""
+        self.shown = tuple(
+            tuple(i for i, meter in enumerate(meters) if meter.unit == unit and meter.kind is Kind.SLIDING)
+            for unit in ("requests", "tokens", "input_tokens", "output_tokens")
+            if unit in self.units
+        )
+        """For each unit that headers tell of: where its limits stand."""
+
+    def costs(self, reads: int, writes: int, micros: int) -> list[tuple[Meter, int]]:
+        """What a request claims that reads and writes so many tokens, and costs so much."""
+        return [(meter, _cost(meter, reads, writes, micros)) for meter in self.meters]
+
+    def used(self, reads: int, writes: int, micros: int) -> list[int]:
+        """What it has used in the end. What ran runs no more."""
+        return [
+            1 if unit == "requests"
+            else 0 if unit == "concurrent"
+            else micros if unit == "micros"
+            else reads + writes if unit == "tokens"
+            else reads if unit == "input_tokens"
+            else writes
+            for unit in self.units
+        ]  # fmt: skip
+
+    def more(self, writes: int, micros: int) -> list[int]:
+        """What a longer answer claims beyond that: money, and tokens as far as there are any; limits settle with the truth."""
+        return [micros if unit == "micros" else 0 for unit in self.units]
+
+
+def _cost(meter: Meter, reads: int, writes: int, micros: int) -> int:
+    unit = meter.unit
+    if unit == "requests" or unit == "concurrent":  # noqa: PLR1714 - two comparisons cost less than a tuple
+        return 1
+    if unit == "micros":
+        return micros
+    if unit == "tokens":
+        need = reads + writes
+        # The longest answer that is possible must not shut out for ever what is short enough.
+        return need if need <= meter.bound or reads > meter.bound else meter.bound
+    if unit == "input_tokens":
+        return reads
+    return min(writes, meter.bound)
+
+
+class Levels:
+    """The meters of scopes, made once: a scope that many keys share has one of each."""
+
+    def __init__(self) -> None:
+        self._meters: dict[Scope, tuple[Meter, ...]] = {}
+
+    def granted(self, scopes: Iterable[Scope], names: tuple[str, ...]) -> Granted:
+        """`names`: by any of which a limit may mean the model: the one asked for, and the route's."""
+        found: list[Meter] = []
+        for scope in scopes:
+            meters = self._meters.get(scope)
+            if meters is None:
+                meters = self._meters[scope] = meters_of(scope)
+            found += (meter for meter in meters if _means(meter.term.models, names))
+        return Granted(tuple(found))
+
+
+def _means(globs: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    return not globs or any(fnmatchcase(name, glob) for glob in globs for name in names)

@@ -1,0 +1,202 @@
+"""What one request holds of limits and budgets: told to its client, reckoned at its end, and let go.
+
+    told ─▶ (outgrown: more is reserved, or the stream ends) ─▶ reckon ─▶ settle
+
+One rule: every attempt counts that an upstream may bill, whatever became of it; what nobody was asked for costs nothing.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Final, Literal, Protocol
+
+import msgspec
+
+from gatewright.exchange import AttemptRecord, Exchange, Reply
+from gatewright.ir.response import Usage
+from gatewright.limits.meters import Meter
+from gatewright.limits.windows import resets_us
+from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.estimate import input_tokens
+from gatewright.pipeline.granted import Granted
+from gatewright.pipeline.limit_words import shown
+from gatewright.pipeline.outgrown import MeteredSource
+from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.translate import Dialects
+from gatewright.stores.counters import Counters, Reserved
+from gatewright.transport import header_lines
+
+log = logging.getLogger("gatewright")
+
+_FOREIGN: Final = re.compile(rb"(?:x-ratelimit-|anthropic-ratelimit-)[^\r]*\r\n")
+"""The provider's own limits, which mean nothing to whom ours apply."""
+
+
+class Price(Protocol):
+    """What something costs: `providers.pricing.Priced`."""
+
+    @property
+    def micros(self) -> int | None:
+        """None: no price is known."""
+        ...
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def dated(self) -> str: ...
+
+
+class Prices(Protocol):
+    """Whom the cost is asked of."""
+
+    def price(self, provider: str, model: str, usage: Usage, at: int) -> Price:
+        """`at`: microseconds since 1970."""
+        ...
+
+    def upper(self, candidate: Candidate, input_tokens: int, output_tokens: int) -> int | None:
+        """The most that so many tokens may cost, in micro-dollars. None: no price is known."""
+        ...
+
+
+class Tell(Protocol):
+    """Whom it is told that a budget comes to its end."""
+
+    def __call__(self, meter: Meter, left: int, now: int) -> None: ...
+
+
+class Ways(msgspec.Struct, frozen=True, eq=False):
+    """What all requests that hold something share."""
+
+    counters: Counters
+    prices: Prices
+    dialects: Dialects
+    clock: Callable[[], int]
+    """Microseconds since 1970."""
+    tell: Tell | None = None
+    on_outgrown: Literal["extend", "stop"] = "extend"
+
+
+class Holding:
+    """Implements `exchange.Held`."""
+
+    __slots__ = ("granted", "reserved", "sure", "ways", "writes", "_micros", "_reads", "_writes")
+
+    def __init__(self, ways: Ways, granted: Granted, reserved: Reserved, writes: int, *, sure: bool) -> None:
+        """`writes`: tokens of output that are reserved. `sure`: the answer cannot be longer."""
+        self.ways = ways
+        self.granted = granted
+        self.reserved = reserved
+        self.writes = writes
+        self.sure = sure
+        self._reads = self._writes = self._micros = 0
+
+    def told(self, exchange: Exchange, reply: Reply) -> Reply:
+        granted, left, ways = self.granted, self.reserved.left, self.ways
+        now = ways.clock()
+        lines = b""
+        for places in granted.shown:
+            at = places[0] if len(places) == 1 else min(places, key=lambda i: left[i] / granted.meters[i].amount)
+            meter = granted.meters[at]
+            lines += header_lines(shown(meter, left[at], resets_us(meter, self.reserved.marks[at], now), now, exchange.dialect))
+        if granted.budgets:
+            lines += self._budget_line(now)
+        if granted.shown and b"ratelimit-" in reply.headers:
+            reply.headers = _FOREIGN.sub(b"", reply.headers)
+        reply.headers += lines
+        source = reply.source
+        if granted.has_money and not self.sure and isinstance(source, BaseSource) and not source.ended:
+            reply.source = MeteredSource(source, self, exchange, ways.dialects[exchange.dialect])
+        return reply
+
+    def budget_left(self) -> int | None:
+        """Micro-dollars that the tightest budget had left when this was reserved. None: there is none that stops anybody."""
+        left = [
+            self.reserved.left[i] for i in self.granted.budgets if self.granted.meters[i].bound == self.granted.meters[i].amount
+        ]
+        return min(left, default=None)
+
+    def _budget_line(self, now: int) -> bytes:
+        """Told from the first soft threshold on: the budget that is used up most."""
+        most = 0.0
+        for i in self.granted.budgets:
+            meter = self.granted.meters[i]
+            left = self.reserved.left[i] - meter.bound + meter.amount
+            soft = meter.soft_left
+            if soft is not None and left <= soft:
+                most = max(most, 1 - left / meter.amount)
+                if self.ways.tell is not None:
+                    self.ways.tell(meter, left, now)
+        return b"x-gatewright-budget: %d%%\r\n" % int(most * 100) if most else b""
+
+    # -- a stream that goes on -------------------------------------------------------------------------------------------------
+
+    def most(self, exchange: Exchange, writes: int) -> int | None:
+        """What so many more tokens may cost at most. None: nobody knows."""
+        costs = [
+            self.ways.prices.upper(c, 0, writes) for c in exchange.plan if isinstance(c, Candidate) and c.name == exchange.served
+        ]
+        return costs[0] if costs else None
+
+    def extend(self, micros: int, writes: int) -> bool | None:
+        """Reserve for so many more tokens. None: `ask_more` must be asked."""
+        got = self.ways.counters.extend(self.reserved, self.granted.more(writes, micros), self.ways.clock())
+        if got:
+            self.writes += writes
+        return got
+
+    async def ask_more(self, micros: int, writes: int) -> bool:
+        got = await self.ways.counters.ask_more(self.reserved, self.granted.more(writes, micros), self.ways.clock())
+        if got:
+            self.writes += writes
+        return got
+
+    # -- the end ---------------------------------------------------------------------------------------------------------------
+
+    def reckon(self, exchange: Exchange) -> None:
+        try:
+            self._reckon(exchange)
+        except Exception:  # what was reserved stays spent: never less than was used
+            log.exception("request %s: what it cost could not be reckoned", exchange.request_id)
+            self._micros = exchange.reserved or 0
+
+    def _reckon(self, exchange: Exchange) -> None:
+        attempts, money = exchange.attempts, self.granted.has_money
+        reads = writes = micros = 0
+        for record in attempts:
+            usage = used_by(exchange, record)
+            if usage is None:
+                continue
+            reads += usage.total_input
+            writes += usage.total_output
+            if money:
+                if not record.price_source:
+                    provider, _, model = record.target.partition("/")
+                    price = self.ways.prices.price(provider, model, usage, self.ways.clock())
+                    record.cost_micros, record.price_source, record.price_date = price.micros, price.source, price.dated
+                micros += record.cost_micros or 0
+        self._reads, self._writes, self._micros = reads, writes, micros
+
+    def settle(self, exchange: Exchange) -> None:
+        reserved = self.reserved
+        if reserved.open:
+            self.ways.counters.settle(reserved, self.granted.used(self._reads, self._writes, self._micros), self.ways.clock())
+
+
+def used_by(exchange: Exchange, record: AttemptRecord) -> Usage | None:
+    """What an attempt used: as it was told, else as was seen. None: nobody is billed for it."""
+    usage = record.usage
+    if usage is None and not record.ended and record is exchange.attempts[-1]:  # given up in this moment
+        usage = exchange.usage
+    if usage is None:
+        if not record.sent or record.status >= 400 or exchange.operation == "forward":
+            return None
+        return Usage(input=input_tokens(exchange.call.body), output=max(record.spoken, 0))
+    if usage.output is None or record.cause is not None or not record.ended:
+        told = usage.total_output
+        if record.spoken > told or usage.input is None:
+            return msgspec.structs.replace(
+                usage,
+                input=input_tokens(exchange.call.body) if usage.input is None and not usage.total_input else usage.input,
+                output=(usage.output or 0) + max(0, record.spoken - told),
+            )
+    return usage

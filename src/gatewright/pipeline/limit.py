@@ -1,0 +1,163 @@
+"""Limit: whether a request may be made at all, by all limits and budgets of all the levels that its key belongs to.
+
+    route ▸ limit ▸ state ▸ cache ▸ attempts
+
+Beneath `route`: what it may cost depends on the targets. Above all that costs anything.
+One rule: what it may use at most is reserved before it is sent, at all levels or at none, and settled with the truth.
+"""
+
+import logging
+from collections.abc import Awaitable
+from typing import Final, Literal
+
+from gatewright.errors import Problem, Refused
+from gatewright.exchange import Check, Exchange, Next, Principal, Reply
+from gatewright.limits.meters import Claim
+from gatewright.limits.terms import Scope
+from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.estimate import input_tokens, model_asked, most_input_tokens, output_tokens
+from gatewright.pipeline.granted import Granted, Levels
+from gatewright.pipeline.held import Holding, Ways
+from gatewright.pipeline.limit_words import CLOSED, UNPRICED, refusal
+from gatewright.pipeline.route import Route
+from gatewright.stores.counters import Denied, Reserved
+from gatewright.transport.strand import back_to, in_a_task
+
+log = logging.getLogger("gatewright")
+
+KEPT: Final = 4096
+"""Keys and names whose limits are remembered; clients choose names."""
+LONG: Final = 512
+_GENERATES: Final = frozenset(("generate", "invoke"))
+_MOST_PRICED: Final = 8
+"""Targets of a plan that are looked at for the dearest."""
+
+
+class Limits:
+    """Sets `exchange.held` and `reserved`."""
+
+    def __init__(self, ways: Ways, everybody: Scope | None = None, *, unknown: Literal["deny", "allow"] = "allow") -> None:
+        """`everybody`: what holds for all keys together. `unknown`: what a budget says to a model without a price."""
+        self.ways = ways
+        self.everybody = () if everybody is None or not (everybody.limits or everybody.budgets) else (everybody,)
+        self.unknown = unknown
+        self._levels = Levels()
+        self._granted: dict[tuple[Principal, str], Granted] = {}
+
+    def wanted(self, exchange: Exchange) -> "_Wanted | None":
+        """What is to be reserved. None: nothing limits it. Raises Refused."""
+        principal = exchange.principal
+        if principal is None or not (principal.scopes or self.everybody):
+            return None
+        model = model_asked(exchange)
+        granted = self._granted.get((principal, model)) or self._find(exchange, principal, model)
+        if not granted.meters:
+            return None
+        reads = writes = micros = 0
+        sure = True
+        if exchange.operation in _GENERATES:
+            if granted.has_tokens or granted.has_money:
+                reads = input_tokens(exchange.call.body)
+                writes, sure = output_tokens(exchange, self.ways.dialects)
+            if granted.has_money:
+                micros = exchange.reserved = self._most(exchange, writes)
+        elif exchange.operation == "forward":
+            reads = input_tokens(exchange.call.body) if granted.has_tokens else 0
+            micros = 1  # what it costs is known when it has been told; but not where all is spent
+        return _Wanted(granted, granted.costs(reads, writes, micros), writes, sure=sure)
+
+    def held(self, exchange: Exchange, wanted: "_Wanted", got: Reserved | Denied) -> None:
+        """Raises Refused where it was denied."""
+        if isinstance(got, Reserved):
+            exchange.held = Holding(self.ways, wanted.granted, got, wanted.writes, sure=wanted.sure)
+            return
+        if got.meter is None:
+            raise Refused(CLOSED)
+        cost = next(cost for meter, cost in wanted.claims if meter is got.meter)
+        now = self.ways.clock()
+        if got.meter.is_budget and self.ways.tell is not None:
+            self.ways.tell(got.meter, min(got.left, got.meter.amount), now)
+        raise Refused(refusal(got.meter, cost, got.left, got.wait_us, now, exchange.dialect))
+
+    def _find(self, exchange: Exchange, principal: Principal, model: str) -> Granted:
+        route = exchange.route
+        names = (model, route.name) if isinstance(route, Route) else (model,)
+        granted = self._levels.granted((*self.everybody, *principal.scopes), names)
+        if len(self._granted) >= KEPT:
+            self._granted.clear()
+        if len(model) <= LONG:
+            self._granted[principal, model] = granted
+        return granted
+
+    def _most(self, exchange: Exchange, writes: int) -> int:
+        """Micro-dollars that it may cost at its dearest target; at least 1: not even what is free passes where all is spent."""
+        reads = most_input_tokens(exchange.call.body)
+        plan, most = exchange.plan, 1
+        for candidate in plan[:_MOST_PRICED]:
+            assert isinstance(candidate, Candidate)
+            cost = self.ways.prices.upper(candidate, reads, writes)
+            if cost is None:
+                if self.unknown == "deny":
+                    message = UNPRICED.format(candidate.name[:LONG])
+                    raise Refused(
+                        Problem(kind="permission", code="price_unknown", message=message[0].upper() + message[1:] + ".")
+                    )
+            elif cost > most:
+                most = cost
+        route = exchange.route
+        if len(plan) > 1 and isinstance(route, Route) and (hedge := route.policy.hedge) is not None:
+            most *= 1 + hedge.hedges
+        return most
+
+
+class _Wanted:
+    __slots__ = ("claims", "granted", "sure", "writes")
+
+    def __init__(self, granted: Granted, claims: list[Claim], writes: int, *, sure: bool) -> None:
+        self.granted = granted
+        self.claims = claims
+        self.writes = writes
+        self.sure = sure
+
+
+class LimitCheck(Check):
+    """The stage where counters answer at once: those of one machine."""
+
+    __slots__ = ("limits",)
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+
+    def check(self, exchange: Exchange) -> None:
+        limits = self.limits
+        wanted = limits.wanted(exchange)
+        if wanted is not None:
+            got = limits.ways.counters.reserve(wanted.claims, limits.ways.clock())
+            assert got is not None
+            limits.held(exchange, wanted, got)
+
+
+class LimitStage:
+    """The stage where counters may have to be asked for: those that machines share."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+
+    def __call__(self, exchange: Exchange, following: Next) -> Awaitable[Reply]:
+        """Not `async`: what nothing limits, or what a lease covers, is not to pay for a coroutine."""
+        limits = self.limits
+        wanted = limits.wanted(exchange)
+        if wanted is None:
+            return following(exchange)
+        got = limits.ways.counters.reserve(wanted.claims, limits.ways.clock())
+        if got is None:
+            return self._asked(exchange, wanted, following)
+        limits.held(exchange, wanted, got)
+        return following(exchange)
+
+    async def _asked(self, exchange: Exchange, wanted: _Wanted, following: Next) -> Reply:
+        left = await in_a_task()
+        got = await self.limits.ways.counters.ask(wanted.claims, self.limits.ways.clock())
+        self.limits.held(exchange, wanted, got)
+        await back_to(left)
+        return await following(exchange)
