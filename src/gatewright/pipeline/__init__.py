@@ -7,6 +7,8 @@ route         after who and what are known: which targets, in which order
 state         beneath routing: whether `previous_response_id` passes or becomes items depends on the target
 cache         beneath state: a conversation that goes on by an id is all there to be looked up, and what is given again is kept
               for its client; above attempts, which it spares. Only where a model keeps answers
+resume        above attempts, which it asks again when a stream breaks; beneath cache, whose listeners all hear the one answer.
+              Only where a model resumes
 attempts      innermost: send, give the answer back, and decide what follows a failure; each attempt asks `translate` whether
               bytes pass or cross the neutral form
 """
