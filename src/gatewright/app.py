@@ -27,6 +27,7 @@ from gatewright.dialects import BY_NAME
 from gatewright.exchange import Next, Operation, Principal, Stage
 from gatewright.house import Generation, House
 from gatewright.ir.blocks import DialectName
+from gatewright.limiting import Unpriced, counters_of, limited
 from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
@@ -233,19 +234,20 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     attempts = Attempts(attempt, health, random.random, recorder)
     policies = (config.routing.policy, *(model.policy for model in config.models.values()))
     resume = (Resume(BY_NAME, time.monotonic),) if any(policy.on_cut == "resume" for policy in policies) else ()
-    asked: tuple[Stage, ...] = (*cache_of(config, answers, attempt.keep_seals), *resume, attempts)
+    asked: tuple[Stage, ...] = (*cache_of(config, answers, attempt.keep_seals, recorder), *resume, attempts)
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
     matched = partial(match, "POST", providers=frozenset(endpoints))
     explain = Explain(peek, route, health, matched, lists.load_prices, state=state)
     lists.known.subscribe(route.forget)
+    limit = limited(config, counters := counters_of(config, None if before is None else before.counters), Unpriced())
     models = compose([settle, authenticate, stage_of(router, lists)])
     desk = ReloadDesk() if before is None else before.desk
     stacks: dict[Operation, Next] = {
-        "generate": compose([settle, authenticate, peek, route, *asked]),
-        "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, *asked]),
-        "count_tokens": compose([settle, authenticate, peek, route, CountTokens(attempt)]),
-        "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, CountTokens(attempt)]),
-        "forward": compose([settle, authenticate, Forward(attempt, health, router, config.server.scheme, recorder)]),
+        "generate": compose([settle, authenticate, peek, route, *limit, *asked]),
+        "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, *limit, *asked]),
+        "count_tokens": compose([settle, authenticate, peek, route, *limit, CountTokens(attempt)]),
+        "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, *limit, CountTokens(attempt)]),
+        "forward": compose([settle, authenticate, *limit, Forward(attempt, health, router, config.server.scheme, recorder)]),
         "explain": compose([settle, authenticate, explain]),
         "list_models": models,
         "get_model": models,
@@ -257,7 +259,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     gateway = Gateway(
         stacks=Stacks(
             stacks,
-            responses=compose([settle, authenticate, peek, route, state, *asked]),
+            responses=compose([settle, authenticate, peek, route, *limit, state, *asked]),
             otherwise=compose([settle, authenticate]),
         ),
         dialects=BY_NAME,
@@ -295,6 +297,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         health=health,
         probes=probes,
         stop=attempts.stop,
+        counters=counters,
     )
 
 

@@ -20,6 +20,7 @@ from gatewright.pipeline.probes import Probes
 from gatewright.server.gateway import Gateway
 from gatewright.stores.accounts import AccountStore
 from gatewright.stores.answers import Answers
+from gatewright.stores.counters import Counters
 from gatewright.stores.kept import KeptStore
 
 LAST_WORDS_S: Final = 2.0
@@ -39,6 +40,7 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
     """One for all generations, as are the stores."""
     kept: KeptStore
     answers: Answers
+    counters: Counters
     book: AccountStore | None
     health: Health
     """One for all generations: what is known of a target that stays is not forgotten."""
@@ -100,6 +102,8 @@ class House:
             await self.current.book.close()
         for answers in {id(g.answers): g.answers for g in generations}.values():
             await answers.close()
+        for counters in {id(g.counters): g.counters for g in generations}.values():
+            await counters.close()
         await self.current.kept.close()
         await asyncio.to_thread(self.current.books.close)
 
@@ -123,3 +127,5 @@ class House:
                 await endpoint.close()
         if all(generation.answers is not old.answers for generation in self._all()):
             await old.answers.close()
+        if all(generation.counters is not old.counters for generation in self._all()):
+            await old.counters.close()

@@ -1,0 +1,70 @@
+"""Limits and budgets as a configuration describes them: where they are counted, and the stage that asks there."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gatewright.config import Config
+from gatewright.dialects import BY_NAME
+from gatewright.exchange import Check, Stage
+from gatewright.ir.response import Usage
+from gatewright.limits.terms import Scope
+from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.held import Prices, Tell, Ways
+from gatewright.pipeline.limit import LimitCheck, Limits, LimitStage
+from gatewright.record.rows import Cost
+from gatewright.stores.counters import Counters
+from gatewright.stores.counters_shared import FOLDER, SharedCounters
+
+
+class Unpriced:
+    """For gateways without a price list: nothing is known to cost anything."""
+
+    def price(self, provider: str, model: str, usage: Usage, at: int) -> Cost:
+        return Cost()
+
+    def upper(self, candidate: Candidate, input_tokens: int, output_tokens: int) -> int | None:
+        return None
+
+
+def now_us() -> int:
+    """Microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def counters_of(config: Config, before: Counters | None = None) -> Counters:
+    """Where is counted. `before`: what is there now, which goes on where it is the same place.
+
+    Raises ValueError where the configuration names a shared store that cannot be used.
+    """
+    url = "" if config.counters.url is None else config.counters.url.reveal()
+    if not url:
+        return before if isinstance(before, SharedCounters) else SharedCounters(Path(config.server.state_dir) / FOLDER)
+    try:
+        from gatewright.stores.counters_redis import RedisCounters  # noqa: PLC0415 - only where it is configured
+    except ImportError:
+        raise ValueError("counters: the package `redis` is not installed: pip install 'gatewright[redis]'") from None
+    if isinstance(before, RedisCounters) and before.url == url:
+        before.open_when_down = _open_when_down(config)
+        return before
+    return RedisCounters(url, open_when_down=_open_when_down(config))
+
+
+def _open_when_down(config: Config) -> frozenset[str]:
+    """Of what is let pass uncounted while the store does not answer."""
+    ways = {"rates": config.counters.rates, "money": config.counters.money}
+    return frozenset(what for what, way in ways.items() if way == "open")
+
+
+def everybody(config: Config) -> Scope:
+    """What holds for all keys together."""
+    return Scope("all", "", config.limits.limits, config.limits.budgets)
+
+
+def limited(
+    config: Config, counters: Counters, prices: Prices, tell: Tell | None = None, clock: Callable[[], int] = now_us
+) -> tuple[Stage | Check, ...]:
+    """The stage, for beneath `route`."""
+    ways = Ways(counters, prices, BY_NAME, clock, tell, config.limits.on_outgrown)
+    limits = Limits(ways, everybody(config))
+    return (LimitCheck(limits) if isinstance(counters, SharedCounters) else LimitStage(limits),)
