@@ -126,14 +126,22 @@ async def serving(config: Config, keepalive_s: float = 15.0) -> AsyncIterator[Ga
 class Lab:
     """The upstreams, and a configuration for each way that the targets under test may be reached."""
 
-    def __init__(self, ups: Upstreams, configs: dict[str, Config]) -> None:
+    def __init__(self, ups: Upstreams, doors: dict[str, int], folder: Path) -> None:
         self.ups = ups
-        self.configs = configs
+        self.doors = doors
+        self.folder = folder
+        self._read: dict[str, Config] = {}
+
+    def config(self, door: str = "open") -> Config:
+        """With the targets under test behind this door; read once."""
+        if door not in self._read:
+            self._read[door] = loaded(configuration(self.doors[door], self.ups.port), self.folder)
+        return self._read[door]
 
     async def row(self, fault: Fault, cells: Sequence[Cell]) -> dict[Cell, Seen]:
         """All these cells of one fault, each with targets of its own."""
         together = asyncio.Semaphore(1 if fault.heavy else len(cells) if fault.limit_s or fault.asked_s else AT_ONCE)
-        async with serving(self.configs[fault.door], KEEP_ALIVE_S if fault.late else 15.0) as gw:
+        async with serving(self.config(fault.door), KEEP_ALIVE_S if fault.late else 15.0) as gw:
 
             async def one(cell: Cell) -> Seen:
                 async with together:
@@ -191,13 +199,13 @@ async def _until_settled(books: Books, name: str, count: int = 1) -> None:
 
 @asynccontextmanager
 async def lab() -> AsyncIterator[Lab]:
-    """Upstreams that live as long as this block; configurations are read once."""
+    """Upstreams that live as long as this block."""
     with ExitStack() as held:
         held.enter_context(mock.patch.object(sweep, "TICK_S", KEEP_ALIVE_S / 2))
         folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
         async with upstreams() as ups:
             doors = {"open": ups.port, "closed": held.enter_context(closed_port()), "full": held.enter_context(full_backlog())}
-            yield Lab(ups, {door: loaded(configuration(port, ups.port), folder) for door, port in doors.items()})
+            yield Lab(ups, doors, folder)
 
 
 def differences(fault: Fault, cell: Cell, want: Expected, seen: Seen) -> list[str]:
