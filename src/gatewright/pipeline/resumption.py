@@ -127,7 +127,7 @@ class Resumption:
         policy: Policy = replace(self._route.policy, on_cut="fail", hedge=None, cache=None, retry=rule)
         onwards = copy.copy(self._asked_as)
         onwards.route = replace(self._route, policy=policy)
-        onwards.plan = (candidate,)
+        onwards.plan = (candidate,)  # one at a time: for a next one the attempts begin anew with what the client sent
         onwards.request = onwards.neutral = onward.request
         made = len(exchange.attempts)  # and whoever is asked now adds to them: it is one request, written down once
         onwards.over = lambda _renderer: Spliced(live, onward, self.request, usage)
