@@ -78,6 +78,8 @@ def test_the_limit_of_tokens_shrinks_by_what_is_out():
     assert continued(asked, said("x" * 4000), "turn").request.max_tokens == LEAST_TOKENS
     assert continued(replace(ASKED, max_tokens=5), said("x" * 400), "turn").request.max_tokens == 5
     assert continued(ASKED, said("x" * 400), "turn").request.max_tokens is None
+    thinks = replace(ASKED, max_tokens=3000, thinking=Thinking(enabled=True, budget=2000))
+    assert continued(thinks, said("x" * 8000), "turn").request.max_tokens == 2000 + LEAST_TOKENS
 
 
 CITED = Text(text="a", citations=(Citation(kind="url_citation", origin="openai_chat", url="https://e.org"),))

@@ -108,9 +108,7 @@ def continued(request: Request, delivered: Delivered, way: Literal["prefill", "t
     said = _said(delivered.blocks)
     if not said:
         return Continued(request, "again")
-    limit = request.max_tokens
-    if limit is not None:
-        limit = max(limit - len(delivered.text.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN, min(limit, LEAST_TOKENS))
+    limit = _left(request, delivered.text)
     if way == "prefill":
         # Reasoning and a prefilled answer exclude one another (and the first model has done its reasoning).
         messages = _with_turn(request.messages, _trimmed(said))
@@ -119,6 +117,16 @@ def continued(request: Request, delivered: Delivered, way: Literal["prefill", "t
     asked = Message(role="user", blocks=(Text(text=ASK + anchor, bare=True),))
     messages = (*_with_turn(request.messages, said), asked)
     return Continued(replace(request, messages=messages, max_tokens=limit), "turn", anchor)
+
+
+def _left(request: Request, out: str) -> int | None:
+    """What is left of the client's limit, and room for reasoning anew, which some count in it."""
+    limit = request.max_tokens
+    if limit is None:
+        return None
+    budget = request.thinking.budget if request.thinking is not None else None
+    least = LEAST_TOKENS + max(budget or 0, 0)
+    return max(limit - len(out.encode("utf-8", "surrogatepass")) // BYTES_A_TOKEN, min(limit, least))
 
 
 def _said(blocks: Sequence[Block]) -> tuple[Text, ...]:
