@@ -38,7 +38,7 @@ routing: {{retry: {{tries_each: 1}}, breaker: {{in_a_row: 3, open_s: 120}}}}
 
 async def workers_of(gw: Served, tmp_path: Path) -> set[int]:
     """Both, once both are among their peers."""
-    await until(lambda: len(_sockets(tmp_path)) == 2, 30)
+    await until(lambda: len(_sockets(tmp_path)) == 2, 30, tmp_path / "log")
     return {pid for pid in _children(gw.process.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
@@ -46,10 +46,10 @@ def _sockets(tmp_path: Path) -> set[str]:
     return {path.name for path in (tmp_path / "peers").glob("*.sock")}
 
 
-async def until(seen, within_s: float = 10.0) -> None:
+async def until(seen, within_s: float = 10.0, log: Path | None = None) -> None:
     ends = time.monotonic() + within_s
     while not seen():
-        assert time.monotonic() < ends
+        assert time.monotonic() < ends, log.read_text() if log is not None else ""
         await asyncio.sleep(0.005)
 
 
@@ -90,7 +90,8 @@ async def test_a_circuit_that_opens_in_one_worker_is_open_in_all_and_in_those_th
             assert len(up.requests) == 3, "what one knows the other knows"
         before = _sockets(tmp_path)
         os.kill(first, signal.SIGKILL)
-        await until(lambda: _sockets(tmp_path) - before and before - _sockets(tmp_path), 30)  # it has asked: the dead one is gone
+        # The new one has asked when the dead one is gone.
+        await until(lambda: _sockets(tmp_path) - before and before - _sockets(tmp_path), 60, tmp_path / "log")
         await asyncio.sleep(0.5)
         async with asleep(second):
             await awake(gw)
@@ -107,6 +108,7 @@ async def test_a_key_that_is_throttled_rests_in_every_worker(tmp_path, keys):
         siblings = "sk-two" in keys
         async with asleep(second):
             await answered(gw)
+            await awake(gw)  # it tells its peers in its next turn
         throttled = next(line for line in up.head(0).split(b"\r\n") if line.lower().startswith(b"authorization:"))
         async with asleep(first):
             await awake(gw)
