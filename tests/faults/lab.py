@@ -18,6 +18,7 @@ from gatewright.config import load_config
 from gatewright.config.model import Config
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange
+from gatewright.record.usage import UsageCounter
 from gatewright.reload import House
 from gatewright.server import sweep
 from gatewright.server.lane import FastLane
@@ -53,14 +54,14 @@ class Settled(NamedTuple):
 class Books:
     """A recorder that keeps what it is told, and tells the gateway's own."""
 
-    def __init__(self, behind: object) -> None:
+    def __init__(self, behind: UsageCounter) -> None:
         self.behind = behind
         self.settled: dict[str, list[Settled]] = {}
         """Model as the client named it → its settlements."""
 
     def settle(self, exchange: Exchange, status: int, problem: Problem | None) -> None:
         self.settled.setdefault(exchange.model, []).append(Settled(exchange, status, problem))
-        self.behind.settle(exchange, status, problem)  # type: ignore[attr-defined]
+        self.behind.settle(exchange, status, problem)
 
 
 class Gateway(NamedTuple):

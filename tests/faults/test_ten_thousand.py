@@ -3,7 +3,7 @@
 `make faults` does this with 10,000 requests.
 """
 
-from tests.faults import mixed
+from tests.faults import lots, mixed
 
 REQUESTS = 1_000
 
@@ -34,17 +34,17 @@ async def test_streams_that_are_cut_say_so():
 
 def test_an_answer_that_is_cut_or_mixed_up_is_noticed():
     """The judge of the runs above can say no."""
-    text = mixed.told(7)
-    assert mixed.verified(text, 7)
-    assert not mixed.verified(text, 8)
-    assert not mixed.verified(text[:-1], 7)
-    assert not mixed.verified(text.replace(" 3 ", " "), 7)
-    assert not mixed.verified(text + text, 7)
+    text = lots.told(7)
+    assert lots.verified(text, 7)
+    assert not lots.verified(text, 8)
+    assert not lots.verified(text[:-1], 7)
+    assert not lots.verified(text.replace(" 3 ", " "), 7)
+    assert not lots.verified(text + text, 7)
 
 
 def test_targets_fail_as_often_as_they_are_said_to():
     """And as often in the same way for the same seed."""
-    fates = [mixed.failing(1, number, name, cuts=False, stream=True) for number in range(4000) for name in mixed.TARGETS]
+    fates = [lots.failing(1, number, name, cuts=False, stream=True) for number in range(4000) for name in lots.TARGETS]
     assert 0.28 < sum(fate is not None for fate in fates) / len(fates) < 0.32
-    assert {fate.way for fate in fates if fate} == set(mixed.WAYS)
-    assert fates == [mixed.failing(1, number, name, cuts=False, stream=True) for number in range(4000) for name in mixed.TARGETS]
+    assert {fate.way for fate in fates if fate} == set(lots.WAYS)
+    assert fates == [lots.failing(1, number, name, cuts=False, stream=True) for number in range(4000) for name in lots.TARGETS]
