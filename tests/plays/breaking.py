@@ -124,12 +124,14 @@ def middle(story: str = STORY) -> Cut:
     return after(f'{_escaped(story[CUT_AT - 7 : CUT_AT])}"'.encode())
 
 
-def config(port: int, *routes: tuple[str, str, str], more: str = "", slow: int = 0, slowly: str = "") -> str:
+def config(
+    port: int, *routes: tuple[str, str, str], more: str = "", slow: int = 0, slowly: str = "", breaker: str = "false"
+) -> str:
     """`routes`: (name, first target, second), to be resumed. No waiting, so that a test does not wait. `slow`: port of another."""
     base = f"http://127.0.0.1:{port}"
     told = "\n".join(f"  {name}: {{targets: [{one}], fallback: [{two}], on_cut: resume{more}}}" for name, one, two in routes)
     return f"""
-routing: {{affinity: [], breaker: false, retry: {{tries_each: 1}}}}
+routing: {{affinity: [], breaker: {breaker}, retry: {{tries_each: 1}}}}
 providers:
   talk: {{kind: openai, base_url: "{base}/v1", dialects: [openai_chat], api_key: {KEYS["openai"]}}}
   native: {{kind: openai, base_url: "{base}/v1", dialects: [openai_responses], api_key: {KEYS["openai"]}}}

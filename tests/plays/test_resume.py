@@ -41,10 +41,10 @@ OUT = STORY[:CUT_AT]
 
 
 @asynccontextmanager
-async def scene(tmp_path, *routes, tells=TOLD, more="", slow=0, slowly="", **how):
+async def scene(tmp_path, *routes, tells=TOLD, more="", slow=0, slowly="", breaker="false", **how):
     """A gateway before the strict upstream; `settled` are the exchanges that have ended."""
     with Breaking(tells).telling() as up:
-        async with gateway(config(up.port, *routes, more=more, slow=slow, slowly=slowly), tmp_path, **how) as gw:
+        async with gateway(config(up.port, *routes, more=more, slow=slow, slowly=slowly, breaker=breaker), tmp_path, **how) as gw:
             gw.up, gw.settled = up, []
             recorder = gw.gateway.stacks.by_operation["generate"].func.recorder
             before = recorder.settle
@@ -254,6 +254,20 @@ async def test_who_cannot_go_on_is_passed_over(tmp_path):
         assert "in the middle of its answer" in events(got.body)[-1]["error"]["message"]
         assert attempts(gw)[-1] == ("talk/gpt-0-nonexistent", True)
         assert gw.settled[-1].problem is not None
+
+
+async def test_who_is_known_to_be_down_is_not_asked(tmp_path):
+    """Its circuit is open, which puts it behind all others: the one after it goes on at once."""
+    route = ("safe", MODELS["anthropic"], f"slow/m, {OTHER_MODELS['gemini']}")
+    async with scene(tmp_path, route, slow=1, breaker="{in_a_row: 2}") as gw:
+        path, body = request("anthropic", "slow/m")
+        for _ in range(2):
+            assert (await call(gw.port, path, json.dumps(body).encode())).status == 502
+        gw.up.cuts = [middle()]
+        got = await stream(gw, "anthropic", "safe")
+    assert (got.end, got.text) == ("stop", STORY)
+    told = [(record.cause, record.sent, record.resumed) for record in gw.settled[-1].exchange.attempts]
+    assert told == [("broken", True, False), (None, True, True)]
 
 
 async def test_resumes_count_as_tries(tmp_path):
