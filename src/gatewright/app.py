@@ -50,6 +50,7 @@ from gatewright.pipeline.plan import RouteStage
 from gatewright.pipeline.probes import Probe, Probes
 from gatewright.pipeline.resume import Resume
 from gatewright.pipeline.route import Route, Router
+from gatewright.pipeline.semantic import Meanings
 from gatewright.pipeline.settle import Settle
 from gatewright.pipeline.shaped import ShapedEndpoint
 from gatewright.pipeline.state import StateStage
@@ -234,7 +235,11 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     attempts = Attempts(attempt, health, random.random, recorder)
     policies = (config.routing.policy, *(model.policy for model in config.models.values()))
     resume = (Resume(BY_NAME, time.monotonic),) if any(policy.on_cut == "resume" for policy in policies) else ()
-    asked: tuple[Stage, ...] = (*cache_of(config, answers, attempt.keep_seals, recorder), *resume, attempts)
+    asked: tuple[Stage, ...] = (
+        *cache_of(config, answers, attempt.keep_seals, Meanings(endpoints, BY_NAME, health, usage, recorder), recorder),
+        *resume,
+        attempts,
+    )
     state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
     matched = partial(match, "POST", providers=frozenset(endpoints))
     explain = Explain(peek, route, health, matched, lists.load_prices, state=state)

@@ -11,6 +11,7 @@ from gatewright.dialects import BY_NAME
 from gatewright.exchange import Exchange
 from gatewright.pipeline.asking import Begins
 from gatewright.pipeline.cache import Cache
+from gatewright.pipeline.semantic import Meanings
 from gatewright.stores.answers import Answers, Shared
 from gatewright.stores.kept import Kept
 
@@ -38,11 +39,19 @@ def cache_of(
     config: Config,
     answers: Answers,
     keep_seals: Callable[[Exchange, list[Kept]], None],
+    meanings: Meanings,
     recorder: Begins | None = None,
 ) -> tuple[Cache, ...]:
-    """The stage; none where no model's answers are kept."""
-    if all(model.policy.cache is None for model in config.models.values()):
+    """The stage; none where no model's answers are kept. `meanings`: for models that compare questions.
+
+    Raises ValueError where a provider is to make embeddings and has none.
+    """
+    rules = [model.policy.cache for model in config.models.values() if model.policy.cache is not None]
+    if not rules:
         return ()
+    for rule in rules:
+        if rule.semantic is not None:
+            meanings.check(rule.semantic)
     return (
         Cache(
             BY_NAME,
@@ -50,6 +59,7 @@ def cache_of(
             time.time,
             hosts={name: _identity(provider) for name, provider in config.providers.items()},
             keep_seals=keep_seals,
+            meanings=meanings,
             recorder=recorder,
             keeps_responses=config.responses_state.store,
         ),

@@ -12,7 +12,7 @@ from gatewright.config.schema import KeySection, LadderSection, ModelSection
 from gatewright.config.schema_routing import FallbackSection, TargetSection
 from gatewright.config.suggest import hint
 from gatewright.config.tree import KeyPath
-from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
+from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, SemanticRule, Tier
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.facts import Facts
 from gatewright.providers.ladder import Ladder
@@ -78,7 +78,7 @@ def resolve_models(
         models[name] = ModelConfig(
             name=name,
             tiers=tiers,
-            policy=resolve_policy(section, common),
+            policy=resolve_policy(section, common, _semantic(section, path, names, desk)),
             losses=section.losses,
             overrides=section.overrides.model_dump(exclude_none=True),
             defaults=section.defaults.model_dump(exclude_none=True),
@@ -92,6 +92,20 @@ def resolve_models(
         _check_weights(targets, (*path, "targets"), desk)
         warn_of_idle_rules(tiers, section, path, desk)
     return models
+
+
+def _semantic(section: ModelSection, path: KeyPath, names: Names, desk: Desk) -> SemanticRule | None:
+    if section.cache is None or section.cache.semantic is None:
+        return None
+    said, at = section.cache.semantic, (*path, "cache", "semantic", "embeddings")
+    provider, slash, model = said.embeddings.partition("/")
+    if not (slash and provider and model):
+        desk.wrong(at, f'expected "provider/model", got "{said.embeddings}"')
+        return None
+    if provider not in names.providers:
+        _unknown_provider(provider, at, names, desk)
+        return None
+    return SemanticRule(provider, model, said.threshold, said.dimensions)
 
 
 def _check_weights(targets: Sequence[TargetSection], path: KeyPath, desk: Desk) -> None:

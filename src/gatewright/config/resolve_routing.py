@@ -15,7 +15,7 @@ from gatewright.config.schema_routing import BreakerSection, CacheSection, Retry
 from gatewright.config.secrets import Secret, is_reference
 from gatewright.config.tree import KeyPath
 from gatewright.pipeline.conditions import Hours, When, read_hours
-from gatewright.pipeline.policy import CacheRule, Policy, Tier
+from gatewright.pipeline.policy import CacheRule, Policy, SemanticRule, Tier
 from gatewright.routing.breaker import Rule as BreakerRule
 from gatewright.routing.hedge import Rule as HedgeRule
 from gatewright.routing.retry import Rule as RetryRule
@@ -35,8 +35,8 @@ def _breaker(section: BreakerSection) -> BreakerRule:
     return BreakerRule(**section.model_dump())
 
 
-def resolve_policy(section: ModelSection, common: Policy) -> Policy:
-    """A model's own rules, over the common ones."""
+def resolve_policy(section: ModelSection, common: Policy, semantic: SemanticRule | None = None) -> Policy:
+    """A model's own rules, over the common ones. `semantic`: of its cache."""
     hedge = None if section.hedge is None else HedgeRule(**section.hedge.model_dump())
     return Policy(
         retry=_retry(section.retry, common.retry),
@@ -44,7 +44,7 @@ def resolve_policy(section: ModelSection, common: Policy) -> Policy:
         affinity=common.affinity if section.affinity is None else frozenset(section.affinity),
         hedge=hedge,
         on_cut=section.on_cut,
-        cache=None if section.cache is None else CacheRule(ttl_s=section.cache.ttl_s),
+        cache=None if section.cache is None else CacheRule(ttl_s=section.cache.ttl_s, semantic=semantic),
     )
 
 

@@ -163,11 +163,24 @@ class HedgeSection(Section):
     """For one request."""
 
 
+class SemanticSection(Section):
+    """Give the answer to a question that is nearly the same, too: never where tools are, and only where all else is the same."""
+
+    embeddings: Name
+    """`provider/model` that tells how near two questions are."""
+    threshold: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Cosine from which two questions count as one. Which is right depends on the model: measure it."""
+    dimensions: Count | None = None
+    """Of the embeddings, for models that can be asked for fewer. Default: the model's own."""
+
+
 class ModelCacheSection(Section):
     """Whether answers of this model are kept and given again to the same request of the same key."""
 
     ttl_s: Seconds
     """How long an answer is good."""
+    semantic: SemanticSection | None = None
+    """Whether questions are compared that are nearly the same. Default: only the very same request has the same answer."""
 
 
 class CacheSection(Section):

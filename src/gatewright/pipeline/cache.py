@@ -9,6 +9,7 @@ One rule: nobody gets what another tenant asked for, and whatever fails here cos
 
 import copy
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final
@@ -25,11 +26,13 @@ from gatewright.pipeline.cacheable import Keys, Wishes, why_not_asked, why_not_k
 from gatewright.pipeline.flight import FREE, Flight, Listener, gateway_failed
 from gatewright.pipeline.framed import named
 from gatewright.pipeline.listening import JoinedSource, LedSource, until_ended, until_known
+from gatewright.pipeline.nearest import Questions
 from gatewright.pipeline.policy import CacheRule
 from gatewright.pipeline.replay_answer import answer_id, replayed, request_losses, target_line
 from gatewright.pipeline.replayed import Marker
 from gatewright.pipeline.route import Route
 from gatewright.pipeline.seals import sealed_rows
+from gatewright.pipeline.semantic import Meanings, question_of
 from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translate import Dialects, loss_lines
 from gatewright.stores.answers import Answers
@@ -47,8 +50,9 @@ class _Sought(msgspec.Struct, frozen=True):
 
     key: bytes
     request: Request
-    ttl_s: float
+    rule: CacheRule
     wishes: Wishes
+    route: str
 
 
 class Cache:
@@ -62,12 +66,13 @@ class Cache:
         *,
         hosts: Mapping[str, str],
         keep_seals: Callable[[Exchange, list[Kept]], None],
+        meanings: Meanings | None = None,
         recorder: Begins | None = None,
         keeps_responses: bool = True,
         max_answer_bytes: int = 256 << 20,
     ) -> None:
         """`clock`: Unix seconds. `hosts`: see `Keys`. `keep_seals`: what a client may drop is put by, beside the answer's way.
-        `recorder`: who writes down whose a call is.
+        `meanings`: for routes that compare questions. `recorder`: who writes down whose a call is.
         """
         self.dialects = dialects
         self.answers = answers
@@ -77,6 +82,8 @@ class Cache:
         self.recorder = recorder
         self.keeps_responses = keeps_responses
         self.max_answer_bytes = max_answer_bytes
+        self.meanings = meanings
+        self.questions = Questions(time.monotonic)
         self.flights: dict[bytes, Flight] = {}
 
     def __call__(self, exchange: Exchange, following: Next) -> Awaitable[Reply]:
@@ -91,7 +98,7 @@ class Cache:
         request = self._understood(exchange) if asked.use else None
         if request is None or why_not_asked(request, keeps_responses=self.keeps_responses):
             return await self._bypassed(exchange, following)
-        sought = _Sought(self.keys.key(exchange, request, route.name), request, rule.ttl_s, asked)
+        sought = _Sought(self.keys.key(exchange, request, route.name), request, rule, asked, route.name)
         if not asked.fresh:
             kept = self._good(self.answers.near(sought.key), sought)
             if kept is not None:
@@ -129,12 +136,26 @@ class Cache:
         if kept is None:
             return None
         age, oldest = self.clock() - kept.made, sought.wishes.max_age_s
-        return kept if age < sought.ttl_s and (oldest is None or age <= oldest) else None
+        return kept if age < sought.rule.ttl_s and (oldest is None or age <= oldest) else None
 
-    async def _look(self, sought: "_Sought") -> KeptAnswer | None:
-        if self.answers.shared is None or sought.wishes.fresh:
+    async def _look(self, sought: "_Sought", flight: Flight) -> KeptAnswer | None:
+        """Where it takes a while: in the shared store, and among answers to questions that are nearly the same."""
+        if sought.wishes.fresh:
             return None
-        return self._good(await self.answers.far(sought.key, sought.ttl_s), sought)
+        kept = self._good(await self.answers.far(sought.key, sought.rule.ttl_s), sought)
+        if kept is not None or self.meanings is None or (rule := sought.rule.semantic) is None:
+            return kept
+        question = question_of(sought.request)
+        vector = None if question is None else await self.meanings.direction_of(question.text, flight.shadow, rule)
+        if question is None or vector is None:
+            return None
+        kind = self.keys.key(flight.shadow, question.kind, sought.route)
+        flight.question = kind, vector
+        nearest = self.questions.nearest(kind, vector, rule.threshold)
+        if nearest is None:
+            return None
+        key, flight.similarity = nearest
+        return self._good(self.answers.near(key) or await self.answers.far(key, sought.rule.ttl_s), sought)
 
     async def _keep(self, flight: Flight, sought: "_Sought") -> None:
         response, shadow = flight.response, flight.shadow
@@ -146,17 +167,21 @@ class Cache:
             response=response, target=shadow.served, made=self.clock(), losses=shadow.losses, dialect=shadow.dialect
         )
         if (body := pack(answer)) is not None:
-            self.answers.hold(sought.key, body, sought.ttl_s)
-            await self.answers.share(sought.key, body, sought.ttl_s)
+            self.answers.hold(sought.key, body, sought.rule.ttl_s)
+            if flight.question is not None:
+                self.questions.add(*flight.question, sought.key, sought.rule.ttl_s)
+            await self.answers.share(sought.key, body, sought.rule.ttl_s)
 
-    def _hit(self, kept: KeptAnswer, exchange: Exchange, request: Request) -> Reply:
-        """Raises Refused where the route refuses what is lost on the way to this client."""
+    def _hit(self, kept: KeptAnswer, exchange: Exchange, request: Request, similarity: float = 1.0) -> Reply:
+        """`similarity`: of the question that it answered. Raises Refused where the route refuses what this client would lose."""
         exchange.cache = "hit"
         exchange.served = kept.target
         exchange.usage = FREE
         self.keep_seals(exchange, sealed_rows(kept.response.blocks))
-        age = max(0, int(self.clock() - kept.made))
-        return replayed(kept, exchange, request, self.dialects, _LINES["hit"] + b"age: %d\r\n" % age)
+        lines = _LINES["hit"] + b"age: %d\r\n" % max(0, int(self.clock() - kept.made))
+        if similarity < 1:
+            lines += b"x-gatewright-similarity: %.4f\r\n" % similarity
+        return replayed(kept, exchange, request, self.dialects, lines)
 
     # -- one call for all ----------------------------------------------------------------------------------------------------
 
@@ -192,11 +217,11 @@ class Cache:
         """A call of one's own, that others may join; its own reply, bytes and all."""
         flight = self._flight(exchange, sought)
         listener = flight.join(exchange)
-        flight.begin(partial(self._look, sought), following)
+        flight.begin(partial(self._look, sought, flight), following)
         await until_known(listener)
         if flight.found is not None:
             listener.leave()
-            return self._hit(flight.found, exchange, sought.request)
+            return self._hit(flight.found, exchange, sought.request, flight.similarity)
         exchange.cache = "miss"
         exchange.served, exchange.losses = flight.shadow.served, flight.shadow.losses
         reply = flight.reply
@@ -220,7 +245,7 @@ class Cache:
             await until_ended(listener)
         listener.leave()
         if flight.found is not None:
-            return self._hit(flight.found, exchange, request)
+            return self._hit(flight.found, exchange, request, flight.similarity)
         if flight.response is not None:
             kept = KeptAnswer(
                 response=flight.response,

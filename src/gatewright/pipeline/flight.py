@@ -27,6 +27,7 @@ from gatewright.ir.packing import KeptAnswer
 from gatewright.ir.request import Asked
 from gatewright.ir.response import Response, Usage
 from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.nearest import Vector
 from gatewright.pipeline.replayed import MARK
 from gatewright.pipeline.sources import CUT, BaseSource, TranslatedSource
 from gatewright.pipeline.translate import Dialects
@@ -121,7 +122,11 @@ class Flight:
         self.error: BaseException | None = None
         """What was raised in its stead."""
         self.found: KeptAnswer | None = None
-        """The answer of another process, in its stead."""
+        """A kept answer, in its stead."""
+        self.similarity = 1.0
+        """Of the question that `found` answered, to the one that is asked."""
+        self.question: tuple[bytes, Vector] | None = None
+        """What may be compared of the request: its kind, and where its question lies."""
         self.events: list[StreamEvent] = []
         """The whole stream so far, without our marks."""
         self.response: Response | None = None

@@ -17,11 +17,25 @@ from gatewright.routing.retry import Rule as RetryRule
 ALL_KINDS: Final[frozenset[Kind]] = frozenset(("state", "seal", "session", "prefix"))
 
 
+class SemanticRule(msgspec.Struct, frozen=True):
+    """That the answer to a question may be given to one that is nearly the same."""
+
+    provider: str
+    model: str
+    """Who tells how near they are, by embeddings."""
+    threshold: float
+    """Cosine from which they count as one."""
+    dimensions: int | None = None
+    """To ask for. None: the model's own."""
+
+
 class CacheRule(msgspec.Struct, frozen=True):
     """That answers of a route may be given again."""
 
     ttl_s: float
     """Seconds that an answer is good."""
+    semantic: SemanticRule | None = None
+    """None: only to the very same request."""
 
 
 class RouteTarget(msgspec.Struct, frozen=True):
