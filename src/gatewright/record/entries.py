@@ -4,12 +4,14 @@ One rule: an entry holds what only this moment knows; whatever can be worked out
 nobody waits. Written by every request, so the fields have no names; a new one comes last and has a default.
 """
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
 from gatewright.jsontypes import JsonObject
 
+Figure: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+"""What a provider tells of its own counting may be anything; a column takes no more."""
 SENT, HEDGE, RESUMED = 1, 2, 4
 """The bits of `Tried.marks`."""
 
@@ -63,7 +65,7 @@ class Tried(msgspec.Struct, array_like=True, gc=False):
     marks: int
     """`SENT`, `HEDGE`, `RESUMED`, added up."""
     ttft_us: int | None
-    usage: tuple[int | None, ...] | None
+    usage: tuple[Figure | None, ...] | None
     """In the order of `stores.ledger_rows.AXES`. None: the upstream told nothing."""
     tier: str
     input: int
@@ -103,5 +105,20 @@ class Settled(msgspec.Struct, array_like=True, tag="s", gc=False):
 
 Entry: TypeAlias = Begun | Settled
 
+
+def read(payload: bytes) -> Entry:
+    """One entry. Raises msgspec.DecodeError for what is none, such as another version's."""
+    try:
+        return DECODER.decode(payload)
+    except msgspec.ValidationError:
+        document = msgspec.msgpack.decode(payload)
+        if isinstance(document, list) and document and document[0] == "s":
+            for tried in document[-1]:
+                if isinstance(tried, list) and isinstance(tried[_USAGE], list):
+                    tried[_USAGE] = [n if isinstance(n, int) and 0 <= n < 1 << 53 else None for n in tried[_USAGE]]
+        return DECODER.decode(ENCODER.encode(document))
+
+
+_USAGE = Tried.__struct_fields__.index("usage")
 DECODER: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
 ENCODER = msgspec.msgpack.Encoder()

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from gatewright.record.entries import DECODER, Begun
+from gatewright.record.entries import Begun
+from gatewright.record.entries import read as read_entry
 from gatewright.record.journal import LOCK, JournalFull, take_over
 from gatewright.record.ledger import Ledger
 from gatewright.record.rows import Pricer, Rows, unpriced
@@ -222,7 +223,7 @@ class Tail:
             if count % BREATH == 0:
                 time.sleep(0)  # whoever answers requests waits for the interpreter's lock no longer than this takes
             try:
-                entry = DECODER.decode(payload)
+                entry = read_entry(payload)
             except msgspec.DecodeError as error:
                 log.error("%s: a record cannot be read, and is left out: %s", self.folder, error)  # noqa: TRY400 - says enough
                 continue

@@ -211,7 +211,7 @@ def _tried(exchange: Exchange, record: AttemptRecord, now: float, *, last: bool)
     spoken = -1
     if not record.ended and last and usage is None:  # given up in this moment: what is known of it stands in the exchange
         usage = exchange.usage
-    if usage is None or usage.output is None or record.cause is not None or not record.ended:
+    if usage is None or usage.output is None or usage.input is None or record.cause is not None or not record.ended:
         spoken = record.spoken
     return Tried(
         record.target,

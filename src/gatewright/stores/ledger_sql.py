@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from gatewright.stores.ledger_rows import DIMENSIONS, MEASURES, Batch, InFlight, Mark, Row
 from gatewright.stores.ledger_tables import ATTEMPTS, IN_FLIGHT, MARKS, REQUESTS, ROLLUPS, STATE
@@ -25,6 +25,7 @@ from gatewright.stores.sql import writing
 log = logging.getLogger("gatewright")
 
 ROWS_FROM: Final = "rows_from"
+_MOST: Final = (1 << 63) - 1
 _AT_ONCE: Final = 5_000
 """Rows that one transaction removes: others wait for it meanwhile."""
 _BEGUN: Final = (
@@ -68,15 +69,17 @@ def write(
     )
     try:
         _write(engine, batch, move)
-    except IntegrityError:
+    except (IntegrityError, DataError, OverflowError) as error:
+        log.error("ledger: %s; written with other words", _first_line(error))  # noqa: TRY400 - says enough
         _write(engine, batch, move, doubtful=True)
 
 
 def _write(engine: Engine, batch: Batch, move: Callable[[Connection], None], *, doubtful: bool = False) -> None:
-    """`doubtful`: some of its ids are taken."""
+    """`doubtful`: some of its ids are taken, or a text or a figure is not one that the engine takes."""
     with writing(engine) as connection:
         move(connection)
         if doubtful:
+            _clean(batch)
             _rename(connection, batch)
         _insert(connection, REQUESTS, batch.requests)
         _insert(connection, ATTEMPTS, batch.attempts)
@@ -132,6 +135,22 @@ def _move(
     connection.execute(sa.insert(MARKS).values(journal=journal, host=host, pid=pid, records=records, lost=lost, **values))
 
 
+def _clean(batch: Batch) -> None:
+    """Leave out what an engine cannot take: clients and providers choose some of it."""
+    batch.requests = [tuple(map(_taken, row)) for row in batch.requests]
+    batch.attempts = [tuple(map(_taken, row)) for row in batch.attempts]
+    batch.in_flight = [
+        InFlight(**{name: _taken(getattr(one, name)) for name in InFlight.__struct_fields__}) for one in batch.in_flight
+    ]
+    batch.rollups = {tuple(map(_taken, dims)): sums for dims, sums in batch.rollups.items()}
+
+
+def _taken(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return max(-_MOST, min(value, _MOST)) if isinstance(value, int) else value
+
+
 def _rename(connection: Connection, batch: Batch) -> None:
     """Give requests whose id is taken another: a row that nobody can write would stop all that come after it."""
     taken: set[object] = set()
@@ -140,6 +159,8 @@ def _rename(connection: Connection, batch: Batch) -> None:
         for some in _parts(mine):
             taken.update(connection.execute(sa.select(table.c.id).where(table.c.id.in_(some))).scalars())
     taken.update(one for one, times in Counter(ids).items() if times > 1)
+    if not taken:
+        return
     log.error("ledger: %d request ids came twice, such as %s; each gets an ending of its own", len(taken), next(iter(taken), ""))
     number = count()
     renamed: defaultdict[object, list[str]] = defaultdict(list)
@@ -168,9 +189,14 @@ def _insert(connection: Connection, table: sa.Table, rows: Sequence[Row], column
         return
     if connection.dialect.name == "postgresql":
         driver: Any = connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(_copy(table, tuple(columns))) as copy:
-            for row in rows:
-                copy.write_row(row)
+        dbapi: Any = connection.dialect.loaded_dbapi
+        statement = _copy(table, tuple(columns))
+        try:
+            with driver.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except dbapi.Error as error:
+            raise DBAPIError.instance(statement, None, error, dbapi.Error, dialect=connection.dialect) from error
         return
     connection.exec_driver_sql(_values(table, tuple(columns)), list(rows))
 
@@ -204,6 +230,10 @@ def _begun_row(journal: str, one: InFlight) -> Row:
 
 def _parts(ids: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (ids[at : at + 500] for at in range(0, len(ids), 500))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _quoted(names: Iterable[str]) -> str:
