@@ -89,7 +89,7 @@ async def hosts(
         gw = await stack.enter_async_context(gateway(config, tmp_path, keys=keys))
         for name, up in ups.items():
             setattr(gw, name, up)
-        recorder = gw.house.current.usage
+        recorder = gw.house.current.books.usage
         settle = recorder.settle
         gw.settled = []
 

@@ -221,7 +221,7 @@ async def test_a_probe_finds_out_before_a_client_does(tmp_path):
         await soon(lambda: health.board.state("a", "m").closed_at > 0)
         sent = json.loads(gw.a.body())
         assert (sent["model"], sent["max_tokens"]) == ("m", 16)
-        assert gw.house.current.usage.calls["gatewright-probe", "a/m"].sent >= 3
+        assert gw.house.current.books.usage.calls["gatewright-probe", "a/m"].sent >= 3
         assert (await ask(gw, "anthropic", "m")).status == 200
 
 
@@ -237,3 +237,30 @@ async def test_forwarded_calls_break_apart_from_model_calls(tmp_path):
         assert (got.status, got.headers["retry-after"], len(gw.a.requests)) == (503, "60", 3)
         gw.a.answers = [served("openai_chat")]
         assert (await ask(gw, "openai_chat", "m")).status == 200
+
+
+async def test_a_closed_door_is_knocked_at_before_a_client_is_given_up(tmp_path):
+    """The other target has failed this request: the one whose circuit is open may serve after all, and says nothing by it."""
+    async with hosts(tmp_path, "openai_chat", "openai_chat", models=TWO, routing=BREAKS.replace("0.5", "60")) as gw:
+        gw.a.answers = [[error(500)]]
+        await fail(gw, 3)
+        gw.a.answers = [served("openai_chat")]
+        gw.b.answers = [[error(500)]]
+        got = await ask(gw, "openai_chat", "m")
+        assert (got.status, got.headers["x-gatewright-target"]) == (200, "a/m")
+        assert causes(gw)[-3:] == [("b/m", "broken"), ("a/m", "open"), ("a/m", None)]
+        assert gw.house.current.health.board.state("a", "m").opened_at is not None
+        assert idle(gw)
+
+
+async def test_a_door_behind_which_nobody_answered_is_left_closed(tmp_path):
+    """Its last calls took their whole time to fail: an error now is better than the same wait again."""
+    slow = "timeouts: {headers_s: 0.2}"
+    async with hosts(tmp_path, "openai_chat", "openai_chat", models=TWO, routing=BREAKS.replace("0.5", "60"), more=slow) as gw:
+        gw.a.answers = [[0.6]]
+        await fail(gw, 3)
+        calls = len(gw.a.requests)
+        gw.b.answers = [[error(500)]]
+        got = await ask(gw, "openai_chat", "m")
+        assert (got.status, len(gw.a.requests)) == (500, calls)
+        assert "a/m not asked" in got.json["error"]["message"]

@@ -225,7 +225,7 @@ async def test_a_moved_on_request_is_counted_by_the_calls_it_made(tmp_path):
     async with hosts(tmp_path, "openai_chat", "openai_chat", models=TWO) as gw:
         gw.a.answers = [[error(503)]]
         await ask(gw, "openai_chat", "m")
-        calls = gw.house.current.usage.calls
+        calls = gw.house.current.books.usage.calls
         assert (calls["test", "a/m"].sent, calls["test", "a/m"].failed) == (1, 1)
         assert (calls["test", "b/m"].sent, calls["test", "b/m"].failed) == (1, 0)
 
@@ -266,7 +266,7 @@ async def test_a_call_with_another_key_is_a_call_of_its_own(tmp_path):
         async with gateway(f"providers: {{many: {provider}}}", tmp_path) as gw:
             got = await ask(gw, "openai_chat", "many/m")
             assert (got.status, got.headers["x-gatewright-attempts"]) == (200, "2")
-            calls = gw.house.current.usage.calls["test", "many/m"]
+            calls = gw.house.current.books.usage.calls["test", "many/m"]
             assert (calls.sent, calls.failed, len(up.requests)) == (2, 1, 2)
 
 

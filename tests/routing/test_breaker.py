@@ -1,12 +1,14 @@
 """The circuit breaker under a simulated clock: when it opens, how few probes pass, and that it always comes back."""
 
+import random
 from typing import get_args
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewright.routing.breaker import FRESH, OUTCOME_OF, Rule, admit, open_for_s, opened, retry_after_s, standing, tell
+from gatewright.routing.breaker import FRESH, OUTCOME_OF, Rule, State, admit, open_for_s, opened, retry_after_s, standing, tell
 from gatewright.routing.retry import Cause
 
 RULES = st.builds(
@@ -268,3 +270,45 @@ def test_what_another_worker_found_out_opens_it_here():
 @given(RULES, st.integers(1, 5000))
 def test_openings_last_ever_longer_up_to_the_longest(rule, openings):
     assert open_for_s(openings, rule) <= open_for_s(openings + 1, rule) <= max(rule.longest_s, rule.open_s)
+
+
+RULE = Rule()
+
+
+def failing(share: float, calls: int, seed: int, state: State = FRESH, rule: Rule = RULE) -> tuple[State, int, float]:
+    """After so many calls, ten a second, of which such a share fails: the state, how often it opened, and the time."""
+    chance, opened, now = random.Random(seed), 0, state.at
+    for _ in range(calls):
+        now += 0.1
+        permit, state = admit(state, rule, now)
+        if permit is None:
+            continue
+        before = state.openings
+        state = tell(state, rule, permit, "failure" if chance.random() < share else "success", now)
+        opened += state.openings > before
+    return state, opened, now
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
+def test_bad_luck_is_no_outage(share):
+    """A target that always failed now and then goes on to be asked, however many calls there are."""
+    warm = Rule(least_calls=1e9, in_a_row=10**9)
+    for seed in range(5):
+        state, _, _ = failing(share, 300, seed, rule=warm)
+        _, opened, _ = failing(share, 30_000, seed + 100, state)
+        assert opened == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
+def test_an_outage_is_seen_soon_whatever_was_before(share):
+    """All calls fail from now on: five are enough where none failed before, and some more where many did."""
+    state, _, now = failing(share, 300, 1, rule=Rule(least_calls=1e9, in_a_row=10**9))
+    state = msgspec.structs.replace(state, in_a_row=0)
+    rule, needed = Rule(), 0
+    while state.opened_at is None:
+        now += 0.1
+        permit, state = admit(state, rule, now)
+        assert permit is not None
+        state = tell(state, rule, permit, "failure", now)
+        needed += 1
+    assert needed == 5 if share == 0 else 5 <= needed <= 20
