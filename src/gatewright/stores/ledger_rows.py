@@ -47,7 +47,7 @@ class InFlight(msgspec.Struct, frozen=True, kw_only=True):
     reserved: int | None
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(msgspec.Struct, frozen=True, order=True):
     """How far a journal is read."""
 
     segment: int = 0

@@ -51,6 +51,26 @@ def in_flight(engine: Engine, journal: str) -> list[InFlight]:
         return _in_flight(connection, journal)
 
 
+def known_of(engine: Engine, ids: Sequence[str]) -> set[str]:
+    """Those of these requests that are settled in the tables. Raises DatabaseError."""
+    with engine.connect() as connection:
+        return {
+            found
+            for some in _parts(ids)
+            for found in connection.execute(sa.select(REQUESTS.c.id).where(REQUESTS.c.id.in_(some))).scalars()
+        }
+
+
+def silent_journals(engine: Engine, since: int) -> list[tuple[str, str, int, int]]:
+    """Journals with requests in flight that nobody has written of since then (Unix seconds): name, host, heard, how many."""
+    open_ones = sa.select(MARKS.c.journal, MARKS.c.host, MARKS.c.heard, sa.func.count()).join(
+        IN_FLIGHT, IN_FLIGHT.c.journal == MARKS.c.journal
+    )
+    with engine.connect() as connection:
+        found = connection.execute(open_ones.where(MARKS.c.heard < since).group_by(MARKS.c.journal, MARKS.c.host, MARKS.c.heard))
+        return [(row[0], row[1], row[2], row[3]) for row in found]
+
+
 def write(
     engine: Engine,
     batch: Batch,
