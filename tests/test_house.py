@@ -27,7 +27,8 @@ async def test_what_has_not_changed_is_kept(tmp_path):
     second = generation(tmp_path, keyed(yaml(1, connect_s=6)), first)
     assert second.endpoints["up"] is first.endpoints["up"]
     assert second.endpoints["also"] is not first.endpoints["also"]
-    assert (second.kept, second.usage, second.lists.prices) == (first.kept, first.usage, first.lists.prices)
+    assert (second.kept, second.books, second.health, second.desk) == (first.kept, first.books, first.health, first.desk)
+    assert second.lists.prices is first.lists.prices
     given = []
     house.take_over(second, given.append)
     assert given == [second.gateway]
