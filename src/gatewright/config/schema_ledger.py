@@ -14,7 +14,7 @@ class LedgerSection(Section):
     """False: nothing is, and there is no usage to be asked for."""
     retention_days: Annotated[int, Field(ge=1, le=36_500)] = 400
     """Age at which requests and attempts are removed; the sums of each hour stay."""
-    journal_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 64 << 20
+    journal_bytes: Annotated[int, Field(ge=1 << 20, le=1 << 40)] = 256 << 20
     """Most bytes, per worker, that wait for the database. When that is full, or the disk is, `on_failure` says what follows."""
     on_failure: Literal["refuse", "serve"] = "refuse"
     """What becomes of requests that cannot be written down: a 503 before anybody is called, or an answer that is not recorded."""

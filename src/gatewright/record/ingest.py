@@ -46,6 +46,12 @@ SLOWEST_S: Final = 5.0
 CLOSING_S: Final = 3.0
 """How long a gateway that stops takes to write what is left. The next one takes over what it has not."""
 TOLD_EVERY_S: Final = 60.0
+BUSY: Final = 0.75
+"""Of a core that the process' other threads take: then rows wait in the journal, for requests would wait for them otherwise, …"""
+WAITS_S: Final = 20.0
+"""… so long at most, …"""
+FULL: Final = 0.5
+"""… and while so much of the journal is free."""
 
 
 class Ingest:
@@ -68,6 +74,9 @@ class Ingest:
         """All that was written is in the database, and this has ended."""
         self._lost_told = 0
         self._told = 0.0
+        self._looked = self._waits_since = time.monotonic()
+        self._others = time.process_time()
+        self._busy = False
         self._due = dict.fromkeys(("orphans", "retention", "heard", "sync"), 0.0)
 
     def start(self) -> None:
@@ -93,7 +102,7 @@ class Ingest:
             try:
                 self.ledger.correct_clock()
                 self._keep_journal()
-                again = self._turn()
+                again = not self._gives_way() and self._turn()
                 pause = 0.0 if again else self.every_s
             except Exception as error:  # noqa: BLE001 - `_failed` logs it; nobody else would go on with this
                 pause = min(max(pause, self.every_s) * 2, SLOWEST_S)
@@ -126,6 +135,19 @@ class Ingest:
         if self._engine is not None and self._is_due("retention", RETENTION_EVERY_S):
             self._retire()
         return more
+
+    def _gives_way(self) -> bool:
+        """Whether those who answer requests need the core for themselves, and the rows can wait."""
+        now = time.monotonic()
+        if now - self._looked >= self.every_s:
+            others = time.process_time() - time.thread_time()
+            self._busy = others - self._others > BUSY * (now - self._looked)
+            self._looked, self._others = now, others
+        if not self._busy:
+            self._waits_since = now
+            return False
+        journal = self.ledger.journal
+        return now - self._waits_since < WAITS_S and journal.kept_bytes < FULL * journal.max_bytes
 
     def engine(self) -> "Engine":
         """Raises BadDatabase, DatabaseError."""

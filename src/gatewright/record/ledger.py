@@ -50,7 +50,7 @@ class LedgerRule(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     retention_days: int = 400
     """Of requests and attempts; rollups stay."""
-    journal_bytes: int = 64 << 20
+    journal_bytes: int = 256 << 20
     """Per worker."""
     on_failure: Literal["refuse", "serve"] = "refuse"
     """What becomes of requests that cannot be written down."""
