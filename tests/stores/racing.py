@@ -25,7 +25,7 @@ def counters_at(where: str) -> Counters:
         from gatewright.stores.counters_redis import RedisCounters  # noqa: PLC0415 - an extra
 
         url, _, prefix = where.partition("#")
-        return RedisCounters(url, prefix=prefix)
+        return RedisCounters(url, prefix=prefix, deadline_s=5)  # the machine is busy
     return SharedCounters(Path(where))
 
 
