@@ -51,6 +51,14 @@ def test_it_does_not_look_at_moments(thread, gone):
     assert thread._gives_way()
 
 
+def test_after_a_stop_it_looks_once_more(thread, gone):
+    """A process that was stopped has not been idle: what it did before says nothing of what it does now."""
+    gone(60.0, others=0.1)
+    assert thread._gives_way()
+    gone(0.5, others=0.1)
+    assert not thread._gives_way()
+
+
 def test_rows_do_not_wait_for_ever(thread, gone):
     """Whoever looks at the books of a gateway that is always busy sees them all the same."""
     waited = 0.0

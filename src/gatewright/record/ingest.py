@@ -46,6 +46,7 @@ SLOWEST_S: Final = 5.0
 CLOSING_S: Final = 3.0
 """How long a gateway that stops takes to write what is left. The next one takes over what it has not."""
 TOLD_EVERY_S: Final = 60.0
+LONG_AGO_S: Final = 2.0
 BUSY: Final = 0.75
 """Of a core that the process' other threads take: then rows wait in the journal, for requests would wait for them otherwise, …"""
 WAITS_S: Final = 20.0
@@ -139,9 +140,11 @@ class Ingest:
     def _gives_way(self) -> bool:
         """Whether those who answer requests need the core for themselves, and the rows can wait."""
         now = time.monotonic()
-        if now - self._looked >= self.every_s:
+        looked_s = now - self._looked
+        if looked_s >= self.every_s:
             others = time.process_time() - time.thread_time()
-            self._busy = others - self._others > BUSY * (now - self._looked)
+            # After a long time, in which the process may have been stopped, that says nothing of this moment: look once more.
+            self._busy = others - self._others > BUSY * looked_s or looked_s > LONG_AGO_S
             self._looked, self._others = now, others
         if not self._busy:
             self._waits_since = now
