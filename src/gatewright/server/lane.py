@@ -75,6 +75,9 @@ class FastLane(Reader):
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
         self._connections.add(self)
+        # Between the making of a protocol and this the loop has turned: another gateway may have taken over, which only tells
+        # the connections that it finds.
+        self.gateway = gateway_within(self._config.loaded_app)
         self.sweeper = Sweeper.of(self._loop)
         self.sweeper.add(self)
 
