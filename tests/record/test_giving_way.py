@@ -6,72 +6,66 @@ import pytest
 
 from gatewright.record import ingest
 from gatewright.record.ingest import Ingest
+from gatewright.record.journal import Journal
 from gatewright.record.ledger import Ledger, LedgerRule
 
 
+class Busy:
+    """A gateway whose clock and journal move when they are told to."""
+
+    def __init__(self, folder, monkeypatch) -> None:
+        self.now, self.written = 1000.0, (1, 0)
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(Journal, "written", property(lambda _: self.written))
+        ledger = Ledger(folder / "journal", LedgerRule())
+        self.journal = ledger.journal
+        self.thread = Ingest(ledger, engine=lambda: pytest.fail("no database is needed"))
+
+    def after(self, seconds: float, size: float, *, roll: bool = False) -> bool:
+        """Whether rows wait, so many seconds and megabytes later."""
+        self.now += seconds
+        number, position = self.written
+        self.written = (number + 1, int(size * 1e6)) if roll else (number, position + int(size * 1e6))
+        return self.thread._gives_way()
+
+
 @pytest.fixture
-def gone(monkeypatch):
-    """A clock, and what the process' threads have taken of the core; both stand still until they are moved."""
-    moved = {"now": 1000.0, "others": 5.0, "own": 1.0}
-    monkeypatch.setattr(time, "monotonic", lambda: moved["now"])
-    monkeypatch.setattr(time, "process_time", lambda: moved["others"] + moved["own"])
-    monkeypatch.setattr(time, "thread_time", lambda: moved["own"])
-
-    def go(seconds: float, others: float, own: float = 0.0) -> None:
-        moved["now"] += seconds
-        moved["others"] += others
-        moved["own"] += own
-
-    return go
+def busy(tmp_path, monkeypatch):
+    return Busy(tmp_path, monkeypatch)
 
 
-@pytest.fixture
-def thread(tmp_path, gone):
-    it = Ingest(Ledger(tmp_path / "journal", LedgerRule()), engine=lambda: pytest.fail("no database is needed"))
-    gone(1.0, 0.0)
-    it._gives_way()
-    return it
+def test_it_gives_way_to_many_requests(busy):
+    """So many as take a core need it; fewer do not notice."""
+    assert not busy.after(0.5, 0.1)
+    assert busy.after(0.5, 2.0)
+    assert busy.after(0.5, 0.3, roll=True)
+    assert not busy.after(0.5, 0.1)
+    assert not busy.after(1.0, 0.0)
 
 
-def test_it_gives_way_to_those_who_answer(thread, gone):
-    """A core that is taken by requests is theirs; one that is free, or taken by this thread itself, is not."""
-    gone(0.5, others=0.45)
-    assert thread._gives_way()
-    gone(0.5, others=0.1)
-    assert not thread._gives_way()
-    gone(0.5, others=0.05, own=0.45)
-    assert not thread._gives_way()
-
-
-def test_it_does_not_look_at_moments(thread, gone):
+def test_it_does_not_look_at_moments(busy):
     """A few milliseconds say nothing."""
-    gone(0.5, others=0.5)
-    assert thread._gives_way()
-    gone(0.001, others=0.0)
-    assert thread._gives_way()
+    assert busy.after(0.5, 2.0)
+    assert busy.after(0.001, 0.0)
+    assert not busy.after(0.5, 0.0)
 
 
-def test_after_a_stop_it_looks_once_more(thread, gone):
+def test_after_a_stop_it_looks_once_more(busy):
     """A process that was stopped has not been idle: what it did before says nothing of what it does now."""
-    gone(60.0, others=0.1)
-    assert thread._gives_way()
-    gone(0.5, others=0.1)
-    assert not thread._gives_way()
+    assert busy.after(60.0, 0.0)
+    assert not busy.after(0.5, 0.0)
 
 
-def test_rows_do_not_wait_for_ever(thread, gone):
+def test_rows_do_not_wait_for_ever(busy):
     """Whoever looks at the books of a gateway that is always busy sees them all the same."""
-    waited = 0.0
-    while thread._gives_way() or not waited:
-        gone(0.5, others=0.5)
-        waited += 0.5
-        assert waited < 100
-    assert waited >= ingest.WAITS_S
+    begun = busy.now
+    while busy.after(0.5, 2.0):
+        assert busy.now - begun < 100
+    assert busy.now - begun >= ingest.WAITS_S
 
 
-def test_rows_do_not_fill_the_journal(thread, gone):
+def test_rows_do_not_fill_the_journal(busy):
     """Its room is for a database that cannot be reached."""
-    gone(0.5, others=0.5)
-    journal = thread.ledger.journal
-    journal.kept_bytes = int(journal.max_bytes * 0.6)
-    assert not thread._gives_way()
+    assert busy.after(0.5, 2.0)
+    busy.journal.kept_bytes = int(busy.journal.max_bytes * 0.6)
+    assert not busy.after(0.5, 2.0)

@@ -47,8 +47,8 @@ CLOSING_S: Final = 3.0
 """How long a gateway that stops takes to write what is left. The next one takes over what it has not."""
 TOLD_EVERY_S: Final = 60.0
 LONG_AGO_S: Final = 2.0
-BUSY: Final = 0.75
-"""Of a core that the process' other threads take: then rows wait in the journal, for requests would wait for them otherwise, …"""
+BUSY: Final = 1 << 20
+"""Bytes a second that requests add to the journal when they need the core: some 1,500 requests. Then rows wait, …"""
 WAITS_S: Final = 20.0
 """… so long at most, …"""
 FULL: Final = 0.5
@@ -76,7 +76,7 @@ class Ingest:
         self._lost_told = 0
         self._told = 0.0
         self._looked = self._waits_since = time.monotonic()
-        self._others = time.process_time()
+        self._seen = ledger.journal.written
         self._busy = False
         self._due = dict.fromkeys(("orphans", "retention", "heard", "sync"), 0.0)
 
@@ -139,17 +139,19 @@ class Ingest:
 
     def _gives_way(self) -> bool:
         """Whether those who answer requests need the core for themselves, and the rows can wait."""
-        now = time.monotonic()
+        now, journal = time.monotonic(), self.ledger.journal
         looked_s = now - self._looked
         if looked_s >= self.every_s:
-            others = time.process_time() - time.thread_time()
+            (before, start), (number, end) = self._seen, journal.written
+            grown = end - start if number == before else max(end, BUSY)
             # After a long time, in which the process may have been stopped, that says nothing of this moment: look once more.
-            self._busy = others - self._others > BUSY * looked_s or looked_s > LONG_AGO_S
-            self._looked, self._others = now, others
+            self._busy = grown > BUSY * looked_s or looked_s > LONG_AGO_S
+            self._looked, self._seen = now, (number, end)
+            if looked_s > LONG_AGO_S:
+                self._waits_since = now
         if not self._busy:
             self._waits_since = now
             return False
-        journal = self.ledger.journal
         return now - self._waits_since < WAITS_S and journal.kept_bytes < FULL * journal.max_bytes
 
     def engine(self) -> "Engine":
