@@ -2,14 +2,15 @@
 
 `--only TEXT` runs the rows whose part or name holds it; `--some` the share that the test suite runs. Neither writes the page.
 `--requests N`: how many the mixed run makes, and a fifth as many with breakers that never open and with streams
-that are cut; 0 leaves them out.
+that are cut; 0 leaves them out. It runs on the loop that the gateway serves on, the test suite's share on asyncio's own.
 """
 
 import argparse
-import asyncio
 import sys
 import time
 from pathlib import Path
+
+import uvloop
 
 from tests.faults import mixed, table
 from tests.faults.cells import cells_of, some_of
@@ -29,7 +30,7 @@ def main() -> int:
     rows = [fault for fault in ROWS if told.only.lower() in f"{fault.part}: {fault.name}".lower()]
     plan = [(fault, some_of(fault, i) if told.some else list(cells_of(fault))) for i, fault in enumerate(rows)]
     started = time.perf_counter()
-    found = asyncio.run(outcomes(plan))
+    found = uvloop.run(outcomes(plan))
     print(table.plain({(f"{o.fault.part}: {o.fault.name}", o.cell.name): o.words for o in found}, rows))
     wrong = [outcome for outcome in found if outcome.wrong]
     for outcome in wrong:
@@ -41,9 +42,9 @@ def main() -> int:
     if not told.requests or told.only:
         return bool(wrong)
     tallies = [
-        asyncio.run(mixed.run(told.requests, told.seed)),
-        asyncio.run(mixed.run(told.requests // 5, told.seed, breaker=mixed.NO_CHANCE)),
-        asyncio.run(mixed.run(told.requests // 5, told.seed, cuts=True)),
+        uvloop.run(mixed.run(told.requests, told.seed)),
+        uvloop.run(mixed.run(told.requests // 5, told.seed, breaker=mixed.NO_CHANCE)),
+        uvloop.run(mixed.run(told.requests // 5, told.seed, cuts=True)),
     ]
     for tally in tallies:
         print(tally.told())

@@ -134,6 +134,17 @@ def test_whatever_is_not_as_it_must_be_is_found():
         assert differences(fault, safe, want, good._replace(**wrong)), wrong
 
 
+def test_a_repetition_before_its_time_is_found():
+    """The gap between two calls is what the upstream asked for, or longer."""
+    fault = next(fault for fault in ROWS if fault.name == "429, retry-after: 1")
+    cell = next(cells_of(fault))
+    want = fault.expected(cell.client, cell.upstream, safe=False)
+    good = seen_of(want, cell, seconds=1.1, headers={"x-gatewright-attempts": "2", "retry-after": "1"})
+    assert differences(fault, cell, want, good) == []
+    assert differences(fault, cell, want, good._replace(first=[0.0, 0.5]))
+    assert differences(fault, cell, want, good._replace(headers={"x-gatewright-attempts": "2"}))
+
+
 def test_the_causes_say_what_follows():
     """Hand-picked, so that a slip in the derivation shows."""
     ask = {"client": "openai_chat", "status": 0}
