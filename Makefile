@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MUTANTS ?= 200000
 
-.PHONY: run test check format bench profile laws golden fuzz faults docs clean
+.PHONY: run test check format bench profile laws golden fuzz faults crash docs clean
 
 run: $(VENV)/.run ## install what is needed and serve
 	$(BIN)/gatewright serve
@@ -34,6 +34,9 @@ fuzz: $(VENV)/.dev ## 200,000 mutants of the cases with a seed of their own; SEE
 
 faults: $(VENV)/.dev ## every way a provider can fail x client x form x route, and 10,000 requests over failing targets; SEED=N makes those again
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
+
+crash: $(VENV)/.dev ## 200 rounds of load with a worker, the gateway or the database killed in each; SEED=N, ROUNDS=N
+	$(BIN)/python -m tests.crash --rounds $(or $(ROUNDS),200) $(if $(SEED),--seed $(SEED))
 
 bench: $(VENV)/.dev ## measure against nginx, side by side in one run
 	$(BIN)/python -m bench.run
