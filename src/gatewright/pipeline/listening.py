@@ -87,6 +87,9 @@ class LedSource(BaseSource):
         self.usage = self._listener.leave()
         super()._end()
 
+    def spoken(self) -> int:
+        return self._inner.spoken()
+
     def keepalive(self) -> bytes:
         return b"" if self._listener.pending or self.ended else self._inner.keepalive()
 

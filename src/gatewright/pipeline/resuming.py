@@ -179,6 +179,9 @@ class ResumingSource(BaseSource):
         usage = self._inner.usage_so_far()
         return usage if self._spent is None else added(self._spent, usage)
 
+    def spoken(self) -> int:
+        return self._inner.spoken() + (0 if self._spent is None else self._spent.total_output)
+
     def keepalive(self) -> bytes:
         if self.ended:
             return b""

@@ -339,5 +339,8 @@ class KeepingSource(BaseSource):
     def abort(self) -> None:
         self._inner.abort()
 
+    def spoken(self) -> int:
+        return self._inner.spoken()
+
     def keepalive(self) -> bytes:
         return self._inner.keepalive()

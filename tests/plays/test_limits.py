@@ -1,0 +1,292 @@
+"""Limits and budgets on real sockets: who is refused is told why, nothing is sent for it, and what ran is settled once."""
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from gatewright import app
+from gatewright.limits.meters import Meter
+from gatewright.limits.terms import Budget, Limit
+from gatewright.record.rows import Cost
+from tests.plays.scene import DIALECTS, ask, frames, message_of, path_of, providers, send, served
+from tests.serving import END, KEY, answer, call, chunk, gateway, stream_head, upstream
+
+SPOKEN = "word " * 40
+
+
+class Cents:
+    """A price list with one price: a cent for each token read, ten for each written."""
+
+    def price(self, provider, model, usage, at):
+        return Cost(usage.total_input * 10_000 + usage.total_output * 100_000, "test", "2026-01-01")
+
+    def upper(self, candidate, input_tokens, output_tokens):
+        return input_tokens * 10_000 + output_tokens * 100_000
+
+
+@pytest.fixture
+def priced(monkeypatch):
+    """All models cost the same."""
+    monkeypatch.setattr(app, "Unpriced", Cents)
+
+
+def counters(gw):
+    return gw.house.current.counters
+
+
+async def used(gw, *terms) -> list[int]:
+    seen = await counters(gw).look([Meter("all", "", term) for term in terms], time.time_ns() // 1000)
+    return [one.used for one in seen]
+
+
+async def until_used(gw, *expected) -> None:
+    """Until (term, used) holds for each: the end of an answer reaches the client before it is settled in the next step."""
+    for _ in range(200):
+        if await used(gw, *(term for term, _ in expected)) == [count for _, count in expected]:
+            return
+        await asyncio.sleep(0.02)
+    assert await used(gw, *(term for term, _ in expected)) == [count for _, count in expected]
+
+
+PER_MINUTE = Limit(60, "requests", 2)
+TOKENS = Limit(60, "tokens", 100_000)
+ONE = Limit(0, "concurrent", 1)
+BUDGET = Budget("day", 100_000_000)
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_who_is_over_a_limit_is_told_which_and_until_when(tmp_path, client):
+    """429 in the dialect's own shape, with the level, what is left and when to come back; the provider is not asked."""
+    config = "limits: [{per: minute, requests: 2}]\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        up.answers = [served(client)]
+        for _ in range(2):
+            assert (await ask(gw, client, f"to-{client}")).status == 200
+        refused = await ask(gw, client, f"to-{client}")
+        assert refused.status == 429
+        message = message_of(client, refused.json)
+        assert "All keys together has a limit of 2 requests a minute: none left. There is room in" in message
+        assert 50 <= int(refused.headers["retry-after"]) <= 62
+        assert len(up.requests) == 2
+        if client.startswith("openai"):
+            assert refused.json["error"]["code"] == "rate_limit_exceeded"
+            assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+        await until_used(gw, (PER_MINUTE, 2))
+
+
+@pytest.mark.parametrize("client", ["openai_chat", "openai_responses", "anthropic"])
+async def test_answers_say_what_is_left_in_the_dialects_headers_and_the_providers_own_stay_behind(tmp_path, client):
+    """A client that paces itself by headers must not pace itself by another's limits."""
+    config = "limits: [{per: minute, requests: 2}, {per: hour, requests: 50}, {per: minute, tokens: 100000}]\n"
+    head = "x-ratelimit-remaining-requests: 9999\r\nanthropic-ratelimit-requests-remaining: 9999\r\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        document = served(client)[0].partition(b"\r\n\r\n")[2]
+        up.answers = [[answer(document, headers=head)]]
+        got = await ask(gw, client, f"to-{client}")
+        assert got.status == 200
+        if client == "anthropic":
+            assert got.headers["anthropic-ratelimit-requests-limit"] == "2"
+            assert got.headers["anthropic-ratelimit-requests-remaining"] == "1"
+            assert got.headers["anthropic-ratelimit-tokens-limit"] == "100000"
+            assert got.headers["anthropic-ratelimit-tokens-reset"].endswith("Z")
+            assert "x-ratelimit-remaining-requests" not in got.headers
+        else:
+            assert got.headers["x-ratelimit-limit-requests"] == "2"
+            assert got.headers["x-ratelimit-remaining-requests"] == "1"
+            assert got.headers["x-ratelimit-reset-requests"] in ("1m0s", "1m1s")
+            assert int(got.headers["x-ratelimit-remaining-tokens"]) < 100_000
+            assert "anthropic-ratelimit-requests-remaining" not in got.headers
+
+
+async def test_the_providers_headers_pass_where_nothing_limits_tokens_or_requests(tmp_path):
+    """They are all that there is to tell."""
+    async with upstream() as up, gateway("limits: [{concurrent: 5}]\n" + providers(up.port), tmp_path) as gw:
+        document = served("openai_chat")[0].partition(b"\r\n\r\n")[2]
+        up.answers = [[answer(document, headers="x-ratelimit-remaining-requests: 9999\r\n")]]
+        assert (await ask(gw, "openai_chat", "to-openai_chat")).headers["x-ratelimit-remaining-requests"] == "9999"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("client", DIALECTS)
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic"])
+async def test_what_was_reserved_is_settled_with_what_was_used(tmp_path, priced, dialect, client, stream):
+    """Ten tokens in, five out, whoever asks in whatever words: in tokens and in money, exactly."""
+    config = "limits: [{per: minute, tokens: 100000}, {concurrent: 1}]\nbudgets: {everybody: [{per: day, dollars: 100000}]}\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        up.answers = [served(dialect, stream=stream)]
+        for count in (1, 2):
+            assert (await ask(gw, client, f"to-{dialect}", stream=stream)).status == 200
+            await until_used(gw, (TOKENS, 15 * count), (ONE, 0), (BUDGET, 600_000 * count))
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_what_fails_costs_a_request_and_nothing_else(tmp_path, priced, client):
+    """An error of the provider is billed by nobody."""
+    config = "limits: [{per: minute, requests: 2}, {per: minute, tokens: 100000}, {concurrent: 1}]\n"
+    config += "budgets: {everybody: [{per: day, dollars: 100000}]}\nrouting: {retry: {tries_each: 1}}\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        up.answers = [[answer(b'{"error": {"message": "no"}}', status=500)]]
+        assert (await ask(gw, client, f"to-{client}")).status == 500
+        await until_used(gw, (PER_MINUTE, 1), (TOKENS, 0), (ONE, 0), (BUDGET, 0))
+
+
+async def test_a_client_that_leaves_is_settled(tmp_path, priced):
+    """With what was told of its answer until then; and the next one may run."""
+    config = "limits: [{per: minute, tokens: 100000}, {concurrent: 1}]\nbudgets: {everybody: [{per: day, dollars: 100000}]}\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        first, said, _ = frames("anthropic", SPOKEN)
+        up.answers = [[stream_head(), chunk(first), chunk(said), 30.0], served("anthropic")]
+        reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
+        body = json.dumps(
+            {"model": "to-anthropic", "max_tokens": 500, "stream": True, "messages": [{"role": "user", "content": "hi"}]}
+        )
+        writer.write(
+            f"POST /v1/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        while b"word" not in await reader.read(4096):
+            pass
+        refused = await ask(gw, "anthropic", "to-anthropic")
+        assert refused.status == 429
+        assert "1 requests at once: none left. Try again when one has ended." in message_of("anthropic", refused.json)
+        writer.close()
+        for _ in range(200):
+            running, tokens, money = await used(gw, ONE, TOKENS, BUDGET)
+            if not running:
+                break
+            await asyncio.sleep(0.02)
+        assert running == 0
+        assert 40 <= tokens <= 100, "the input that was told, and about what was said"
+        assert money >= 40 * 100_000
+        assert (await ask(gw, "anthropic", "to-anthropic")).status == 200
+
+
+async def test_a_client_that_leaves_before_the_answer_is_settled(tmp_path):
+    """The request is cancelled where it waits."""
+    async with upstream() as up, gateway("limits: [{concurrent: 1}]\n" + providers(up.port), tmp_path) as gw:
+        up.answers = [[30.0]]
+        asking = asyncio.ensure_future(ask(gw, "openai_chat", "to-openai_chat"))
+        while not up.requests:
+            await asyncio.sleep(0.01)
+        assert await used(gw, ONE) == [1]
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await until_used(gw, (ONE, 0))
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_a_budget_refuses_what_it_may_not_cover(tmp_path, priced, client):
+    """By the most that it may cost; and says what is left. Nothing is sent."""
+    config = "budgets: {everybody: [{per: day, dollars: 5}]}\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        refused = await ask(gw, client, f"to-{client}", "hi" * 3000)
+        assert refused.status == 429
+        message = message_of(client, refused.json)
+        assert "All keys together has a budget of $5.00 a day: $5.00 left, and this request may cost up to $" in message
+        assert "It never fits" in message
+        if client.startswith("openai"):
+            assert refused.json["error"]["code"] == "budget_exceeded"
+        assert up.requests == []
+        await until_used(gw, (Budget("day", 5_000_000), 0))
+
+
+async def test_limits_count_the_models_that_they_name(tmp_path):
+    """By the name that was asked for, or the route's."""
+    config = 'limits: [{per: minute, requests: 1, models: ["to-open*"]}]\n'
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        up.answers = [served("openai_chat"), served("openai_chat"), served("anthropic"), served("anthropic")]
+        assert (await ask(gw, "openai_chat", "to-openai_chat")).status == 200
+        refused = await ask(gw, "openai_responses", "to-openai_responses")
+        assert refused.status == 429
+        assert "1 requests a minute of to-open*" in refused.json["error"]["message"]
+        up.answers = [served("anthropic")]
+        for _ in range(2):
+            assert (await ask(gw, "anthropic", "to-anthropic")).status == 200
+
+
+async def test_a_soft_threshold_is_told_in_a_header(tmp_path, priced):
+    """From there on, to whoever spends."""
+    config = "budgets: {everybody: [{per: day, dollars: 30, soft: [0.8]}]}\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        up.answers = [served("openai_chat")]
+        shares = []
+        for _ in range(6):
+            got = await ask(gw, "openai_chat", "to-openai_chat", "hi", max_tokens=240)
+            assert got.status == 200
+            shares.append(got.headers.get("x-gatewright-budget"))
+        assert shares[0] is not None, "24 and more of 30 dollars are reserved by one that may cost so much"
+        plain = await ask(gw, "openai_chat", "to-openai_chat", "hi", max_tokens=5)
+        assert "x-gatewright-budget" not in plain.headers
+
+
+async def test_a_stream_that_outgrows_its_reservation_is_extended_while_there_is_money(tmp_path, priced):
+    """Nobody said how long it may be: 4096 tokens are reserved, and more when they are nearly used."""
+    async with (
+        upstream() as up,
+        gateway("budgets: {everybody: [{per: day, dollars: 5000}]}\n" + providers(up.port), tmp_path) as gw,
+    ):
+        first, said, end = frames("openai_chat", "word " * 1000)
+        up.answers = [[stream_head(), chunk(first), *([chunk(said), 0.001] * 8), chunk(end), END]]
+        got = await ask(gw, "openai_chat", "to-openai_chat", stream=True)
+        assert got.body.count(b"word") == 8000
+        assert got.body.rstrip().endswith(b"[DONE]")
+        assert not got.broken
+
+
+@pytest.mark.parametrize("client", DIALECTS)
+async def test_a_stream_that_outgrows_its_budget_ends_in_an_error(tmp_path, priced, client):
+    """Never like an answer that is complete; and all that was said is paid for."""
+    config = "budgets: {everybody: [{per: day, dollars: 415}]}\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        first, said, end = frames("openai_chat", "word " * 1000)
+        up.answers = [[stream_head(), chunk(first), *([chunk(said), 0.01] * 20), chunk(end), END]]
+        document = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]} if client == "gemini" else None
+        path = path_of(client, "to-openai_chat", stream=True)
+        if document is None:
+            messages = [{"role": "user", "content": "hi"}]
+            document = {"model": "to-openai_chat", "stream": True}
+            document |= {"input": "hi"} if client == "openai_responses" else {"messages": messages}
+            if client == "anthropic":
+                document["max_tokens"] = 4000
+        got = await send(gw, path, document)
+        if client == "anthropic":  # it says how long it may be, so it cannot outgrow anything
+            assert got.body.count(b"word") == 20_000
+            return
+        assert b"budget" in got.body
+        assert b"[DONE]" not in got.body
+        assert got.body.count(b"word") < 12_000
+        (spent,) = await used(gw, Budget("day", 415_000_000))
+        assert spent > 300_000_000
+
+
+async def test_counting_and_forwarding_count_as_requests(tmp_path):
+    """Whatever reaches a provider."""
+    config = "limits: [{per: minute, requests: 2}]\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        up.answers = [
+            [answer(b'{"input_tokens": 3}')],
+            [answer(b'{"data": [], "usage": {"prompt_tokens": 3, "total_tokens": 3}}')],
+        ]
+        body = {"model": "to-anthropic", "messages": [{"role": "user", "content": "hi"}]}
+        assert (await send(gw, "/v1/messages/count_tokens", body)).status == 200
+        assert (await send(gw, "/v1/embeddings", {"model": "talk/e", "input": "hi"})).status == 200
+        assert (await send(gw, "/v1/embeddings", {"model": "talk/e", "input": "hi"})).status == 429
+        await until_used(gw, (PER_MINUTE, 2))
+
+
+async def test_a_model_without_a_price_passes_a_budget_that_has_anything_left(tmp_path):
+    """`pricing.unknown: allow`, as by default."""
+    async with upstream() as up, gateway("budgets: {everybody: [{per: day, dollars: 5}]}\n" + providers(up.port), tmp_path) as gw:
+        up.answers = [served("openai_chat")]
+        assert (await ask(gw, "openai_chat", "to-openai_chat")).status == 200
+
+
+async def test_who_is_refused_above_limits_uses_none(tmp_path):
+    """A wrong key, an unknown model: nothing is counted."""
+    config = "limits: [{per: minute, requests: 2}]\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        assert (await ask(gw, "openai_chat", "to-openai_chat", key="gw-wrong")).status == 401
+        assert (await ask(gw, "openai_chat", "nothing")).status == 404
+        assert (await call(gw.port, "/v1/chat/completions", b"{")).status == 400
+        assert await used(gw, PER_MINUTE) == [0]
