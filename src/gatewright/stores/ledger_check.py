@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from gatewright.stores.ledger_daily import disagreements as days
 from gatewright.stores.ledger_rows import AXES, DIMENSIONS, MEASURES
 from gatewright.stores.ledger_sql import ROWS_FROM
 from gatewright.stores.ledger_tables import ATTEMPTS, REQUESTS, ROLLUPS, STATE
@@ -24,7 +25,7 @@ def disagreements(engine: Engine) -> Iterator[str]:
         if connection.dialect.name == "postgresql":  # SQLite sees one moment in any case
             connection.execution_options(isolation_level="REPEATABLE READ")
         rows_from = connection.execute(sa.select(STATE.c.value).where(STATE.c.name == ROWS_FROM)).scalar() or 0
-        checks: tuple[Callable[[Connection, int], Iterator[str]], ...] = (_attempts_of_nobody, _sums_of_requests, _rollups)
+        checks: tuple[Callable[[Connection, int], Iterator[str]], ...] = (_attempts_of_nobody, _sums_of_requests, _rollups, days)
         for check in checks:
             for number, line in enumerate(check(connection, rows_from)):
                 if number == MOST_TOLD:

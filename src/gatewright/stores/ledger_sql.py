@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
+from gatewright.stores.ledger_daily import add_days
 from gatewright.stores.ledger_rows import DIMENSIONS, MEASURES, Batch, InFlight, Mark, Row
 from gatewright.stores.ledger_tables import ATTEMPTS, IN_FLIGHT, MARKS, REQUESTS, ROLLUPS, STATE
 from gatewright.stores.sql import writing
@@ -225,8 +226,10 @@ def _add_up(connection: Connection, rollups: dict[tuple[object, ...], list[int]]
     if not rollups:
         return
     # In one order everywhere: two processes that add to the same two rows must not wait for one another.
-    rows = sorted((dims[0], dims_id(dims), *dims[1:], *sums) for dims, sums in rollups.items())
+    keyed = [(dims_id(dims), dims, sums) for dims, sums in rollups.items()]
+    rows = sorted((dims[0], key, *dims[1:], *sums) for key, dims, sums in keyed)
     connection.exec_driver_sql(_upsert(connection.dialect.name == "postgresql"), list(rows))
+    add_days(connection, keyed)
 
 
 def _in_flight(connection: Connection, journal: str) -> list[InFlight]:
