@@ -15,7 +15,7 @@ from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.ir.loss import Loss
 from gatewright.pipeline.admit import Turned
 from gatewright.pipeline.endpoint import Candidate
-from gatewright.pipeline.failures import is_open, rests
+from gatewright.pipeline.failures import PASSED_OVER, is_open, rests
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.sources import BaseSource
 from gatewright.providers.auth.client_key import ClientKey
@@ -49,6 +49,12 @@ class Begins(Protocol):
     def begun(self, exchange: Exchange, target: str, dialect: str) -> None:
         """Before its first attempt. Raises Refused where it cannot be written down, and so is not to be made."""
         ...
+
+
+class Failed(Protocol):
+    """Goes on after a first attempt that has failed; `reply` says how."""
+
+    def __call__(self, exchange: Exchange, reply: Reply, *, hold: bool) -> Awaitable[Reply]: ...
 
 
 class _Begun:
@@ -134,6 +140,8 @@ def _tell_apart(exchange: Exchange, record: AttemptRecord) -> None:
 class Asking:
     """Asks one candidate at a time."""
 
+    __slots__ = ("attempt", "health", "recorder")
+
     def __init__(self, attempt: Tries, health: Health, recorder: Begins | None = None) -> None:
         self.attempt = attempt
         self.health = health
@@ -151,12 +159,13 @@ class Asking:
         lost: tuple[Loss, ...] = (),
         hedge: bool = False,
         force: bool = False,
+        failed: "Failed | None" = None,
     ) -> Reply:
         """One attempt. Its record is the newest of the exchange when this begins. A failure is a reply with a problem.
 
         `hold`: a stream is held back until content has come. `last`: no other target is left. `waited_s`: before this.
         `patience_s`: the longest it may wait in a queue. `lost`: what was taken out of the request for it.
-        `force`: although its circuit is open.
+        `force`: although its circuit is open. `failed`: who goes on after a failure, and whose reply it is then.
         Raises Refused where the candidate cannot be asked this at all.
         """
         if self.recorder is not None and not exchange.attempts:
@@ -168,7 +177,8 @@ class Asking:
             record.hedge = True
         exchange.attempts.append(record)
         if rests_s := health.rests_s(candidate, told=last):
-            return self._passed_over(exchange, record, "resting", rests(candidate, rests_s))
+            reply = self._passed_over(exchange, record, "resting", rests(candidate, rests_s))
+            return reply if failed is None else await failed(exchange, reply, hold=hold)
         ticket = None
         if (gate := candidate.endpoint.gate) is not None:
             try:
@@ -187,7 +197,8 @@ class Asking:
         if passed is None:
             if gate is not None and ticket is not None:
                 gate.leave(ticket)
-            return self._passed_over(exchange, record, "open", is_open(candidate, health.again_s(candidate)))
+            reply = self._passed_over(exchange, record, "open", is_open(candidate, health.again_s(candidate)))
+            return reply if failed is None else await failed(exchange, reply, hold=hold)
         try:
             reply = await self.attempt.once(exchange, candidate, record, until_content=hold, lost=lost)
         except BaseException as error:
@@ -199,7 +210,7 @@ class Asking:
             clients_key = isinstance(candidate.endpoint.credential, ClientKey)
             cause = cause_of(problem, record.stage, clients_key=clients_key)
             _Begun(self, exchange, record, candidate, passed, ticket).over(cause)
-            return reply
+            return reply if failed is None else await failed(exchange, reply, hold=hold)
         now = health.clock()
         record.ttft_s = now - record.began
         if source is not None:
@@ -215,7 +226,7 @@ class Asking:
                 gate.leave(ticket)
         if record.before:
             _tell_apart(exchange, record)
-        return reply
+        return reply if failed is None or len(exchange.attempts) == 1 else numbered(exchange, reply)
 
     def _passed_over(self, exchange: Exchange, record: AttemptRecord, why: str, problem: Problem) -> Reply:
         record.cause, record.message, record.ended = why, problem.message, self.health.clock()
@@ -230,3 +241,11 @@ def _raised(begun: _Begun, error: BaseException) -> None:
         begun.record.cause = "client"
     else:
         begun.over("ours" if isinstance(error, Exception) else "cancelled")
+
+
+def numbered(exchange: Exchange, reply: Reply) -> Reply:
+    """The reply, with the number of attempts where there was more than one."""
+    made = sum(record.cause not in PASSED_OVER for record in exchange.attempts)
+    if made > 1:
+        reply.headers += b"x-gatewright-attempts: %d\r\n" % made
+    return reply

@@ -8,16 +8,16 @@ tried again; and what one client's request left behind cannot be begun twice.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gatewright.errors import Refused
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.loss import Loss
-from gatewright.pipeline.asking import Asking, Begins
+from gatewright.pipeline.asking import Asking, Begins, numbered
 from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.endpoint import Candidate
-from gatewright.pipeline.failures import PASSED_OVER, Failure, all_failed, leaves_work
+from gatewright.pipeline.failures import Failure, all_failed, leaves_work
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.hedging import Hedging
 from gatewright.pipeline.policy import DEFAULT, Policy
@@ -41,21 +41,21 @@ class Attempts:
         self.hedging = Hedging(self.asking)
         self._pauses: set[asyncio.Future[None]] = set()
 
-    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
-        route = exchange.route
-        policy = route.policy if isinstance(route, Route) else DEFAULT
-        plan = exchange.plan
+    def __call__(self, exchange: Exchange, following: Next) -> Awaitable[Reply]:
+        """Not `async` itself: what goes well at once is one coroutine the less."""
+        policy, plan = _policy(exchange), exchange.plan
         first = plan[0]
         assert isinstance(first, Candidate)
         hold = policy.retry.tries_each > 1 or len(plan) > 1
         if exchange.stream and exchange.dialect == "openai_responses" and leaves_work(exchange):
             hold = False  # its client waits for the id, not for the answer
-        reply = None
         if policy.hedge is None and first.endpoint.gate is None:  # nearly always
-            reply = await self.asking.ask(exchange, first, hold=hold, last=len(plan) == 1)
-            if reply.problem is None:
-                return _numbered(exchange, reply) if len(exchange.attempts) > 1 else reply
-        return await _Course(self, exchange, policy, plan, hold=hold).run(reply)
+            return self.asking.ask(exchange, first, hold=hold, last=len(plan) == 1, failed=self._failed)
+        return _Course(self, exchange, policy, hold=hold).run(None)
+
+    def _failed(self, exchange: Exchange, reply: Reply, *, hold: bool) -> Awaitable[Reply]:
+        """The first attempt has failed so."""
+        return _Course(self, exchange, _policy(exchange), hold=hold).run(reply)
 
     async def pause(self, seconds: float) -> None:
         """Wait before a repetition."""
@@ -80,12 +80,12 @@ class Attempts:
 class _Course:
     """What becomes of one request whose first attempt has failed, or that is to be hedged or to queue."""
 
-    def __init__(self, stage: Attempts, exchange: Exchange, policy: Policy, plan: Sequence[object], *, hold: bool) -> None:
+    def __init__(self, stage: Attempts, exchange: Exchange, policy: Policy, *, hold: bool) -> None:
         self.stage = stage
         self.exchange = exchange
         self.policy = policy
         self.hold = hold
-        self.left = [candidate for candidate in plan if isinstance(candidate, Candidate)]
+        self.left = [candidate for candidate in exchange.plan if isinstance(candidate, Candidate)]
         self.left.sort(key=lambda candidate: candidate.endpoint.gate is not None and candidate.endpoint.gate.full)
         self.candidate = self.left.pop(0)
         self.deadline = exchange.started + policy.deadline_s
@@ -112,11 +112,11 @@ class _Course:
                     raise
                 failed = [Failure(self.candidate, self.exchange.attempts[-1], error.problem, None)]
             if isinstance(failed, Reply):
-                return _numbered(self.exchange, failed)
+                return numbered(self.exchange, failed)
             reply = None
             over = await self._after(failed)
             if over is not None:
-                return _numbered(self.exchange, over)
+                return numbered(self.exchange, over)
 
     async def _ask(self) -> Reply | list[Failure]:
         """The answer, or what failed, in the order of the attempts."""
@@ -252,9 +252,6 @@ def _set(over: "asyncio.Future[None]") -> None:
         over.set_result(None)
 
 
-def _numbered(exchange: Exchange, reply: Reply) -> Reply:
-    """The reply, with the number of attempts where there was more than one."""
-    made = sum(record.cause not in PASSED_OVER for record in exchange.attempts)
-    if made > 1:
-        reply.headers += b"x-gatewright-attempts: %d\r\n" % made
-    return reply
+def _policy(exchange: Exchange) -> Policy:
+    route = exchange.route
+    return route.policy if isinstance(route, Route) else DEFAULT

@@ -66,10 +66,12 @@ class Event(msgspec.Struct, frozen=True):
 class _Target:
     """What is measured of one target."""
 
-    __slots__ = ("failed_by", "in_flight", "latency", "samples", "unread")
+    __slots__ = ("failed_by", "in_flight", "latency", "passed", "samples", "unread")
 
     def __init__(self) -> None:
         self.in_flight = 0
+        self.passed: Passed | None = None
+        """The last permit: while its circuits are closed the next is found by it."""
         self.failed_by: Cause | None = None
         """Its last failure here."""
         self.latency: Latency | None = None
@@ -81,6 +83,8 @@ class _Target:
 
 class Health:
     """Belongs to one event loop."""
+
+    __slots__ = ("_targets", "_tell", "board", "breaks", "clock", "endpoints")
 
     def __init__(self, rule: Rule | None, clock: Callable[[], float]) -> None:
         """`rule` None: no breakers. `clock`: monotonic seconds."""
@@ -98,12 +102,14 @@ class Health:
 
         `now`: what the clock says, for who has asked it already.
         """
-        passed: Passed | None = _ALWAYS
-        if self.breaks:
+        target = self._targets.get(candidate.name) or self._target(candidate.name)
+        passed: Passed | None
+        if not self.breaks:
+            passed = _ALWAYS
+        elif (last := target.passed) is None or last.pair is None or (passed := last.pair.passed) is None:
             at = self.clock() if now is None else now
-            passed = self.board.admit(candidate.endpoint.name, candidate.model or NO_MODEL, at)
+            passed = target.passed = self.board.admit(candidate.endpoint.name, candidate.model or NO_MODEL, at)
         if passed is not None:
-            target = self._targets.get(candidate.name) or self._target(candidate.name)
             target.in_flight += 1
         return passed
 
@@ -288,7 +294,7 @@ class Health:
         self.endpoints = endpoints
         self.breaks = rule is not None
         if rule is not None:
-            self.board.rule = rule
+            self.board.follow(rule)
         for name, endpoint in endpoints.items():
             if isinstance(endpoint.credential, KeyPool):
                 endpoint.credential.when_rests = self._teller(name)

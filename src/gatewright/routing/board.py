@@ -8,7 +8,7 @@ One rule: a call is let through by both of its circuits or charged to neither. T
 While nothing is wrong, a call costs two look-ups and two additions: permits are shared, and successes are counted in heaps.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -52,36 +52,60 @@ class Passed(msgspec.Struct, frozen=True, eq=False):
 
 
 class _Cell:
-    """A circuit's state, and the successes not yet counted in it."""
+    """A circuit's state, and the calls that go through it."""
 
-    __slots__ = ("calm", "closed", "good", "permit", "since", "state")
+    __slots__ = ("calm", "closed", "pairs", "permit", "state")
 
     def __init__(self) -> None:
-        self.good = 0
-        self.since = 0.0
-        """When this heap of successes began."""
+        self.pairs: list[_Pair] = []
         self.permit = Permit(-1, 0.0)
         """Of all calls of this episode, while it is closed."""
+        self.closed = False
+        self.calm = False
+        """Closed, and another success would change nothing but the count."""
         self.put(FRESH)
 
     def put(self, state: State) -> None:
+        closed = state.opened_at is None
+        calm = closed and not state.in_a_row
+        changed = closed is not self.closed or calm is not self.calm or self.permit.episode != state.episode
         self.state = state
-        self.closed = state.opened_at is None
-        self.calm = self.closed and not state.in_a_row
-        """Another success would change nothing but the count."""
+        if not changed:
+            return
+        self.closed = closed
+        self.calm = calm
         if self.permit.episode != state.episode:
             self.permit = Permit(state.episode, state.at)
+        for pair in self.pairs:
+            pair.look()
 
 
 class _Pair:
-    """The two circuits of a call, and the permits while both are closed."""
+    """The two circuits of a call, and all that a call which goes well has to look at."""
 
-    __slots__ = ("one", "passed", "whole")
+    __slots__ = ("calm", "endpoint", "good", "model", "one", "passed", "since", "whole")
 
     def __init__(self, endpoint: str, model: str, whole: _Cell, one: _Cell) -> None:
+        self.endpoint = endpoint
+        self.model = model
         self.whole = whole
         self.one = one
-        self.passed = Passed(endpoint, model, whole.permit, one.permit, self)
+        self.good = 0
+        """Successes not yet counted in the two circuits."""
+        self.since = 0.0
+        """When this heap of successes began."""
+        self.passed: Passed | None = None
+        """Permits while both are closed; None: one of them is not, or this is forgotten."""
+        self.calm = False
+        whole.pairs.append(self)
+        one.pairs.append(self)
+        self.look()
+
+    def look(self) -> None:
+        """One of the circuits has changed."""
+        whole, one = self.whole, self.one
+        self.calm = whole.calm and one.calm
+        self.passed = Passed(self.endpoint, self.model, whole.permit, one.permit, self) if whole.closed and one.closed else None
 
 
 class CoolRule(msgspec.Struct, frozen=True):
@@ -116,15 +140,22 @@ def cooled(before: Cool | None, rule: CoolRule, now: float, asked_s: float | Non
 class Board:
     """Mutable, but without a clock and without chance: `now` is seconds of the caller's clock."""
 
+    __slots__ = ("_pairs", "circuits", "cool_rule", "heap_s", "keys", "most", "rule")
+
     def __init__(self, rule: Rule, cool_rule: CoolRule = CoolRule(), most: int = 4096) -> None:  # noqa: B008 - a frozen value
         """`most`: circuits, and keys, that are remembered."""
-        self.rule = rule
+        self.follow(rule)
         self.cool_rule = cool_rule
         self.most = most
         self.circuits: dict[Circuit, _Cell] = {}
         self.keys: dict[Key, Cool] = {}
         self._pairs: dict[str, dict[str, _Pair]] = {}
         """By endpoint and model: two look-ups of strings cost less than one of a tuple."""
+
+    def follow(self, rule: Rule) -> None:
+        """This is the rule from now on."""
+        self.rule = rule
+        self.heap_s = rule.half_life_s / _HEAPS
 
     def state(self, endpoint: str, model: str) -> State:
         """Of one circuit; an empty model: of the endpoint as a whole. One never heard of is fresh."""
@@ -146,12 +177,9 @@ class Board:
         pair = None if models is None else models.get(model)
         if pair is None:
             pair = self._paired(endpoint, model)
+        if pair.passed is not None:  # nearly always
+            return pair.passed
         whole, one = pair.whole, pair.one
-        if whole.closed and one.closed:  # nearly always
-            passed = pair.passed
-            if passed.of_endpoint is not whole.permit or passed.of_model is not one.permit:
-                passed = pair.passed = Passed(endpoint, model, whole.permit, one.permit, pair)
-            return passed
         probe, whole_after = admit(whole.state, self.rule, now)
         if probe is None:
             return None
@@ -170,9 +198,13 @@ class Board:
         Gives the circuits that have opened or closed by it: nearly always none.
         """
         pair = passed.pair
-        if cause is None and pair is not None and (whole := pair.whole).calm and (one := pair.one).calm:
-            if passed.of_endpoint is whole.permit and passed.of_model is one.permit:
-                self._went_well(whole, one, now)
+        if cause is None and pair is not None and pair.calm and pair.passed is passed:
+            if not pair.good:
+                pair.since = now
+            elif now - pair.since >= self.heap_s:
+                self._count(pair)
+                pair.since = now
+            pair.good += 1
             return ()
         outcome: Outcome = "success" if cause is None else OUTCOME_OF[cause]
         reached: Outcome = "neutral" if cause in _SAYS_NOTHING else "success"
@@ -188,14 +220,14 @@ class Board:
     def put(self, endpoint: str, model: str, state: State) -> None:
         """A circuit's state as somebody else knows it, from now on."""
         cell = self._cell((endpoint, model))
-        cell.good = 0
+        self._counted(cell)
         cell.put(state)
 
     def forget(self, endpoint: str) -> None:
         """An endpoint is another one from now on: nothing is known of it."""
+        self._part(self._pairs.pop(endpoint, {}))
         self.circuits = {circuit: cell for circuit, cell in self.circuits.items() if circuit[0] != endpoint}
         self.keys = {key: cool for key, cool in self.keys.items() if key[0] != endpoint}
-        self._pairs.pop(endpoint, None)
 
     def throttled(self, key: Key, now: float, asked_s: float | None = None, *, told: bool = True) -> None:
         """This key, and no other, rests for `asked_s` seconds, or for as long as the rule says.
@@ -228,24 +260,27 @@ class Board:
         cell = self.circuits.get(circuit)
         return FRESH if cell is None else cell.state
 
-    def _went_well(self, whole: _Cell, one: _Cell, now: float) -> None:
-        """Count a success of two calm circuits, later."""
-        heap_s = self.rule.half_life_s / _HEAPS
-        if not whole.good or now - whole.since >= heap_s:
-            self._counted(whole)
-            whole.since = now
-        if not one.good or now - one.since >= heap_s:
-            self._counted(one)
-            one.since = now
-        whole.good += 1
-        one.good += 1
+    def _count(self, pair: _Pair) -> None:
+        """The heap of successes, in both circuits."""
+        good, pair.good = pair.good, 0
+        for cell in (pair.whole, pair.one):
+            cell.put(succeeded(cell.state, self.rule, good, pair.since))
 
     def _counted(self, cell: _Cell) -> State:
-        """The state with the heap of successes in it."""
-        if cell.good:
-            cell.put(succeeded(cell.state, self.rule, cell.good, cell.since))
-            cell.good = 0
+        """The state with every heap of successes in it."""
+        for pair in cell.pairs:
+            if pair.good:
+                self._count(pair)
         return cell.state
+
+    def _part(self, pairs: Mapping[str, _Pair]) -> None:
+        """Forget what belongs together: whoever still holds one of these finds no permit in it."""
+        for pair in pairs.values():
+            self._counted(pair.one)
+            pair.whole.pairs.clear()
+            pair.one.pairs.clear()
+            pair.passed = None
+            pair.calm = False
 
     def _tell(self, circuit: Circuit, permit: Permit, outcome: Outcome, now: float) -> bool:
         """One circuit's next state; whether it has opened or closed by it."""
@@ -273,9 +308,11 @@ class Board:
 
     def _make_room(self) -> None:
         """Forget half: the closed ones first, of these the longest idle."""
+        for pairs in self._pairs.values():
+            self._part(pairs)
         worth = sorted(
             self.circuits.items(),
-            key=lambda item: (item[1].state.opened_at is not None, max(item[1].state.at, item[1].since)),
+            key=lambda item: (item[1].state.opened_at is not None, item[1].state.at),
         )
         self.circuits = dict(worth[-(self.most // 2) :])
         self._pairs = {}
