@@ -6,7 +6,7 @@ from pathlib import Path
 from gatewright.app import generation_of
 from gatewright.config import load_config
 from gatewright.house import Generation, House
-from gatewright.pipeline.authenticate import digest
+from gatewright.principals.secrets import digest
 from gatewright.providers.known_models import Listed
 from tests.serving import KEY
 from tests.test_reload import keyed, yaml

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 import uvicorn
 
+from gatewright.admitting import Directory
 from gatewright.bookkeeping import books_of
 from gatewright.caching import answers_of, cache_of
 from gatewright.config import Config, ConfigError, ConfigProblem, ProviderConfig, from_environment, load_config, with_client_key
@@ -24,18 +25,17 @@ from gatewright.config.credentials import ClientConfig
 from gatewright.config.tree import TOP
 from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
-from gatewright.exchange import Next, Operation, Principal, Stage
+from gatewright.exchange import Next, Operation, Stage
 from gatewright.house import Generation, House
 from gatewright.ir.blocks import DialectName
 from gatewright.limiting import Unpriced, counters_of, limited
 from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
-from gatewright.pipeline.admin import AdminOnly, Reload, ReloadDesk
+from gatewright.pipeline.admin import Reload, ReloadDesk
 from gatewright.pipeline.admit import Gate
 from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.attempts import Attempts
-from gatewright.pipeline.authenticate import Authenticate, digest
 from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 from gatewright.pipeline.explain import Explain
@@ -202,13 +202,13 @@ def _kept_endpoint(before: Generation | None, config: ProviderConfig) -> Endpoin
 
 def generation_of(config: Config, environ: Mapping[str, str], before: Generation | None = None) -> Generation:
     """What `config` describes. `before`: what serves now; it is not touched, but what goes on unchanged is taken from it."""
-    principals = {digest(key.key.reveal().encode()): Principal(key.name, key.models, key.tags, key.role) for key in config.keys}
+    directory = Directory(config) if before is None else before.directory
+    authenticate = directory.stage(config)
     book = None if before is None else before.book
     if book is None:
         book = accounts_of(config, environ)
     endpoints = {
-        name: _kept_endpoint(before, provider)
-        or endpoint_of(provider, environ, lambda key: digest(key.encode("latin-1")) in principals, book)
+        name: _kept_endpoint(before, provider) or endpoint_of(provider, environ, authenticate.is_ours, book)
         for name, provider in config.providers.items()
     }
     prices = None if before is None else before.lists.prices
@@ -218,7 +218,6 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     usage = books.usage
     recorder = usage if isinstance(usage, Ledger) else None
     settle = Settle(BY_NAME, usage)
-    authenticate = Authenticate(principals)
     peek = PeekStage(BY_NAME)
     health = Health(config.routing.breaker, time.monotonic) if before is None else before.health
     if before is None:
@@ -257,7 +256,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "list_models": models,
         "get_model": models,
         "target_health": compose([settle, authenticate, HealthReport(router, health)]),
-        "reload": compose([settle, authenticate, AdminOnly(), Reload(desk)]),
+        "reload": compose([settle, authenticate, Reload(desk)]),
     }
     for operation in _STORED:
         stacks[operation] = compose([settle, authenticate, StoredResponses(state, attempt, endpoints)])
@@ -272,6 +271,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         max_body_bytes=config.server.max_body_bytes,
         max_concurrent=config.server.max_concurrent,
         keepalive_s=config.server.keepalive_s,
+        behind_proxies=bool(authenticate.trusted),
     )
     if any(tier.strategy == "cheapest" for model in config.models.values() for tier in model.tiers):
         lists.prices.load()  # before the first request: it would be served by whoever comes first
@@ -294,6 +294,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         endpoints=endpoints,
         lists=lists,
         authenticate=authenticate,
+        directory=directory,
         books=books,
         kept=kept,
         answers=answers,
@@ -360,6 +361,7 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
             reloader = Reloader(house, partial(_next_generation, path, environ, state_dir), app.hand_on, peers)
             reloader.start()
             house.current.desk.ask = reloader.reload_everywhere
+        await house.current.directory.start(peers)
         try:
             peers.open()
         except OSError as error:
@@ -368,6 +370,7 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
     async def shutdown() -> None:
         if reloader is not None:
             await reloader.stop()
+        await house.current.directory.close()
         peers.close()
         await house.close()
 

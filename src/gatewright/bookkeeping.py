@@ -51,4 +51,9 @@ def database_of(config: Config) -> "Engine":
 
     if config.database is not None:
         return engine_of(config.database.reveal())
-    return engine_of(sqlite_url(Path(config.server.state_dir) / DATABASE))
+    return engine_of(sqlite_url(database_file(config)))
+
+
+def database_file(config: Config) -> Path:
+    """Where it is, where none is configured."""
+    return Path(config.server.state_dir) / DATABASE

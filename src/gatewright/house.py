@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from gatewright.admitting import Directory
 from gatewright.bookkeeping import Books
 from gatewright.config import Config
 from gatewright.pipeline.admin import ReloadDesk
@@ -36,6 +37,8 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
     endpoints: Mapping[str, Endpoint]
     lists: LiveLists
     authenticate: Authenticate
+    directory: Directory
+    """One for all generations: it knows the stored keys."""
     books: Books
     """One for all generations, as are the stores."""
     kept: KeptStore
@@ -71,6 +74,7 @@ class House:
         """From now on `new` answers. At once: between two turns of the loop there is no moment without an answerer."""
         old = self.current
         new.authenticate.inherit(old.authenticate)
+        new.directory.serve(new.authenticate)
         new.lists.inherit(old.lists)
         new.kept.max_rows = new.config.responses_state.max_items
         new.answers.max_bytes = new.config.cache.max_bytes

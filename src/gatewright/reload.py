@@ -36,7 +36,7 @@ ANSWER_WITHIN_S: Final = 10.0
 _ANSWER_LOOK_S: Final = 0.02
 NO_FILE: Final = "the configuration comes from the environment, which does not change: there is no file to read again"
 
-FIXED: Final = ("host", "port", "workers", "drain_s", "tls_cert_file", "tls_key_file", "state_dir")
+FIXED: Final = ("host", "port", "workers", "drain_s", "tls_cert_file", "tls_key_file", "state_dir", "trusted_proxies")
 """Settings of `server` that hold until a restart: what is listened on, and where the stores lie."""
 
 RELOAD: Final = "reload"

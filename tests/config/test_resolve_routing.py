@@ -188,7 +188,7 @@ def test_limits_and_probes_of_a_provider(load):
         ("cache: {url: 'http://h'}", "cache.url: expected the URL of a Redis or Valkey, such as redis://127.0.0.1:6379/0"),
         (
             "keys: [{name: k, key: env:K, role: root}]",
-            'keys[0].role: expected "admin" or "member", got "root"; known: admin, member',
+            'keys[0].role: expected one of the known words, got "root"; known: admin, member, team_admin, viewer',
         ),
     ],
 )

@@ -22,7 +22,8 @@ from gatewright.config.references import Desk
 from gatewright.config.resolve_accounts import warn_of_missing_logins
 from gatewright.config.resolve_ledger import resolve_database, resolve_ledger
 from gatewright.config.resolve_limits import resolve_counters, resolve_everybody
-from gatewright.config.resolve_models import Names, resolve_aliases, resolve_keys, resolve_models
+from gatewright.config.resolve_models import Names, resolve_aliases, resolve_models
+from gatewright.config.resolve_principals import resolve_jwt, resolve_keys, resolve_principals, resolve_proxies
 from gatewright.config.resolve_providers import resolve_providers, warn_of_self
 from gatewright.config.resolve_routing import resolve_cache, resolve_routing
 from gatewright.config.schema import ConfigFile, MediaFetchSection, ServerSection, TimeoutsSection
@@ -55,13 +56,16 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
     names = Names(tree.value)
     timeouts = _timeouts(sections.timeouts)
     routing = resolve_routing(sections.routing)
+    principals = resolve_principals(sections, names, desk)
     config = Config(
         source=file,
         server=server_config(sections.server, base, environ, desk),
         providers=resolve_providers(sections.providers, timeouts, desk),
         models=resolve_models(sections.models, names, desk, routing.policy),
         aliases=resolve_aliases(sections.aliases, names, desk),
-        keys=resolve_keys(sections.keys, names, desk),
+        keys=resolve_keys(sections.keys, names, principals, desk),
+        principals=principals,
+        jwt=resolve_jwt(sections.auth.jwt, desk),
         media_fetch=_media_fetch(sections.media_fetch, desk),
         timeouts=timeouts,
         responses_state=ResponsesStateConfig(
@@ -123,6 +127,7 @@ def server_config(section: ServerSection, base: Path, environ: Mapping[str, str]
         drain_s=section.drain_s,
         state_dir=str(directory.absolute()),
         watch=section.watch,
+        trusted_proxies=resolve_proxies(section.trusted_proxies, desk),
         tls_cert_file=files[0],
         tls_key_file=files[1],
     )

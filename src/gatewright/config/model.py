@@ -11,10 +11,12 @@ import msgspec
 from gatewright.config.credentials import CredentialConfig
 from gatewright.config.secrets import Secret
 from gatewright.config.watch import Stamp
+from gatewright.exchange import Role
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject
-from gatewright.limits.terms import Budget, Limit
+from gatewright.limits.terms import Budget, Level, Limit
 from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
+from gatewright.principals.records import NOTHING, Granted, Organization, Team, User
 from gatewright.providers.catalog import Auth, Forward
 from gatewright.providers.facts import Facts
 from gatewright.providers.ladder import Ladder
@@ -34,6 +36,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str = ""
     """Absolute. May not exist yet."""
     watch: bool = True
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks."""
     tls_cert_file: str | None = None
     """Absolute. None: plain HTTP."""
     tls_key_file: str | None = None
@@ -138,7 +142,52 @@ class KeyConfig(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ("*",)
     """Names and patterns that it may use."""
     tags: tuple[str, ...] = ()
-    role: Literal["admin", "member"] = "member"
+    role: Role = "member"
+    organization: str = ""
+    team: str = ""
+    user: str = ""
+    """Ids of whom it belongs to; empty for none."""
+    expires: int = 0
+    """Unix seconds. 0: never."""
+    disabled: bool = False
+    dialects: tuple[DialectName, ...] = ()
+    routes: tuple[str, ...] = ()
+    ips: tuple[str, ...] = ()
+    """Empty: all, each of the three."""
+    defaults: JsonObject = {}
+    max_tokens: int | None = None
+    metadata: Mapping[str, str] = {}
+    show_cost: bool = False
+    granted: Granted = NOTHING
+
+
+class PrincipalsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom keys belong to, as far as the file declares them."""
+
+    organizations: Mapping[str, Organization] = {}
+    teams: Mapping[str, Team] = {}
+    users: Mapping[str, User] = {}
+    granted: Mapping[tuple[Level, str], Granted] = {}
+    """By level and id; without what belongs to keys."""
+
+
+class JwtConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """An identity provider whose tokens are taken."""
+
+    issuer: str
+    audience: tuple[str, ...]
+    jwks: str = ""
+    """URL. Empty: by discovery."""
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    user: str = "sub"
+    team: str = ""
+    organization: str = ""
+    role: str = ""
+    """Paths of claims; empty for none."""
+    roles: Mapping[str, Role] = {}
+    """Empty: the claim has our own words."""
+    models: tuple[str, ...] = ("*",)
+    skew_s: float = 30
 
 
 class MediaFetchConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +249,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str] = {}
     """Each leads to a model's name or to `provider/model`, never to another alias."""
     keys: tuple[KeyConfig, ...] = ()
+    principals: PrincipalsConfig = PrincipalsConfig()
+    jwt: tuple[JwtConfig, ...] = ()
     media_fetch: MediaFetchConfig = MediaFetchConfig()
     timeouts: TimeoutsConfig = TimeoutsConfig()
     responses_state: ResponsesStateConfig = ResponsesStateConfig()

@@ -1,14 +1,14 @@
-"""Models, aliases and keys: names that must lead somewhere.
+"""Models and aliases: names that must lead somewhere.
 
 One rule: names are looked up among all that the file declares, also what is wrong in itself, so that one slip is told once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gatewright.config.model import KeyConfig, ModelConfig
+from gatewright.config.model import ModelConfig
 from gatewright.config.references import Desk
 from gatewright.config.resolve_routing import resolve_policy, resolve_when, warn_of_idle_rules
-from gatewright.config.schema import KeySection, LadderSection, ModelSection
+from gatewright.config.schema import LadderSection, ModelSection
 from gatewright.config.schema_routing import FallbackSection, TargetSection
 from gatewright.config.suggest import hint
 from gatewright.config.tree import KeyPath
@@ -16,10 +16,6 @@ from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, SemanticRul
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.facts import Facts
 from gatewright.providers.ladder import Ladder
-
-MIN_KEY_CHARACTERS = 16
-"""A shorter client key can be guessed; accepted with a warning, because a test's key is short."""
-
 
 _OF_ONE = ("target", "weight", "priority", "context", "capabilities", "when")
 
@@ -219,28 +215,3 @@ def resolve_aliases(aliases: Mapping[str, str], names: Names, desk: Desk) -> dic
         else:
             resolved[alias] = goal
     return resolved
-
-
-def resolve_keys(sections: Iterable[KeySection], names: Names, desk: Desk) -> tuple[KeyConfig, ...]:
-    keys: list[KeyConfig] = []
-    for i, section in enumerate(sections):
-        path: KeyPath = ("keys", i)
-        if any(key.name == section.name for key in keys):
-            desk.wrong((*path, "name"), f'a key named "{section.name}" is already there')
-        for j, model in enumerate(section.models):
-            if "*" not in model and not names.leads(model):
-                desk.wrong((*path, "models", j), f'unknown model "{model}"{names.near(model)}')
-        secret = desk.secret(section.key, (*path, "key"))
-        if secret is None:
-            continue
-        value = secret.reveal()
-        if not (value.isascii() and value.isprintable()) or " " in value:
-            desk.wrong((*path, "key"), "a client key is sent in a header: printable ASCII without spaces only")
-            continue
-        if len(value) < MIN_KEY_CHARACTERS:
-            desk.warn((*path, "key"), f"shorter than {MIN_KEY_CHARACTERS} characters: easy to guess")
-        if (twin := next((key for key in keys if key.key == secret), None)) is not None:
-            desk.wrong((*path, "key"), f'the same key as "{twin.name}"')
-        tags = tuple(dict.fromkeys(section.tags))
-        keys.append(KeyConfig(name=section.name, key=secret, models=tuple(section.models), tags=tags, role=section.role))
-    return tuple(keys)

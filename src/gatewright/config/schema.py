@@ -10,6 +10,8 @@ from pydantic import Field
 
 from gatewright.config.schema_ledger import LedgerSection
 from gatewright.config.schema_limits import BudgetsSection, CountersEntry, CountersSection, LimitSection
+from gatewright.config.schema_parameters import OverridesSection
+from gatewright.config.schema_principals import AuthSection, KeySection, OrganizationSection, TeamSection, UserSection
 from gatewright.config.schema_routing import (
     CacheSection,
     FallbackEntry,
@@ -24,7 +26,6 @@ from gatewright.config.schema_routing import (
 from gatewright.config.secrets import Secret
 from gatewright.config.section import Count, Name, Port, Seconds, Section
 from gatewright.ir.blocks import DialectName
-from gatewright.ir.request import Effort
 from gatewright.providers.catalog import Auth, Forward
 from gatewright.providers.facts import Capability
 from gatewright.providers.oauth.rotation import Rotation
@@ -55,6 +56,9 @@ class ServerSection(Section):
     The AWS SDKs send bearer tokens over HTTPS only."""
     tls_key_file: Name | None = None
     """PEM file with its private key. Default: the same file."""
+    trusted_proxies: list[Name] = []
+    """Networks of proxies in front of the gateway that are believed in `x-forwarded-for`. Default: nobody is; where a request
+    comes from is what the connection says."""
     state_dir: Name | None = None
     """Folder for what must survive a restart. Default: $GATEWRIGHT_HOME, else the user's state folder."""
 
@@ -204,28 +208,6 @@ class ProviderSection(Section):
     timeouts: TimeoutsOverride = TimeoutsOverride()
 
 
-class OverridesSection(Section):
-    """Parameters of a request in neutral names: every dialect has its own for them."""
-
-    max_tokens: Count | None = None
-    temperature: Annotated[float, Field(ge=0)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    top_k: Count | None = None
-    seed: int | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    stop: list[Name] | None = None
-    """Stop sequences."""
-    effort: Effort | None = None
-    """How much to reason."""
-    verbosity: Literal["low", "medium", "high"] | None = None
-    parallel_tool_calls: bool | None = None
-    service_tier: Name | None = None
-    user: Name | None = None
-    """End user, as told to the provider."""
-    store: bool | None = None
-
-
 class LadderSection(Section):
     """A rule for names that a provider may not have: the nearest that it lists is called."""
 
@@ -275,21 +257,6 @@ class ModelSection(Section):
     """What it can do; targets that say nothing of their own have this. Default: as the provider tells."""
 
 
-class KeySection(Section):
-    """A client key."""
-
-    name: Name
-    """For logs and usage; never secret."""
-    key: Secret
-    """What clients send: `env:NAME`, `file:/path`, or a literal (warned about)."""
-    models: Annotated[list[Name], Field(min_length=1)] = ["*"]
-    """Models it may use: names, aliases, `provider/model`, with `*` for any text. Default: all."""
-    tags: list[Name] = []
-    """Words that conditions of routes ask for."""
-    role: Literal["admin", "member"] = "member"
-    """`admin` may ask for what concerns the whole gateway."""
-
-
 class MediaFetchSection(Section):
     """Whether the gateway may fetch a URL that a client gave, for a provider that takes none."""
 
@@ -330,8 +297,15 @@ class ConfigFile(Section):
     """What clients ask for → where it goes. `provider/model` always works, without an entry."""
     aliases: dict[Name, Name] = {}
     """Other names for models."""
+    organizations: dict[Name, OrganizationSection] = {}
+    """Whoever teams, users and keys belong to. These four may also be stored: see docs/keys.md."""
+    teams: dict[Name, TeamSection] = {}
+    """Of an organization, or of none."""
+    users: dict[Name, UserSection] = {}
+    """Of a team, or of none."""
     keys: list[KeySection] = []
     """Declared client keys."""
+    auth: AuthSection = AuthSection()
     routing: RoutingSection = RoutingSection()
     cache: CacheSection = CacheSection()
     limits: list[LimitSection] = []

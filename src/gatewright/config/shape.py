@@ -31,7 +31,7 @@ EXPECTED: dict[str, str] = {
 }
 """Pydantic's error type → what was expected; what came is added."""
 
-_NAMED: frozenset[KeyPath] = frozenset({("providers",), ("models",)})
+_NAMED: frozenset[KeyPath] = frozenset({("providers",), ("models",), ("organizations",), ("teams",), ("users",)})
 _ATTEMPTS = 4
 """Each takes away what the one before found wrong; what is left after a few is not worth checking."""
 

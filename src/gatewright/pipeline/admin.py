@@ -2,7 +2,7 @@
 
     POST /admin/v1/reload    read the configuration again, in every worker: 200 with what changed, 422 with what is wrong
 
-One rule: closed unless a key says `role: admin`; there is no default key or password that opens it.
+Closed unless a key says `role: admin` (`permissions.py`). One rule: there is no default key or password that opens it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -10,21 +10,10 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from gatewright.errors import Problem, Refused
-from gatewright.exchange import Check, Exchange, Next, Reply
+from gatewright.exchange import Exchange, Next, Reply
 from gatewright.transport.strand import in_a_task
 
 JSON = b"content-type: application/json\r\ncache-control: no-store\r\n"
-
-
-class AdminOnly(Check):
-    """Beneath authenticate: a key that may call models may not therefore change the gateway."""
-
-    def check(self, exchange: Exchange) -> None:
-        principal = exchange.principal
-        if principal is None or principal.role != "admin":
-            name = "" if principal is None else f' "{principal.name}"'
-            message = f"The key{name} may not do this: it takes one with `role: admin` in the gateway's configuration."
-            raise Refused(Problem(kind="permission", code="admin_only", message=message))
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from gatewright.pipeline.asking import Asking, Begins
 from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, attributed, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
 from gatewright.pipeline.health import Health
-from gatewright.pipeline.route import Router, may_use, may_use_all
+from gatewright.pipeline.route import Router, allowed, may_use, may_use_all
 from gatewright.pipeline.sources import BaseSource, PassSource
 from gatewright.providers.quirks import let_through
 from gatewright.transport import Incoming, TransportError, header_lines
@@ -131,7 +131,7 @@ class Forward:
                     kind="permission",
                     code="model_not_allowed",
                     param="model",
-                    message=f"This key may not use the model '{model[:200]}'. It may use: {', '.join(principal.models)}.",
+                    message=f"This key may not use the model '{model[:200]}'. It may use: {allowed(principal)}.",
                 )
             )
         return self.router.plan(route, starred, _FIRST)[0]
@@ -152,7 +152,7 @@ class Forward:
             raise refuse(
                 "permission",
                 f"{path} names no model, so it needs a key for every model of the provider (such as '{having[0].name}/*'); "
-                f"this key may use: {', '.join(principal.models)}.",
+                f"this key may use: {allowed(principal)}.",
                 code="model_not_allowed",
             )
         if len(allowed) == 1:

@@ -9,7 +9,7 @@ from gatewright.errors import Problem, Refused
 from gatewright.exchange import Check, Exchange, Principal
 from gatewright.pipeline.choose import Chosen, Look, Standings, choose
 from gatewright.pipeline.needs import Needs, needs_of
-from gatewright.pipeline.route import KEPT, LONG, Route, Router, may_use
+from gatewright.pipeline.route import KEPT, LONG, Route, Router, allowed, may_use
 from gatewright.pipeline.ties import held_by, tie_of
 from gatewright.pipeline.translate import Dialects
 
@@ -121,7 +121,7 @@ class RouteStage(Check):
                     kind="permission",
                     code="model_not_allowed",
                     param="model",
-                    message=f"This key may not use '{exchange.model[:200]}'. It may use: {', '.join(principal.models)}.",
+                    message=f"This key may not use '{exchange.model[:200]}'. It may use: {allowed(principal)}.",
                 )
             )
         return route, starred

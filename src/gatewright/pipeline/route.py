@@ -198,9 +198,21 @@ def may_use(principal: Principal, model: str, route: Route, pin: str = "") -> bo
     Under a pin a name is the provider's, whatever it is here: only `provider/model` counts.
     """
     asked = route.name if pin else model
-    return any(p == "*" or fnmatchcase(asked, p) or fnmatchcase(route.name, p) for p in principal.models)
+    if principal.within and not all(_fits(globs, asked, route.name) for globs in principal.within):
+        return False
+    return _fits(principal.models, asked, route.name)
 
 
 def may_use_all(principal: Principal, provider: str) -> bool:
     """Whether a key may use every model of a provider: what endpoints that name no model (files, batches) ask for."""
-    return any(p == "*" or (p.endswith("/*") and fnmatchcase(provider, p[:-2])) for p in principal.models)
+    levels = (principal.models, *principal.within)
+    return all(any(p == "*" or (p.endswith("/*") and fnmatchcase(provider, p[:-2])) for p in globs) for globs in levels)
+
+
+def allowed(principal: Principal) -> str:
+    """What a key may ask for, for a person."""
+    return ", and of these: ".join(", ".join(globs) for globs in (*principal.within, principal.models))
+
+
+def _fits(globs: Sequence[str], asked: str, name: str) -> bool:
+    return any(p == "*" or fnmatchcase(asked, p) or fnmatchcase(name, p) for p in globs)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Reply, Source
 from gatewright.server.gateway import Gateway
+from gatewright.server.reading import FORWARDED
 from gatewright.server.sweep import Sweeper
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -51,7 +52,11 @@ class AsgiApp:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
-            headers.setdefault(name.lower(), value)
+            low = name.lower()
+            if low == FORWARDED and low in headers:  # a proxy adds a line of its own to those that its client has made up
+                headers[low] += b", " + value
+            else:
+                headers.setdefault(low, value)
         method = scope["method"].encode("ascii")
         target = scope.get("raw_path") or scope["path"].encode("utf-8")
         if scope.get("query_string"):
@@ -63,6 +68,7 @@ class AsgiApp:
             return
         gateway = self.gateway
         exchange = gateway.exchange(method, target, headers, body)
+        exchange.connection = _Client(scope.get("client"))
         gateway.active += 1
         try:
             await self._answered(gateway, exchange, receive, send)
@@ -106,6 +112,18 @@ class AsgiApp:
             await _stream(send, reply, reply.source, exchange.request_id)
         finally:
             reply.source.abort()
+
+
+class _Client:
+    """The connection, as far as the server tells of it."""
+
+    __slots__ = ("_peer",)
+
+    def __init__(self, peer: object) -> None:
+        self._peer = tuple(peer) if isinstance(peer, list | tuple) else None
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._peer if name == "peername" else default
 
 
 def _header_list(reply: Reply, request_id: str) -> list[tuple[bytes, bytes]]:

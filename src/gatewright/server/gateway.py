@@ -47,6 +47,7 @@ class Gateway:
         max_concurrent: int = 0,
         keepalive_s: float = 15.0,
         asgi_prefixes: tuple[bytes, ...] = (),
+        behind_proxies: bool = False,
     ) -> None:
         self.stacks = stacks
         self.dialects = dialects
@@ -62,6 +63,8 @@ class Gateway:
         self.others: Callable[[], int] = lambda: 0
         """Answers of other gateways in this process: those that this one took over from."""
         self.draining = False
+        self.behind_proxies = behind_proxies
+        """Whether `x-forwarded-for` counts: then all of its lines are read, and not the first alone."""
         self.starting: list[Callable[[], None]] = []
         """What begins with the gateway, inside its event loop: background work that has a reason not to wait for a request."""
 

@@ -141,6 +141,7 @@ class FastLane(Reader):
         self._old_http = old
         self._head_out = False
         exchange = self._exchange = self.gateway.inbound.exchange(heading, body)
+        exchange.connection = self.transport
         # Not now: requests that came together are read together, then answered together. Code that stays in the cache is worth
         # more than the turn of the loop (docs/adr/0016).
         self._loop.call_soon(self._go, exchange)

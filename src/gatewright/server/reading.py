@@ -24,6 +24,8 @@ HEADS_TRIED = 4
 MAX_PIECES = 64
 """Pieces of a body that are kept apart: a client that sends two bytes at a time must not fill the memory with pieces."""
 
+FORWARDED = b"x-forwarded-for"
+
 _OFFER = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 _NO_WEBSOCKETS = Problem(kind="invalid_request", status=426, message="WebSockets are not served here; use HTTP with SSE.")
@@ -86,6 +88,8 @@ class Reader(asyncio.Protocol):
         self._pieces: list[bytes | bytearray] = []
         self.on_header = self._fields.setdefault
         """The parser's callbacks for headers and for pieces of the body, and no Python in between. The first of several wins."""
+        if gateway.behind_proxies:
+            self.on_header = self._read_header
         self.on_body = self._pieces.append
         self._parser = httptools.HttpRequestParser(self)
 
@@ -168,6 +172,14 @@ class Reader(asyncio.Protocol):
             for piece in pieces[1:]:
                 grown += piece  # in place
             pieces[:] = [grown]
+
+    def _read_header(self, name: bytes, value: bytes) -> bytes:
+        """As `dict.setdefault`; but a proxy may have added a line of its own to those that its client has made up."""
+        if name.lower() != FORWARDED:
+            return self._fields.setdefault(name, value)
+        before = self._fields.get(FORWARDED)
+        found = self._fields[FORWARDED] = value if before is None else before + b", " + value
+        return found
 
     def on_message_begin(self) -> None:
         self.waiting_body = True

@@ -216,7 +216,7 @@ class PrincipalStore:
                         id=record.id, record=_json(record), version=version, created=now, **own, **_columns(kind, record)
                     )
                 )
-                self._note(connection, by, "create", kind, None, record)
+                self._note(connection, by, "create", kind, before=None, after=record)
         except IntegrityError:
             name = record.name if isinstance(record, Key) else record.id
             also = ", perhaps one that was revoked: names are not used twice" if kind == "keys" else ""
@@ -235,7 +235,7 @@ class PrincipalStore:
                     .where(table.c.id == record.id)
                     .values(record=_json(record), version=version, **_columns(kind, record))
                 )
-                self._note(connection, by, action, kind, before.record, record)
+                self._note(connection, by, action, kind, before=before.record, after=record)
                 return msgspec.structs.replace(before, record=record, version=version)
         except IntegrityError:
             raise Conflict("there is one of that name already") from None
@@ -256,7 +256,7 @@ class PrincipalStore:
                     table = TABLES[granted]  # type: ignore[index] # two of the kinds
                     mine = sa.and_(table.c.level == _LEVEL[kind], table.c.owner == record_id)
                     connection.execute(sa.delete(table).where(mine))
-            self._note(connection, by, "delete", kind, before.record, None)
+            self._note(connection, by, "delete", kind, before=before.record, after=None)
 
     def rotate(self, key_id: str, digest: bytes, ends: int, by: Actor, *, expected: int | None) -> Row:
         """Have another digest open it; the one before does so until `ends` (unix seconds). Raises Missing, Stale, Conflict."""
@@ -271,7 +271,7 @@ class PrincipalStore:
                 .where(table.c.id == key_id)
                 .values(previous=table.c.digest, previous_ends=ends, digest=digest, version=version)
             )
-            self._note(connection, by, "rotate", "keys", row.record, row.record, {"overlap_ends": ends})
+            self._note(connection, by, "rotate", "keys", before=row.record, after=row.record, more={"overlap_ends": ends})
             return msgspec.structs.replace(row, version=version, previous_ends=ends)
 
     def _note(
@@ -280,6 +280,7 @@ class PrincipalStore:
         by: Actor,
         action: Action,
         kind: Kind,
+        *,
         before: AnyRecord | None,
         after: AnyRecord | None,
         more: dict[str, int] | None = None,
