@@ -281,6 +281,15 @@ class Connection(Protocol):
         ...
 
 
+class Narrowed(msgspec.Struct, frozen=True):
+    """What a key asks for beside what its request says."""
+
+    defaults: JsonObject
+    """Parameters, in neutral names, for what is unsaid."""
+    max_tokens: int | None
+    """Most tokens of an answer. None: as it says."""
+
+
 class Exchange(msgspec.Struct, eq=False, kw_only=True):
     """One client request's life. The comment beside a field says which stage sets it. (A Struct: they are made fastest.)"""
 
@@ -303,6 +312,7 @@ class Exchange(msgspec.Struct, eq=False, kw_only=True):
     trailers: bytes = b""  # resume: header lines that follow a stream's body, where the client takes them
     answer: JsonObject = {}  # state: fields of a Responses answer that only the gateway can tell
     neutral: Request | None = None  # understood: what the client's bytes mean, for those who decide by it
+    narrowed: Narrowed | None = None  # limit: what the key asks for beside it; set, the request is rendered anew
     request: Request | None = None  # translate: parsed once, for all attempts; set, it is rendered anew
     served: str = ""  # attempt: `provider/model` that answered
     attempts: list[AttemptRecord] = []  # attempts: in the order they began

@@ -1,5 +1,6 @@
 """Limits and budgets as a configuration describes them: where they are counted, and the stage that asks there."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,14 @@ from gatewright.dialects import BY_NAME
 from gatewright.exchange import Check, Stage
 from gatewright.ir.response import Usage
 from gatewright.limits.terms import Scope
+from gatewright.pipeline.alerts import BudgetAlerts
 from gatewright.pipeline.endpoint import Candidate
-from gatewright.pipeline.held import Prices, Tell, Ways
+from gatewright.pipeline.held import Prices, Ways
 from gatewright.pipeline.limit import LimitCheck, Limits, LimitStage
 from gatewright.record.rows import Cost
 from gatewright.stores.counters import Counters
 from gatewright.stores.counters_shared import FOLDER, SharedCounters
+from gatewright.transport.plain_fetch import PlainFetch
 
 
 class Unpriced:
@@ -61,10 +64,10 @@ def everybody(config: Config) -> Scope:
     return Scope("all", "", config.limits.limits, config.limits.budgets)
 
 
-def limited(
-    config: Config, counters: Counters, prices: Prices, tell: Tell | None = None, clock: Callable[[], int] = now_us
-) -> tuple[Stage | Check, ...]:
+def limited(config: Config, counters: Counters, prices: Prices, clock: Callable[[], int] = now_us) -> tuple[Stage | Check, ...]:
     """The stage, for beneath `route`."""
+    url = "" if config.limits.webhook is None else config.limits.webhook.reveal()
+    tell = BudgetAlerts(counters, clock, PlainFetch(os.environ), url)
     ways = Ways(counters, prices, BY_NAME, clock, tell, config.limits.on_outgrown)
     limits = Limits(ways, everybody(config))
     return (LimitCheck(limits) if isinstance(counters, SharedCounters) else LimitStage(limits),)

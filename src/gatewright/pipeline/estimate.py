@@ -54,6 +54,9 @@ def most_input_tokens(body: bytes) -> int:
 def output_tokens(exchange: Exchange, dialects: Dialects) -> tuple[int, bool]:
     """How many the answer may have, and whether that is more than a guess."""
     asked = dialects[exchange.dialect].asked_output(exchange.call)
+    narrowed = exchange.narrowed
+    if narrowed is not None and narrowed.max_tokens is not None:
+        asked = narrowed.max_tokens
     if asked > 0:
         return min(asked, MOST_OUTPUT), True
     first = exchange.plan[0] if exchange.plan else None

@@ -19,6 +19,7 @@ from gatewright.pipeline.estimate import input_tokens, model_asked, most_input_t
 from gatewright.pipeline.granted import Granted, Levels
 from gatewright.pipeline.held import Holding, Ways
 from gatewright.pipeline.limit_words import CLOSED, UNPRICED, refusal
+from gatewright.pipeline.narrow import narrow
 from gatewright.pipeline.route import Route
 from gatewright.stores.counters import Denied, Reserved
 from gatewright.transport.strand import back_to, in_a_task
@@ -34,7 +35,7 @@ _MOST_PRICED: Final = 8
 
 
 class Limits:
-    """Sets `exchange.held` and `reserved`."""
+    """Sets `exchange.held`, `reserved` and `narrowed`."""
 
     def __init__(self, ways: Ways, everybody: Scope | None = None, *, unknown: Literal["deny", "allow"] = "allow") -> None:
         """`everybody`: what holds for all keys together. `unknown`: what a budget says to a model without a price."""
@@ -47,7 +48,11 @@ class Limits:
     def wanted(self, exchange: Exchange) -> "_Wanted | None":
         """What is to be reserved. None: nothing limits it. Raises Refused."""
         principal = exchange.principal
-        if principal is None or not (principal.scopes or self.everybody):
+        if principal is None:
+            return None
+        if (principal.max_tokens is not None or principal.defaults) and exchange.operation in _GENERATES:
+            narrow(exchange, principal, self.ways.dialects)
+        if not (principal.scopes or self.everybody):
             return None
         model = model_asked(exchange)
         granted = self._granted.get((principal, model)) or self._find(exchange, principal, model)

@@ -21,6 +21,7 @@ from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers, forwarded_lines
 from gatewright.pipeline.invoke_headers import wrapping
 from gatewright.pipeline.names import Names, fit_names
+from gatewright.pipeline.narrow import with_cap
 from gatewright.pipeline.replayed import settle, unmark
 from gatewright.providers.quirks import let_through
 from gatewright.transport import header_lines
@@ -53,6 +54,7 @@ def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectNam
         dialect == exchange.dialect
         and exchange.request is None
         and not candidate.changes
+        and exchange.narrowed is None
         # From the end, because CPython searches a word there faster; these bodies are large.
         and exchange.call.body.rfind(MARK) < 0
         and (dialect not in _SEALS_AS_BYTES or exchange.call.body.rfind(MARK_64) < 0)
@@ -122,7 +124,12 @@ def fit(
 def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: Dialects) -> Prepared:
     if exchange.request is None:
         exchange.request = exchange.understood(dialects)
-    request = override(with_defaults(exchange.request, candidate.defaults), candidate.overrides)
+    narrowed = exchange.narrowed
+    capped: tuple[Loss, ...] = ()
+    request = exchange.request if narrowed is None else with_defaults(exchange.request, narrowed.defaults)
+    request = override(with_defaults(request, candidate.defaults), candidate.overrides)
+    if narrowed is not None:
+        request, capped = with_cap(request, narrowed)
     dialect = dialects[candidate.dialect_for(exchange.dialect)]
     foreign = dialect.name != request.origin
     if foreign and (request.sampling.n or 1) > 1:
@@ -142,7 +149,7 @@ def _cross(exchange: Exchange, candidate: Candidate, target: Target, dialects: D
     if foreign:
         request, names, renamed = fit_names(request, dialect.name)
     rendered = dialect.render_request(request, target)
-    losses = rendered.losses + renamed
+    losses = rendered.losses + renamed + capped
     if candidate.mendings and (mending := candidate.mendings.get(dialect.name)) is not None:
         losses += mending.document(rendered.body, partial(client_path, request, dialect.name))
     if candidate.losses == "refuse":
