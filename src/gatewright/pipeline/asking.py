@@ -176,7 +176,8 @@ class Asking:
         if hedge:
             record.hedge = True
         exchange.attempts.append(record)
-        if rests_s := health.rests_s(candidate, told=last):
+        may_rest = candidate.endpoint.credential is not None or health.board.keys
+        if may_rest and (rests_s := health.rests_s(candidate, told=last)):
             reply = self._passed_over(exchange, record, "resting", rests(candidate, rests_s))
             return reply if failed is None else await failed(exchange, reply, hold=hold)
         ticket = None

@@ -111,8 +111,8 @@ class BaseSource:
             more = await self._pull()
             if more is None:
                 break
-            events = None if first.events is None or more.events is None else (*first.events, *more.events)
-            first = self._first = Segment(first.wire + more.wire, events)
+            first.wire += more.wire
+            first.events = None if first.events is None or more.events is None else (*first.events, *more.events)
             until_content = len(first.wire) < BEGINNING_BYTES
 
     async def flow(self, client: Client) -> None:
