@@ -147,20 +147,20 @@ class Forward:
         if not having:
             where = f"Provider '{exchange.pin}' has no" if exchange.pin else "No provider here has a"
             raise refuse("not_found", f"{where} {family} endpoint to forward {path} to.")
-        allowed = [e for e in having if may_use_all(principal, e.name)]
-        if not allowed:
+        usable = [e for e in having if may_use_all(principal, e.name)]
+        if not usable:
             raise refuse(
                 "permission",
                 f"{path} names no model, so it needs a key for every model of the provider (such as '{having[0].name}/*'); "
                 f"this key may use: {allowed(principal)}.",
                 code="model_not_allowed",
             )
-        if len(allowed) == 1:
-            return allowed[0]
-        names = ", ".join(e.name for e in allowed)
+        if len(usable) == 1:
+            return usable[0]
+        names = ", ".join(e.name for e in usable)
         raise refuse(
             "invalid_request",
-            f"{path} names no model and several providers have it ({names}); say which by path: /{allowed[0].name}{path}.",
+            f"{path} names no model and several providers have it ({names}); say which by path: /{usable[0].name}{path}.",
         )
 
     @staticmethod
