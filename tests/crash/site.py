@@ -53,7 +53,9 @@ class Site:
         answering(up)
 
     def engine(self) -> sa.Engine:
-        return sql.engine_of(self.database or sql.sqlite_url(self.folder / "gatewright.db"))
+        engine = sql.engine_of(self.database or sql.sqlite_url(self.folder / "gatewright.db"))
+        sql.migrate(engine)
+        return engine
 
     async def start(self) -> None:
         with (self.folder / "log").open("ab") as log:

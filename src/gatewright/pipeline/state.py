@@ -323,6 +323,7 @@ class KeepingSource(BaseSource):
         self.usage = self._inner.usage
         self.problem = self._inner.problem
         self.broken = self._inner.broken
+        self.left = self._inner.left
         self._end()
 
     async def next(self) -> Segment | None:

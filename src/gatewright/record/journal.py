@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 import secrets
+import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -91,14 +92,21 @@ class Journal:
         # Under another name until it is locked: whoever finds a journal that nobody holds takes it over.
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self.root / f".{self.name}"
-        draft.mkdir(mode=0o700)
         try:
+            draft.mkdir(mode=0o700)
             self._lock_fd = os.open(draft / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             draft.rename(self.folder)
             self._take(self._made(LEAST_SEGMENT))
-        except JournalFull as error:
-            raise OSError(str(error)) from None
+        except BaseException as error:
+            if self._lock_fd >= 0:
+                os.close(self._lock_fd)
+                self._lock_fd = -1
+            for folder in (draft, self.folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, JournalFull):
+                raise OSError(str(error)) from None
+            raise
 
     def append(self, payload: bytes) -> None:
         """Write one record. Raises JournalFull; ValueError for one that is too large."""
