@@ -47,7 +47,7 @@ def most_input_tokens(body: bytes) -> int:
     else:
         text, media, size = _apart(body)
         within = max(MEDIA_MONEY_TOKENS * media, size // MEDIA_BYTES_A_TOKEN)
-    named = len(_NAMED.findall(body)) if b'url"' in body or b'Uri"' in body or b'file_id"' in body or b"s3L" in body else 0
+    named = len(_NAMED.findall(body)) if b'rl"' in body or b"ile" in body or b"s3L" in body else 0
     return text // MONEY_BYTES_A_TOKEN + within + MEDIA_MONEY_TOKENS * named + 1
 
 

@@ -16,11 +16,14 @@ _TOKENS: Final = frozenset(("tokens", "input_tokens", "output_tokens"))
 class Granted:
     """The meters that a request for a model is counted by. Empty: none."""
 
-    __slots__ = ("budgets", "has_money", "has_tokens", "meters", "shown", "units")
+    __slots__ = ("budgets", "has_money", "has_tokens", "least", "meters", "named", "shown", "units")
 
     def __init__(self, meters: tuple[Meter, ...]) -> None:
         self.meters = meters
         self.units = tuple(meter.unit for meter in meters)
+        self.named = tuple(zip(meters, self.units, strict=True))
+        self.least = min((meter.bound for meter in meters if meter.unit in _TOKENS), default=0)
+        """Tokens that fit into all limits on tokens, whatever else has used them."""
         self.has_tokens = not _TOKENS.isdisjoint(self.units)
         self.has_money = "micros" in self.units
         self.budgets = tuple(i for i, meter in enumerate(meters) if meter.is_budget)
@@ -34,19 +37,29 @@ class Granted:
 
     def costs(self, reads: int, writes: int, micros: int) -> list[tuple[Meter, int]]:
         """What a request claims that reads and writes so many tokens, and costs so much."""
-        return [(meter, _cost(meter, reads, writes, micros)) for meter in self.meters]
+        if reads + writes > self.least and self.has_tokens:
+            return [(meter, _cost(meter, reads, writes, micros)) for meter in self.meters]
+        amounts = {
+            "requests": 1,
+            "concurrent": 1,
+            "micros": micros,
+            "tokens": reads + writes,
+            "input_tokens": reads,
+            "output_tokens": writes,
+        }
+        return [(meter, amounts[unit]) for meter, unit in self.named]
 
     def used(self, reads: int, writes: int, micros: int) -> list[int]:
         """What it has used in the end. What ran runs no more."""
-        return [
-            1 if unit == "requests"
-            else 0 if unit == "concurrent"
-            else micros if unit == "micros"
-            else reads + writes if unit == "tokens"
-            else reads if unit == "input_tokens"
-            else writes
-            for unit in self.units
-        ]  # fmt: skip
+        amounts = {
+            "requests": 1,
+            "concurrent": 0,
+            "micros": micros,
+            "tokens": reads + writes,
+            "input_tokens": reads,
+            "output_tokens": writes,
+        }
+        return [amounts[unit] for unit in self.units]
 
     def more(self, writes: int, micros: int) -> list[int]:
         """What a longer answer claims beyond that: money, and tokens as far as there are any; limits settle with the truth."""

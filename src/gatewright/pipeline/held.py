@@ -19,12 +19,11 @@ from gatewright.limits.windows import resets_us
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.estimate import input_tokens
 from gatewright.pipeline.granted import Granted
-from gatewright.pipeline.limit_words import shown
+from gatewright.pipeline.limit_words import shown_lines
 from gatewright.pipeline.outgrown import MeteredSource
 from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translate import Dialects
 from gatewright.stores.counters import Counters, Reserved
-from gatewright.transport import header_lines
 
 log = logging.getLogger("gatewright")
 
@@ -53,8 +52,11 @@ class Prices(Protocol):
         """`at`: microseconds since 1970."""
         ...
 
-    def upper(self, candidate: Candidate, input_tokens: int, output_tokens: int) -> int | None:
-        """The most that so many tokens may cost, in micro-dollars. None: no price is known."""
+    def upper(self, candidate: Candidate, input_tokens: int, output_tokens: int, *, dear: bool = True) -> int | None:
+        """The most that so many tokens may cost, in micro-dollars. None: no price is known.
+
+        `dear`: sound, or a tier of service that costs more, may have been asked for.
+        """
         ...
 
 
@@ -97,7 +99,7 @@ class Holding:
         for places in granted.shown:
             at = places[0] if len(places) == 1 else min(places, key=lambda i: left[i] / granted.meters[i].amount)
             meter = granted.meters[at]
-            lines += header_lines(shown(meter, left[at], resets_us(meter, self.reserved.marks[at], now), now, exchange.dialect))
+            lines += shown_lines(meter, left[at], resets_us(meter, self.reserved.marks[at], now), now, exchange.dialect)
         if granted.budgets:
             lines += self._budget_line(now)
         if granted.shown and b"ratelimit-" in reply.headers:

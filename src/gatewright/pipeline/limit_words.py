@@ -7,6 +7,7 @@ https://platform.claude.com/docs/en/api/rate-limits#response-headers
 
 import datetime as dt
 import math
+from functools import lru_cache
 from typing import Final
 
 from gatewright.errors import Problem
@@ -99,25 +100,48 @@ def refusal(meter: Meter, cost: int, left: int, wait_us: int, now: int, dialect:
 
 def shown(meter: Meter, left: int, resets_us: int, now: int, dialect: DialectName) -> list[tuple[str, str]]:
     """How one limit stands, in the dialect's own headers; those without any get none."""
+    lines = shown_lines(meter, left, resets_us, now, dialect).decode("ascii").split("\r\n")
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines if line)]
+
+
+def shown_lines(meter: Meter, left: int, resets_us: int, now: int, dialect: DialectName) -> bytes:
+    """The same as header lines."""
     unit = meter.unit
     if unit in ("micros", "concurrent"):
-        return []
+        return b""
     if dialect in _OPENAI:
         if unit not in ("requests", "tokens"):
-            return []
-        return [
-            (f"x-ratelimit-limit-{unit}", str(meter.amount)),
-            (f"x-ratelimit-remaining-{unit}", str(left)),
-            (f"x-ratelimit-reset-{unit}", duration(resets_us)),
-        ]
+            return b""
+        return _OPENAI_LINES[unit] % (
+            meter.amount,
+            left,
+            _in(-(-resets_us // US)) if resets_us > US else duration(resets_us).encode(),
+        )
     if dialect == "anthropic":
-        name = unit.replace("_", "-")
-        return [
-            (f"anthropic-ratelimit-{name}-limit", str(meter.amount)),
-            (f"anthropic-ratelimit-{name}-remaining", str(left)),
-            (f"anthropic-ratelimit-{name}-reset", _moment(now + min(resets_us, 400 * 86_400 * US))),
-        ]
-    return []
+        return _ANTHROPIC_LINES[unit] % (meter.amount, left, _at(-(-(now + min(resets_us, 400 * 86_400 * US)) // US)))
+    return b""
+
+
+_OPENAI_LINES: Final = {
+    unit: f"x-ratelimit-limit-{unit}: %d\r\nx-ratelimit-remaining-{unit}: %d\r\nx-ratelimit-reset-{unit}: %b\r\n".encode("ascii")
+    for unit in ("requests", "tokens")
+}
+_ANTHROPIC_LINES: Final = {
+    unit: "".join(
+        f"anthropic-ratelimit-{unit.replace('_', '-')}-{what}\r\n" for what in ("limit: %d", "remaining: %d", "reset: %b")
+    ).encode("ascii")
+    for unit in ("requests", "tokens", "input_tokens", "output_tokens")
+}
+
+
+@lru_cache(maxsize=1024)
+def _in(seconds: int) -> bytes:
+    return duration(seconds * US).encode("ascii")
+
+
+@lru_cache(maxsize=1024)
+def _at(second: int) -> bytes:
+    return _moment(second * US).encode("ascii")
 
 
 def duration(us: int) -> str:

@@ -31,6 +31,8 @@ log = logging.getLogger("gatewright")
 
 DEADLINE_S: Final = 0.05
 """For one call, waiting for a connection included."""
+FIRST_S: Final = 1.0
+"""For the first call, which connects and brings the script."""
 CONNECTIONS: Final = 8
 IN_A_ROW: Final = 3
 """Failures after which it is left alone."""
@@ -355,7 +357,7 @@ class RedisCounters:
         names = [self._prefix + "alive", self._prefix + "batches", *(self._prefix + meter.key.hex() for meter in keys)]
         arguments = (self._worker, SILENT_US, batch, msgspec.msgpack.encode(orders))
         try:
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(self._deadline_s if self._sha else max(FIRST_S, self._deadline_s)):
                 said = await self._evaluated(names, arguments)
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._failed(error)

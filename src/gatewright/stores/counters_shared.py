@@ -119,28 +119,53 @@ class SharedCounters:
         if not reserved.open:
             return
         reserved.open = False
-        changes = parts_given_back(reserved, used)
-        if not changes or self._file < 0:
+        if self._file < 0:
             return
         writes: Writes = []
+        more = False
         flock(self._file, LOCK_EX)
         try:
             words, places = self._words, self._places
             if words[BUSY] or words[EVICTED] != self._evicted:
                 self._repair()
-            for meter, mark, by in changes:
+            if reserved.more:
+                self._settle_parts(reserved, used, now)
+                return
+            for (meter, cost), mark, count in zip(reserved.claims, reserved.marks, used):  # noqa: B905 - of the same length
+                by = count - cost
+                if not by:
+                    continue
                 at = places.get(meter) or self._place(meter, now, writes)
                 if not at:
                     continue
+                if meter.width and by < 0 and words[at] == mark:  # as `windows.adjust`, for what nearly always is
+                    cell = at + CELLS + mark % RING
+                    writes += (cell, max(0, words[cell] + by), at + TOTAL, max(0, words[at + TOTAL] + by))
+                    continue
+                more = more or by > 0
                 windows.adjust(words, at, meter, mark, by, now, writes)
-                if meter.kind is Kind.GAUGE:
+                if meter.kind is _GAUGE:
                     self._seats.count(at, by, writes)
-                if reserved.more:  # the same meter may come again
-                    self._make(writes)
-                    writes = []
-            self._make(writes)
+            if more:
+                self._make(writes)
+            else:  # what is not given back, where this process dies now, is nobody's loss
+                words[BUSY] = TORN
+                pairs = iter(writes)
+                for at, value in zip(pairs, pairs):  # noqa: B905 - always pairs
+                    words[at] = value
+                words[BUSY] = 0
         finally:
             flock(self._file, LOCK_UN)
+
+    def _settle_parts(self, reserved: Reserved, used: Sequence[int], now: int) -> None:
+        """Of a reservation that was extended: the same meter may come several times, so each change is made before the next."""
+        for meter, mark, by in parts_given_back(reserved, used):
+            if at := self._places.get(meter) or self._place(meter, now):
+                writes: Writes = []
+                windows.adjust(self._words, at, meter, mark, by, now, writes)
+                if meter.kind is _GAUGE:
+                    self._seats.count(at, by, writes)
+                self._make(writes)
 
     def extend(self, reserved: Reserved, more: Sequence[int], now: int) -> bool:
         got = self.reserve([(meter, cost) for (meter, _), cost in zip(reserved.claims, more, strict=True)], now)
