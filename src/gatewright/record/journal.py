@@ -113,7 +113,7 @@ class Journal:
         record = record_of(payload)
         at = self._at
         end = at + len(record)
-        if end > self._end:
+        if end > self._end or len(record) > LARGEST:
             at = self._roll(len(record))
             end = at + len(record)
         self._map[at:end] = record  # type: ignore[index]  # it is open
