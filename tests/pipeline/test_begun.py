@@ -42,6 +42,8 @@ async def test_what_was_looked_at_is_still_read():
         (b'{"error": {"message": "no"}}', False),
         (b'{"type": "error", "error": {}}', False),
         (b'{"output": null, "error": {}}', False),
+        (b'{"status": "completed", "output": []}', True),
+        (b'{"status": "failed", "output": [], "error": {}}', False),
         (b"[]", False),
         (b"<html>", False),
         (b"", False),
