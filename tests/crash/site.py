@@ -75,6 +75,7 @@ class Site:
     def worker_pids(self) -> list[int]:
         """Of the processes that answer."""
         assert self.process is not None
+        assert self.process.returncode is None, f"the supervisor is gone: {(self.folder / 'log').read_text()[-3000:]}"
         if self.workers == 1:
             return [self.process.pid]
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
@@ -109,7 +110,7 @@ class Site:
 
     async def stop(self) -> None:
         """In order."""
-        if self.process is not None:
+        if self.process is not None and self.process.returncode is None:
             self.process.terminate()
             try:
                 await asyncio.wait_for(self.process.wait(), 30)
