@@ -4,6 +4,8 @@ settle        outermost: whatever happens beneath, one reply in the client's dia
 authenticate  before anything that costs: an unknown key reaches nothing
 peek          beneath that: nobody's body is read for free
 route         after who and what are known: which targets, in which order
+limit         beneath route: what a request may cost depends on its targets; above all that costs anything. What it reserves is
+              settled by `settle`, however it ends
 state         beneath routing: whether `previous_response_id` passes or becomes items depends on the target
 cache         beneath state: a conversation that goes on by an id is all there to be looked up, and what is given again is kept
               for its client; above attempts, which it spares. Only where a model keeps answers
