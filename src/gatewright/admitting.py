@@ -131,6 +131,10 @@ class Directory:
         assert self._serves is not None
         return self._serves.roll
 
+    def declared(self) -> Records:
+        """What the configuration says that is served now."""
+        return self.roll.declared
+
     # -- changes -------------------------------------------------------------------------------------------------------------
 
     async def start(self, peers: Peers) -> None:

@@ -79,7 +79,7 @@ def resolve_keys(sections: Iterable[KeySection], names: Names, principals: Princ
             desk.wrong((*path, "name"), f'a key named "{section.name}" is already there')
         models = _models(section.models, path, names, desk)
         _check_place(section, principals, roll, path, desk)
-        _check_routes(section.routes, path, desk)
+        check_routes(section.routes, path, desk)
         ips = _networks(section.ips, (*path, "ips"), desk)
         granted = _granted(section.limits, section.budgets, path, desk)
         secret = desk.secret(section.key, (*path, "key"))
@@ -132,7 +132,7 @@ def _check_place(section: KeySection, principals: PrincipalsConfig, roll: Roll, 
         desk.wrong((*path, "role"), "a team's admin needs a team; name it in `team`")
 
 
-def _check_routes(routes: Sequence[str], path: KeyPath, desk: Desk) -> None:
+def check_routes(routes: Sequence[str], path: KeyPath, desk: Desk) -> None:
     for j, route in enumerate(routes):
         if not route.startswith("/") and route not in OPERATIONS:
             near = hint(route, OPERATIONS)

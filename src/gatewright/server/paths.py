@@ -54,7 +54,8 @@ _BEDROCK_PREFIX = "/bedrock/model/"
 
 _PLAIN: dict[str, Operation] = {"/": "health", "/health": "health", "/ready": "ready"}
 _ADMIN: dict[tuple[str, str], Operation] = {("POST", "/admin/v1/reload"): "reload"}
-"""For keys with the role of an admin. Exact, and before providers' names: one called `admin` does not get in front of it."""
+"""Exact, and before providers' names: one called `admin` does not get in front of it."""
+_ADMIN_PREFIX = "/admin/v1/"
 _VERSIONS = ("v1beta", "v1alpha", "v1")
 _FORWARDED_METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
 
@@ -75,6 +76,8 @@ def match(method: str, path: str, providers: Container[str]) -> Match:
         return Match(_PLAIN[path] if known else "unknown", "openai_chat", path)
     if (method, path) in _ADMIN:
         return Match(_ADMIN[method, path], "openai_chat", path)
+    if path.startswith(_ADMIN_PREFIX):
+        return Match("unknown" if _climbs(path) else "admin", "openai_chat", path)
     head, _, rest = path[1:].partition("/")
     pin = ""
     if head not in _VERSIONS and head in providers and rest:

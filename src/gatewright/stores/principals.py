@@ -119,8 +119,8 @@ class PrincipalStore:
         with self._engine.connect() as connection:
             return _version(connection)
 
-    def everything(self) -> tuple[Records, int]:
-        """All records, of one moment, and the version that they are of."""
+    def everything(self, *, keys: bool = True) -> tuple[Records, int]:
+        """All records, of one moment, and the version that they are of. `keys`: whether these too, of which there are many."""
         with self._engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.text("set transaction isolation level repeatable read, read only"))
@@ -128,8 +128,9 @@ class PrincipalStore:
             organizations = _all(connection, "organizations", Organization)
             teams = _all(connection, "teams", Team)
             users = _all(connection, "users", User)
-            keys = TABLES["keys"]
-            found = connection.execute(sa.select(keys.c.record, keys.c.digest, keys.c.previous, keys.c.previous_ends))
+            table = TABLES["keys"]
+            asked = sa.select(table.c.record, table.c.digest, table.c.previous, table.c.previous_ends)
+            found = connection.execute(asked if keys else asked.where(sa.false()))
             decode = msgspec.json.Decoder(Key).decode
             held = tuple(
                 Held(key=decode(record), digest=bytes(digest), previous=bytes(previous or b""), previous_ends=ends)
