@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 import uvicorn
 
+from gatewright.admin.stage import AdminApi, TellProblems
 from gatewright.admitting import Directory
 from gatewright.bookkeeping import books_of
 from gatewright.caching import answers_of, cache_of
@@ -257,6 +258,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "get_model": models,
         "target_health": compose([settle, authenticate, HealthReport(router, health)]),
         "reload": compose([settle, authenticate, Reload(desk)]),
+        "admin": compose([TellProblems(), authenticate, AdminApi(directory)]),
     }
     for operation in _STORED:
         stacks[operation] = compose([settle, authenticate, StoredResponses(state, attempt, endpoints)])
