@@ -43,7 +43,8 @@ class Attempts:
 
     def __call__(self, exchange: Exchange, following: Next) -> Awaitable[Reply]:
         """Not `async` itself: what goes well at once is one coroutine the less."""
-        policy, plan = _policy(exchange), exchange.plan
+        route, plan = exchange.route, exchange.plan
+        policy = route.policy if isinstance(route, Route) else DEFAULT
         first = plan[0]
         assert isinstance(first, Candidate)
         hold = policy.retry.tries_each > 1 or len(plan) > 1
@@ -55,7 +56,9 @@ class Attempts:
 
     def _failed(self, exchange: Exchange, reply: Reply, *, hold: bool) -> Awaitable[Reply]:
         """The first attempt has failed so."""
-        return _Course(self, exchange, _policy(exchange), hold=hold).run(reply)
+        route = exchange.route
+        policy = route.policy if isinstance(route, Route) else DEFAULT
+        return _Course(self, exchange, policy, hold=hold).run(reply)
 
     async def pause(self, seconds: float) -> None:
         """Wait before a repetition."""
@@ -250,8 +253,3 @@ class _Course:
 def _set(over: "asyncio.Future[None]") -> None:
     if not over.done():
         over.set_result(None)
-
-
-def _policy(exchange: Exchange) -> Policy:
-    route = exchange.route
-    return route.policy if isinstance(route, Route) else DEFAULT
