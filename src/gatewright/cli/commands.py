@@ -24,6 +24,7 @@ from gatewright.cli.login import login
 from gatewright.cli.merge import CannotMerge
 from gatewright.cli.models import configured_table, live_document, live_table, matching, model_rows
 from gatewright.cli.source import find_file, give_up, read_config
+from gatewright.cli.usage import usage_app
 from gatewright.config import Config, json_schema, with_client_key
 from gatewright.config.suggest import hint
 from gatewright.errors import GatewrightError
@@ -37,6 +38,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="About the configuration file.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(import_app, name="import")
+app.add_typer(usage_app, name="usage")
 
 ConfigOption = Annotated[
     Path | None,
