@@ -3,7 +3,7 @@
 import pytest
 
 from gatewright.exchange import Segment
-from gatewright.pipeline.sources import PassSource
+from gatewright.pipeline.passed import PassSource
 from gatewright.routing import retry
 from tests.faults.cells import cells_of
 from tests.faults.rows import ROWS

@@ -10,7 +10,8 @@ from gatewright.dialects.openai_chat import OPENAI_CHAT
 from gatewright.ir.request import Asked
 from gatewright.pipeline.attempt import stream_type
 from gatewright.pipeline.framed import FrameSource, are_frames, named
-from gatewright.pipeline.sources import TranslatedSource, first_ping
+from gatewright.pipeline.sources import first_ping
+from gatewright.pipeline.translated import TranslatedSource
 from gatewright.transport import Cut
 
 TEXT = START + delta(0, text="a") + stop(0) + END

@@ -11,7 +11,8 @@ from tests.plays import wires
 from gatewright.dialects import BY_NAME
 from gatewright.ir.events import StreamError
 from gatewright.ir.request import Asked
-from gatewright.pipeline.sources import PassSource, TranslatedSource
+from gatewright.pipeline.passed import PassSource
+from gatewright.pipeline.translated import TranslatedSource
 from gatewright.wire.sse import MAX_EVENT_BYTES
 
 ANTHROPIC = BY_NAME["anthropic"]

@@ -23,6 +23,7 @@ from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.framed import FRAMES, FrameSource, are_frames, named
 from gatewright.pipeline.media import inline_media
 from gatewright.pipeline.names import client_names
+from gatewright.pipeline.passed import PassSource
 from gatewright.pipeline.replayed import Marker, mark
 from gatewright.pipeline.seals import (
     KIND,
@@ -35,8 +36,9 @@ from gatewright.pipeline.seals import (
     sealed_rows,
     without_seals,
 )
-from gatewright.pipeline.sources import BaseSource, PassSource, TranslatedSource
+from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translate import Dialects, Prepared, loss_lines, prepare
+from gatewright.pipeline.translated import TranslatedSource
 from gatewright.routing.retry_after import retry_after_s
 from gatewright.stores.kept import Kept, KeptStore
 from gatewright.transport import Incoming, TransportError, header_lines

@@ -29,8 +29,9 @@ from gatewright.ir.response import Response, Usage
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.nearest import Vector
 from gatewright.pipeline.replayed import MARK
-from gatewright.pipeline.sources import CUT, BaseSource, TranslatedSource
+from gatewright.pipeline.sources import CUT, BaseSource
 from gatewright.pipeline.translate import Dialects
+from gatewright.pipeline.translated import TranslatedSource
 
 log = logging.getLogger("gatewright")
 

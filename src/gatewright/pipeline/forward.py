@@ -21,8 +21,9 @@ from gatewright.pipeline.asking import Asking, Begins
 from gatewright.pipeline.attempt import MAX_ERROR_BYTES, Attempt, attributed, carried
 from gatewright.pipeline.endpoint import Candidate, Endpoint, forwarded_headers
 from gatewright.pipeline.health import Health
+from gatewright.pipeline.passed import PassSource
 from gatewright.pipeline.route import Router, allowed, may_use, may_use_all
-from gatewright.pipeline.sources import BaseSource, PassSource
+from gatewright.pipeline.sources import BaseSource
 from gatewright.providers.quirks import let_through
 from gatewright.transport import Incoming, TransportError, header_lines
 from gatewright.wire.json import BadJson, decode_lenient, encode

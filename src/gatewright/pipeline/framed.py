@@ -7,7 +7,7 @@ from gatewright.dialects.bedrock_converse.frames import KEEP_ALIVE
 from gatewright.dialects.protocol import Dialect, Watch
 from gatewright.errors import Problem
 from gatewright.exchange import Segment
-from gatewright.pipeline.sources import PassSource
+from gatewright.pipeline.passed import PassSource
 from gatewright.transport import Incoming
 from gatewright.transport.failures import BadAnswer
 from gatewright.wire.eventstream import CONTENT_TYPE, BadFrame, Splitter

@@ -10,7 +10,8 @@ from gatewright.ir.events import StreamEvent
 from gatewright.pipeline.flight import Flight, Listener
 from gatewright.pipeline.replay_answer import renamed
 from gatewright.pipeline.replayed import Marker
-from gatewright.pipeline.sources import BaseSource, TranslatedSource
+from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.translated import TranslatedSource
 
 ALL: Final = sys.maxsize
 """How far a listener has come who waits for nothing but the end."""

@@ -10,7 +10,8 @@ from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Segment
 from gatewright.ir.events import StreamError
-from gatewright.pipeline.sources import BaseSource, TranslatedSource
+from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.translated import TranslatedSource
 from gatewright.transport import Incoming
 from gatewright.transport.strand import back_to, in_a_task
 

@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.pipeline.continuation import Live
 from gatewright.pipeline.framed import FrameSource
+from gatewright.pipeline.passed import PassSource
 from gatewright.pipeline.resuming import ResumingSource
 from gatewright.pipeline.resumption import Resumption
 from gatewright.pipeline.route import Route
-from gatewright.pipeline.sources import BaseSource, PassSource, TranslatedSource
+from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translate import Dialects
+from gatewright.pipeline.translated import TranslatedSource
 
 
 class Resume:

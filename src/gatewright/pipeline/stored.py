@@ -14,7 +14,7 @@ from gatewright.exchange import Exchange, Next, Reply
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, SSE, Attempt, carried
 from gatewright.pipeline.endpoint import Endpoint
-from gatewright.pipeline.sources import PassSource
+from gatewright.pipeline.passed import PassSource
 from gatewright.pipeline.state import Keeper, KeepingSource, Record, StateStage
 from gatewright.transport import TransportError
 from gatewright.wire.json import encode
