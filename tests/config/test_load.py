@@ -362,7 +362,7 @@ def test_the_json_schema_knows_every_key_and_refuses_others():
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {
         "server", "providers", "models", "aliases", "keys", "media_fetch", "timeouts", "responses_state", "model_lists",
-        "routing", "cache", "limits", "budgets", "counters", "ledger", "database", "organizations", "teams", "users", "auth",
+        "routing", "cache", "limits", "budgets", "counters", "ledger", "pricing", "database", "organizations", "teams", "users", "auth",
     }  # fmt: skip
     provider = schema["$defs"]["ProviderSection"]["properties"]
     assert provider["api_key"]["anyOf"][0]["examples"]

@@ -23,6 +23,7 @@ from gatewright.config.resolve_accounts import warn_of_missing_logins
 from gatewright.config.resolve_ledger import resolve_database, resolve_ledger
 from gatewright.config.resolve_limits import resolve_counters, resolve_everybody
 from gatewright.config.resolve_models import Names, resolve_aliases, resolve_models
+from gatewright.config.resolve_pricing import resolve_pricing
 from gatewright.config.resolve_principals import resolve_jwt, resolve_keys, resolve_principals, resolve_proxies
 from gatewright.config.resolve_providers import resolve_providers, warn_of_self
 from gatewright.config.resolve_routing import resolve_cache, resolve_routing
@@ -79,6 +80,7 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
         limits=resolve_everybody(sections.limits, sections.budgets, desk),
         counters=resolve_counters(sections.counters, desk),
         ledger=resolve_ledger(sections.ledger),
+        pricing=resolve_pricing(sections.pricing, names.providers, desk),
         database=resolve_database(sections.database, desk),
     )
     if desk.problems:

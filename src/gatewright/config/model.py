@@ -20,6 +20,7 @@ from gatewright.principals.records import NOTHING, Granted, Organization, Team, 
 from gatewright.providers.catalog import Auth, Forward
 from gatewright.providers.facts import Facts
 from gatewright.providers.ladder import Ladder
+from gatewright.providers.price_rules import PriceRules
 from gatewright.record.ledger import LedgerRule
 from gatewright.routing.breaker import Rule as BreakerRule
 
@@ -260,6 +261,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsConfig = LimitsConfig()
     counters: CountersConfig = CountersConfig()
     ledger: LedgerRule = LedgerRule()
+    pricing: PriceRules = PriceRules()
+    """Without `hosts`: `pricing.py` finds them by the providers."""
     database: Secret | None = None
     """A URL; it may hold a password. None: a file of SQLite in the state folder."""
     files: Mapping[str, Stamp] = {}

@@ -11,6 +11,7 @@ from pydantic import Field
 from gatewright.config.schema_ledger import LedgerSection
 from gatewright.config.schema_limits import BudgetsSection, CountersEntry, CountersSection, LimitSection
 from gatewright.config.schema_parameters import OverridesSection
+from gatewright.config.schema_pricing import PricingSection
 from gatewright.config.schema_principals import AuthSection, KeySection, OrganizationSection, TeamSection, UserSection
 from gatewright.config.schema_routing import (
     CacheSection,
@@ -314,6 +315,7 @@ class ConfigFile(Section):
     counters: CountersEntry = CountersSection()
     """Where limits and budgets are counted: a URL, or a mapping."""
     ledger: LedgerSection = LedgerSection()
+    pricing: PricingSection = PricingSection()
     database: Secret | None = None
     """Where the ledger is kept, and keys that are made at run time: `postgresql://…` when several machines share it. Default: a
     file of SQLite in the state folder."""
