@@ -24,12 +24,13 @@ from gatewright.caching import answers_of, cache_of
 from gatewright.config import Config, ConfigError, ConfigProblem, ProviderConfig, from_environment, load_config, with_client_key
 from gatewright.config.credentials import ClientConfig
 from gatewright.config.tree import TOP
+from gatewright.costing import has_money, prices_of
 from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Next, Operation, Stage
 from gatewright.house import Generation, House
 from gatewright.ir.blocks import DialectName
-from gatewright.limiting import Unpriced, counters_of, limited
+from gatewright.limiting import counters_of, limited
 from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
@@ -212,10 +213,10 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         name: _kept_endpoint(before, provider) or endpoint_of(provider, environ, authenticate.is_ours, book)
         for name, provider in config.providers.items()
     }
-    prices = None if before is None else before.lists.prices
+    prices = prices_of(config) if before is None else before.prices
     lists = lists_of(config, endpoints, partial(_transport, environ=environ), prices=prices)
     router = router_of(config, endpoints, lists)
-    books = books_of(config) if before is None else before.books
+    books = books_of(config, prices.price) if before is None else before.books
     usage = books.usage
     recorder = usage if isinstance(usage, Ledger) else None
     settle = Settle(BY_NAME, usage)
@@ -244,7 +245,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     matched = partial(match, "POST", providers=frozenset(endpoints))
     explain = Explain(peek, route, health, matched, lists.load_prices, state=state)
     lists.known.subscribe(route.forget)
-    limit = limited(config, counters := counters_of(config, None if before is None else before.counters), Unpriced())
+    limit = limited(config, counters := counters_of(config, None if before is None else before.counters), prices)
     models = compose([settle, authenticate, stage_of(router, lists)])
     desk = ReloadDesk() if before is None else before.desk
     stacks: dict[Operation, Next] = {
@@ -275,8 +276,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         keepalive_s=config.server.keepalive_s,
         behind_proxies=bool(authenticate.trusted),
     )
-    if any(tier.strategy == "cheapest" for model in config.models.values() for tier in model.tiers):
-        lists.prices.load()  # before the first request: it would be served by whoever comes first
+    _have_prices(config, lists, gateway)
     probed = ((endpoints[name], provider.probe) for name, provider in config.providers.items() if provider.probe is not None)
     probes = Probes(
         tuple(Probe(Candidate(endpoint, probe.model), probe.every_s) for endpoint, probe in probed),
@@ -305,8 +305,17 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         health=health,
         probes=probes,
         stop=attempts.stop,
+        prices=prices,
         counters=counters,
     )
+
+
+def _have_prices(config: Config, lists: LiveLists, gateway: Gateway) -> None:
+    """Have the price list read in time for whoever asks for prices."""
+    if any(tier.strategy == "cheapest" for model in config.models.values() for tier in model.tiers):
+        lists.prices.load()  # before the first request: it would be served by whoever comes first
+    elif has_money(config):
+        gateway.starting.append(lists.load_prices_soon)
 
 
 def _next_generation(path: Path, environ: Mapping[str, str], state_dir: str, before: Generation) -> Generation:

@@ -12,12 +12,14 @@ import msgspec
 from gatewright.admitting import Directory
 from gatewright.bookkeeping import Books
 from gatewright.config import Config
+from gatewright.costing import rules_of
 from gatewright.pipeline.admin import ReloadDesk
 from gatewright.pipeline.authenticate import Authenticate
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.live_lists import LiveLists
 from gatewright.pipeline.probes import Probes
+from gatewright.providers.pricing import Prices
 from gatewright.server.gateway import Gateway
 from gatewright.stores.accounts import AccountStore
 from gatewright.stores.answers import Answers
@@ -45,6 +47,8 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
     answers: Answers
     counters: Counters
     book: AccountStore | None
+    prices: Prices
+    """One for all generations: it follows the configuration that answers."""
     health: Health
     """One for all generations: what is known of a target that stays is not forgotten."""
     desk: ReloadDesk
@@ -79,6 +83,7 @@ class House:
         new.kept.max_rows = new.config.responses_state.max_items
         new.answers.max_bytes = new.config.cache.max_bytes
         new.gateway.others = lambda: sum(generation.gateway.active for generation in self._older)
+        new.prices.follow(rules_of(new.config))
         new.health.follow(new.endpoints, new.config.routing.breaker)
         self.current = new
         hand_on(new.gateway)

@@ -8,26 +8,13 @@ from pathlib import Path
 from gatewright.config import Config
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Check, Stage
-from gatewright.ir.response import Usage
 from gatewright.limits.terms import Scope
 from gatewright.pipeline.alerts import BudgetAlerts
-from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.held import Prices, Ways
 from gatewright.pipeline.limit import LimitCheck, Limits, LimitStage
-from gatewright.record.rows import Cost
 from gatewright.stores.counters import Counters
 from gatewright.stores.counters_shared import FOLDER, SharedCounters
 from gatewright.transport.plain_fetch import PlainFetch
-
-
-class Unpriced:
-    """For gateways without a price list: nothing is known to cost anything."""
-
-    def price(self, provider: str, model: str, usage: Usage, at: int) -> Cost:
-        return Cost()
-
-    def upper(self, candidate: Candidate, input_tokens: int, output_tokens: int) -> int | None:
-        return None
 
 
 def now_us() -> int:
@@ -69,5 +56,5 @@ def limited(config: Config, counters: Counters, prices: Prices, clock: Callable[
     url = "" if config.limits.webhook is None else config.limits.webhook.reveal()
     tell = BudgetAlerts(counters, clock, PlainFetch(os.environ), url)
     ways = Ways(counters, prices, BY_NAME, clock, tell, config.limits.on_outgrown)
-    limits = Limits(ways, everybody(config))
+    limits = Limits(ways, everybody(config), unknown="deny" if config.pricing.unknown == "deny" else "allow")
     return (LimitCheck(limits) if isinstance(counters, SharedCounters) else LimitStage(limits),)

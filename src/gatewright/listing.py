@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Final
 
 from gatewright.config import Config, ProviderConfig
+from gatewright.costing import list_names, prices_of
 from gatewright.exchange import Principal
 from gatewright.pipeline.endpoint import Endpoint
-from gatewright.pipeline.live_lists import ListCall, LiveLists, domain, list_call, list_call_elsewhere
+from gatewright.pipeline.live_lists import ListCall, LiveLists, list_call, list_call_elsewhere
 from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.models import Models
 from gatewright.pipeline.route import Router
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.known_models import KnownModels
-from gatewright.providers.prices import PriceBook
+from gatewright.providers.pricing import Prices
 from gatewright.stores.document import Document
 from gatewright.transport import Transport
 
@@ -29,15 +30,15 @@ def lists_of(
     transport_to: Callable[[ProviderConfig, str], Transport] | None = None,
     *,
     live: bool | None = None,
-    prices: PriceBook | None = None,
+    prices: Prices | None = None,
 ) -> LiveLists:
     """What asks providers for their models. `live`: all of them, or those alone that a ladder needs; None: as configured.
-    `transport_to`: the way to a provider's other hosts. `prices`: a list that may be loaded already.
+    `transport_to`: the way to a provider's other hosts. `prices`: those of this gateway, which may be loaded already.
     """
     climbed = ladder_providers(config)
     everybody = config.model_lists.live if live is None else live
     asked: dict[str, ListCall] = {}
-    priced: dict[str, str] = {}
+    prices = prices_of(config) if prices is None else prices
     for name, provider in config.providers.items():
         host = HOSTS[provider.kind]
         call = list_call(host, provider.dialects)
@@ -45,8 +46,6 @@ def lists_of(
             call = list_call_elsewhere(host, provider.dialects, provider.settings, provider.base_url)
         if call is not None and provider.kind != "demo" and (everybody or name in climbed):
             asked[name] = call
-        if domain(provider.base_url) == domain(host.base_url):  # another's server has prices of its own
-            priced[name] = host.price
     known = KnownModels(asked, refresh_s=config.model_lists.refresh_s)
     identities = {name: f"{config.providers[name].kind} {config.providers[name].base_url}" for name in asked}
     document = Document(Path(config.server.state_dir) / FILE_NAME, max_bytes=MAX_BYTES)
@@ -56,8 +55,9 @@ def lists_of(
         endpoints=endpoints,
         calls=asked,
         known=known,
-        prices=PriceBook() if prices is None else prices,
-        price_names=priced,
+        prices=prices.book,
+        price_names=list_names(config),
+        stated=prices.stated,
         now=time.monotonic,
         remember=document.write,
         identities=identities,

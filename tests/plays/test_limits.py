@@ -9,6 +9,8 @@ import pytest
 from gatewright import app
 from gatewright.limits.meters import Meter
 from gatewright.limits.terms import Budget, Limit
+from gatewright.providers.prices import PriceBook
+from gatewright.providers.pricing import Prices
 from gatewright.record.rows import Cost
 from tests.plays.scene import DIALECTS, ask, frames, message_of, path_of, providers, send, served
 from tests.serving import END, KEY, answer, call, chunk, gateway, stream_head, upstream
@@ -16,20 +18,23 @@ from tests.serving import END, KEY, answer, call, chunk, gateway, stream_head, u
 SPOKEN = "word " * 40
 
 
-class Cents:
+class Cents(Prices):
     """A price list with one price: a cent for each token read, ten for each written."""
+
+    def __init__(self, config):
+        super().__init__(PriceBook())
 
     def price(self, provider, model, usage, at):
         return Cost(usage.total_input * 10_000 + usage.total_output * 100_000, "test", "2026-01-01")
 
-    def upper(self, candidate, input_tokens, output_tokens):
+    def upper(self, candidate, input_tokens, output_tokens, *, dear=True):
         return input_tokens * 10_000 + output_tokens * 100_000
 
 
 @pytest.fixture
 def priced(monkeypatch):
     """All models cost the same."""
-    monkeypatch.setattr(app, "Unpriced", Cents)
+    monkeypatch.setattr(app, "prices_of", Cents)
 
 
 def counters(gw):

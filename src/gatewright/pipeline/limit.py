@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from gatewright.errors import Problem, Refused
 from gatewright.exchange import Check, Exchange, Next, Principal, Reply
-from gatewright.limits.meters import Claim
+from gatewright.limits.meters import US
 from gatewright.limits.terms import Scope
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.estimate import input_tokens, model_asked, most_input_tokens, output_tokens
@@ -30,6 +30,8 @@ KEPT: Final = 4096
 """Keys and names whose limits are remembered; clients choose names."""
 LONG: Final = 512
 _GENERATES: Final = frozenset(("generate", "invoke"))
+_DEAR: Final = (b"udio", b"ervice_tier", b"erviceTier", b'"speed"', b"odalities", b"mage")
+"""A body without these words asks neither for sound nor for pictures, nor to be served faster than others."""
 _MOST_PRICED: Final = 8
 """Targets of a plan that are looked at for the dearest."""
 
@@ -44,8 +46,9 @@ class Limits:
         self.unknown = unknown
         self._levels = Levels()
         self._granted: dict[tuple[Principal, str], Granted] = {}
+        self._by_service: dict[str, bool] = {}
 
-    def wanted(self, exchange: Exchange) -> "_Wanted | None":
+    def wanted(self, exchange: Exchange) -> Holding | None:
         """What is to be reserved. None: nothing limits it. Raises Refused."""
         principal = exchange.principal
         if principal is None:
@@ -69,12 +72,13 @@ class Limits:
         elif exchange.operation == "forward":
             reads = input_tokens(exchange.call.body) if granted.has_tokens else 0
             micros = 1  # what it costs is known when it has been told; but not where all is spent
-        return _Wanted(granted, granted.costs(reads, writes, micros), writes, sure=sure)
+        return Holding(self.ways, granted, granted.costs(reads, writes, micros), writes, sure=sure)
 
-    def held(self, exchange: Exchange, wanted: "_Wanted", got: Reserved | Denied) -> None:
+    def held(self, exchange: Exchange, wanted: Holding, got: Reserved | Denied) -> None:
         """Raises Refused where it was denied."""
         if isinstance(got, Reserved):
-            exchange.held = Holding(self.ways, wanted.granted, got, wanted.writes, sure=wanted.sure)
+            wanted.reserved = got
+            exchange.held = wanted
             return
         if got.meter is None:
             raise Refused(CLOSED)
@@ -94,13 +98,27 @@ class Limits:
             self._granted[principal, model] = granted
         return granted
 
+    def _dearer(self, candidate: Candidate) -> bool:
+        """Whether its price depends on how it is to be served, so that the body is worth searching for that."""
+        name = candidate.name
+        found = self._by_service.get(name)
+        if found is None:
+            upper = self.ways.prices.upper
+            found = upper(candidate, US, US, dear=True) != upper(candidate, US, US, dear=False)
+            if len(self._by_service) >= KEPT:
+                self._by_service.clear()
+            self._by_service[name] = found
+        return found
+
     def _most(self, exchange: Exchange, writes: int) -> int:
         """Micro-dollars that it may cost at its dearest target; at least 1: not even what is free passes where all is spent."""
-        reads = most_input_tokens(exchange.call.body)
-        plan, most = exchange.plan, 1
-        for candidate in plan[:_MOST_PRICED]:
+        body, plan, upper = exchange.call.body, exchange.plan, self.ways.prices.upper
+        reads, most, dear = most_input_tokens(body), 1, None
+        for candidate in plan if len(plan) == 1 else plan[:_MOST_PRICED]:
             assert isinstance(candidate, Candidate)
-            cost = self.ways.prices.upper(candidate, reads, writes)
+            if dear is None and self._dearer(candidate):
+                dear = any(word in body for word in _DEAR)
+            cost = upper(candidate, reads, writes, dear=dear is True)
             if cost is None:
                 if self.unknown == "deny":
                     message = UNPRICED.format(candidate.name[:LONG])
@@ -113,16 +131,6 @@ class Limits:
         if len(plan) > 1 and isinstance(route, Route) and (hedge := route.policy.hedge) is not None:
             most *= 1 + hedge.hedges
         return most
-
-
-class _Wanted:
-    __slots__ = ("claims", "granted", "sure", "writes")
-
-    def __init__(self, granted: Granted, claims: list[Claim], writes: int, *, sure: bool) -> None:
-        self.granted = granted
-        self.claims = claims
-        self.writes = writes
-        self.sure = sure
 
 
 class LimitCheck(Check):
@@ -160,7 +168,7 @@ class LimitStage:
         limits.held(exchange, wanted, got)
         return following(exchange)
 
-    async def _asked(self, exchange: Exchange, wanted: _Wanted, following: Next) -> Reply:
+    async def _asked(self, exchange: Exchange, wanted: Holding, following: Next) -> Reply:
         left = await in_a_task()
         got = await self.limits.ways.counters.ask(wanted.claims, self.limits.ways.clock())
         self.limits.held(exchange, wanted, got)

@@ -15,7 +15,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.providers.catalog import Host
 from gatewright.providers.catalog.host import placeholders
-from gatewright.providers.facts import Facts
+from gatewright.providers.facts import NOTHING, Facts
 from gatewright.providers.known_models import KnownModels, Listed
 from gatewright.providers.model_lists import Page, read_page
 from gatewright.providers.prices import PriceBook
@@ -80,6 +80,11 @@ def domain(url: str) -> str:
     return ".".join((urlsplit(url).hostname or "").split(".")[-2:])
 
 
+def nothing_stated(_provider: str, _model: str) -> Facts:
+    """For operators who say nothing of prices."""
+    return NOTHING
+
+
 class LiveLists:
     """Keeps `known` fresh. Belongs to the event loop that first pokes it."""
 
@@ -95,9 +100,11 @@ class LiveLists:
         way_to: Callable[[str, str], Transport] | None = None,
         remember: Callable[[bytes], object] | None = None,
         identities: Mapping[str, str] | None = None,
+        stated: Callable[[str, str], Facts] = nothing_stated,
     ) -> None:
         """`calls`: provider → how it is asked. `price_names`: provider → its name in the price list. `now`: monotonic seconds.
         `way_to`: a transport for a provider's other host, by its origin; needed where a call has one.
+        `stated`: (provider, model) → the prices that the operator says it has.
         `remember`: keeps what is known over a restart; called in a thread. `identities`: as for `KnownModels.packed`.
         """
         self._endpoints = endpoints
@@ -105,6 +112,8 @@ class LiveLists:
         self.known = known
         self.prices = prices
         self._price_names = price_names
+        self._stated = stated
+        self._told_of_prices = prices.loaded
         self._now = now
         self._way_to = way_to
         self._remember = remember
@@ -116,6 +125,7 @@ class LiveLists:
         self._asking: set[str] = set()
         self._round: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._loading: asyncio.Task[None] | None = None
 
     def models_of(self, provider: str) -> Mapping[str, Facts]:
         """What a provider lists, as far as known; asked for, if it is due."""
@@ -123,8 +133,8 @@ class LiveLists:
         return self.known.models(provider)
 
     def price_of(self, provider: str, model: str) -> Facts:
-        """What the price list says of a provider's model, once it is loaded."""
-        return self.prices.facts(self._price_names.get(provider, ""), model)
+        """What the operator and the price list say of a provider's model, once that is loaded."""
+        return self._stated(provider, model).over(self.prices.facts(self._price_names.get(provider, ""), model))
 
     def facts_of(self, provider: str, model: str) -> Facts:
         """What is known of a provider's model: from its list, else from the price list. Nobody is asked."""
@@ -175,11 +185,17 @@ class LiveLists:
 
     async def load_prices(self) -> None:
         """Have the price list read, if nobody has."""
-        if not self.prices.loaded:
-            await asyncio.to_thread(self.prices.load)
+        if not self._told_of_prices:
+            if not self.prices.loaded:
+                await asyncio.to_thread(self.prices.load)
+            self._told_of_prices = True
             remembered = self._changed
             self.known.changed()
             self._changed = remembered  # prices are not what is remembered
+
+    def load_prices_soon(self) -> None:
+        """Have the price list read by and by. Returns at once."""
+        self._loading = asyncio.get_running_loop().create_task(self.load_prices())
 
     def _note_change(self) -> None:
         self._changed = True
@@ -192,7 +208,7 @@ class LiveLists:
     async def close(self) -> None:
         """Stop asking; what is known goes on being told."""
         self._is_closed = True
-        for task in (self._round, self._keeping):
+        for task in (self._round, self._keeping, self._loading):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
