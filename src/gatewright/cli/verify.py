@@ -7,7 +7,7 @@ import typer
 
 from gatewright.bookkeeping import JOURNALS, database_of
 from gatewright.cli.source import give_up, read_config
-from gatewright.record.rows import unpriced
+from gatewright.costing import prices_of
 from gatewright.record.verify import told
 from gatewright.record.verify import verify as look
 
@@ -25,7 +25,7 @@ def verify(
     try:
         engine = database_of(settings)
         migrate(engine)
-        found = look(engine, Path(settings.server.state_dir) / JOURNALS, unpriced)
+        found = look(engine, Path(settings.server.state_dir) / JOURNALS, prices_of(settings).price)
     except BadDatabase as error:
         give_up(str(error))
     except DatabaseError as error:
