@@ -59,6 +59,24 @@ def test_what_is_not_let_through_is_not_in_flight(clock):
     assert (health.in_flight(it), health.standing(it), health.again_s(it)) == (0, "open", 10)
 
 
+@pytest.mark.parametrize(
+    ("causes", "asked"),
+    [
+        (("broken", "broken", "broken"), True),
+        (("broken", "broken", "silent"), True),
+        (("broken", "silent", "stalled", "silent"), False),
+        (("silent", "silent", "silent", "broken"), True),
+    ],
+)
+def test_one_that_fails_fast_may_be_the_last_resort(clock, causes, asked):
+    """A closed door costs nothing to try; one that takes its whole time to fail, again and again, costs more than an error."""
+    health, it = Health(Rule(in_a_row=4 if len(causes) > 3 else 3), clock), target()
+    for cause in causes:
+        call(health, it, cause)
+    assert health.began(it) is None
+    assert (health.forced(it) is not None) is asked
+
+
 def test_without_a_rule_nothing_ever_opens(clock):
     health, it = Health(None, clock), target()
     assert all(call(health, it, "broken") for _ in range(50))

@@ -32,6 +32,8 @@ MOST: Final = 4096
 _NO_PERMIT: Final = Permit(-1, 0.0)
 """Of no episode: what becomes of it changes no circuit."""
 _SLOW_TO_FAIL: Final = frozenset(("silent", "stalled"))
+_TOO_SLOW: Final = 3
+"""Slow failures in a row after which a target whose circuit is open is not asked even as the last one."""
 _ALWAYS: Final = Passed("", "", Permit(0, 0.0), Permit(0, 0.0))
 """The permit of every call where breakers are off."""
 _REST_OF: Final[dict[Cause, float | None]] = {"throttled": None, "out_of_money": 300.0, "our_credential": 60.0}
@@ -66,14 +68,14 @@ class Event(msgspec.Struct, frozen=True):
 class _Target:
     """What is measured of one target."""
 
-    __slots__ = ("failed_by", "in_flight", "latency", "passed", "samples", "unread")
+    __slots__ = ("in_flight", "latency", "passed", "samples", "slow_failures", "unread")
 
     def __init__(self) -> None:
         self.in_flight = 0
         self.passed: Passed | None = None
         """The last permit: while its circuits are closed the next is found by it."""
-        self.failed_by: Cause | None = None
-        """Its last failure here."""
+        self.slow_failures = 0
+        """So many of its last failures here took their whole time, one after the other."""
         self.latency: Latency | None = None
         self.samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
         """(time to the first token, when), in seconds, the newest last."""
@@ -116,10 +118,10 @@ class Health:
     def forced(self, candidate: Candidate) -> Passed | None:
         """As `began`, for the last that can still be asked, though its circuit is open; its end says nothing of the circuit.
 
-        None: its last calls took their whole time to fail, which is worse than an error.
+        None: its last failures took their whole time, which is worse than an error. A single one may be chance.
         """
         target = self._targets.get(candidate.name) or self._target(candidate.name)
-        if target.failed_by in _SLOW_TO_FAIL:
+        if target.slow_failures >= _TOO_SLOW:
             return None
         target.in_flight += 1
         return Passed(candidate.endpoint.name, candidate.model or NO_MODEL, _NO_PERMIT, _NO_PERMIT)
@@ -189,7 +191,7 @@ class Health:
         if target is not None:
             target.in_flight -= 1
             if cause is not None and OUTCOME_OF[cause] == "failure":
-                target.failed_by = cause
+                target.slow_failures = target.slow_failures + 1 if cause in _SLOW_TO_FAIL else 0
             if ttft_s is not None:
                 target.samples.append((ttft_s, now))
                 target.unread += 1
