@@ -23,6 +23,8 @@ from gatewright.wire.fields import Fields
 
 CHOICE = "choices[0]"
 MESSAGE = "choices[0].message"
+DONE = "chat.completion.done"
+"""What some hosts call their last chunk."""
 replace = msgspec.structs.replace
 
 
@@ -212,3 +214,17 @@ def parse_logprob(item: JsonObject, at: str = "") -> TokenLogprob:
         extras=fields.rest(),
         at=at,
     )
+
+
+def parse_logprobs(tokens: JsonValue) -> tuple[TokenLogprob, ...]:
+    """Those of a `logprobs` object; none where one of them is not as it should be."""
+    match tokens:
+        case {"content": [_, *_] as items} if all(is_logprob(item) for item in items):
+            return tuple(parse_logprob(cast("JsonObject", item)) for item in items)
+        case _:
+            return ()
+
+
+def is_constant(key: str, value: JsonValue) -> bool:
+    """Whether a key of a chunk says what every chunk says."""
+    return key == "object" and value in ("chat.completion.chunk", "chat.completion", DONE)

@@ -14,12 +14,13 @@ from gatewright.dialects.openai_chat.errors import problem_in
 from gatewright.dialects.openai_chat.reasoning import FLAT, parse_details
 from gatewright.dialects.openai_chat.response import (
     CHOICE,
+    DONE,
     MESSAGE,
     choice_problem,
     finish_of,
-    is_logprob,
+    is_constant,
     parse_annotation,
-    parse_logprob,
+    parse_logprobs,
 )
 from gatewright.dialects.openai_chat.speech import Speech
 from gatewright.dialects.openai_chat.stream_blocks import OpenBlocks
@@ -29,7 +30,7 @@ from gatewright.dialects.openai_chat.tools import take_signature
 from gatewright.dialects.openai_chat.usage import usage_in
 from gatewright.dialects.openai_chat.words import NAME, STRING
 from gatewright.errors import Malformed, Problem
-from gatewright.ir.blocks import Block, Media, Reasoning, Refusal, Text, TokenLogprob
+from gatewright.ir.blocks import Block, Media, Reasoning, Refusal, Text
 from gatewright.ir.events import (
     ArgumentsDelta,
     CitationDelta,
@@ -53,7 +54,6 @@ from gatewright.wire.sse import OversizedEvent, SseParser, parse_block
 
 IGNORED = frozenset({"obfuscation", "p", "id", "created", "model", "choices", "usage", "error"})
 """Keys of a chunk that are padding, or are read on their own."""
-DONE = "chat.completion.done"
 _string = msgspec.json.Decoder(str).decode
 replace = msgspec.structs.replace
 
@@ -103,11 +103,10 @@ class ChatStreamParser(OpenBlocks):
             return []
         for name, payload in self._sse.close():
             self._one(name, payload)
-        if not self._over:
-            if self._finish is not None or self._ended:
-                self._stop()
-            else:
-                self._fail("the provider's stream was cut off")
+        if not self._over and (self._finish is not None or self._ended):
+            self._stop()
+        elif not self._over:
+            self._fail("the provider's stream was cut off")
         events, self._events = self._events, []
         return events
 
@@ -163,7 +162,7 @@ class ChatStreamParser(OpenBlocks):
             chunk = {"error": chunk}
         problem = problem_in(chunk)
         if problem is not None:
-            self._fail_with(problem)
+            self._fail(problem)
             return
         try:
             self._chunk(chunk)
@@ -193,7 +192,7 @@ class ChatStreamParser(OpenBlocks):
 
     def _top(self, chunk: JsonObject, choices: JsonValue) -> None:
         if not self._started:
-            self._seen |= {k: v for k, v in chunk.items() if k not in IGNORED and not is_void(v) and not _constant(k, v)}
+            self._seen |= {k: v for k, v in chunk.items() if k not in IGNORED and not is_void(v) and not is_constant(k, v)}
             if not choices and not chunk.get("id") and usage_in(chunk) is None:
                 return  # Azure: a first chunk that only tells how the prompt was filtered
             self._started = True
@@ -209,7 +208,7 @@ class ChatStreamParser(OpenBlocks):
             )
             return
         for key, value in chunk.items():
-            if key not in IGNORED and not _constant(key, value):
+            if key not in IGNORED and not is_constant(key, value):
                 self._add_late(key, value)
 
     def _add_late(self, key: str, value: JsonValue) -> None:
@@ -226,7 +225,7 @@ class ChatStreamParser(OpenBlocks):
 
     def _choice(self, choice: JsonObject) -> None:
         if problem := choice_problem(choice.get("error")):
-            self._fail_with(problem)
+            self._fail(problem)
             return
         delta = choice.get("delta")
         tokens = choice.get("logprobs")
@@ -254,7 +253,7 @@ class ChatStreamParser(OpenBlocks):
             fields.take("content")
             if content:
                 self._open("text", Text(text="", form=STRING))
-                told = _tokens(tokens)
+                told = parse_logprobs(tokens)
                 self._events.append(TextDelta(self._index, content, told))
                 if told and isinstance(tokens, dict):
                     tokens = {key: value for key, value in tokens.items() if key != "content"}
@@ -376,10 +375,9 @@ class ChatStreamParser(OpenBlocks):
 
     def _signature(self, fields: Fields) -> None:
         seal = take_signature(fields, issuer=self._issuer)
-        if seal is None:
-            return
-        self._open("signature", Reasoning(redacted=True, form=("signature",)))
-        self._seal = seal
+        if seal is not None:
+            self._open("signature", Reasoning(redacted=True, form=("signature",)))
+            self._seal = seal
 
     def _stop(self) -> None:
         self._open(None)
@@ -397,21 +395,6 @@ class ChatStreamParser(OpenBlocks):
         self._events.append(MessageStop(finish=finish, extras=self._late))
         self._over = True
 
-    def _fail(self, message: str) -> None:
-        self._fail_with(Problem(kind="upstream", message=message))
-
-    def _fail_with(self, problem: Problem) -> None:
-        self._events.append(StreamError(problem))
+    def _fail(self, why: str | Problem) -> None:
+        self._events.append(StreamError(Problem(kind="upstream", message=why) if isinstance(why, str) else why))
         self._over = True
-
-
-def _tokens(tokens: JsonValue) -> tuple[TokenLogprob, ...]:
-    match tokens:
-        case {"content": [_, *_] as items} if all(is_logprob(item) for item in items):
-            return tuple(parse_logprob(cast("JsonObject", item)) for item in items)
-        case _:
-            return ()
-
-
-def _constant(key: str, value: JsonValue) -> bool:
-    return key == "object" and value in ("chat.completion.chunk", "chat.completion", DONE)
