@@ -1,7 +1,10 @@
 """What is granted of a model: which limits count, and what of them a request claims."""
 
+import time
+
 from gatewright.limits.terms import Budget, Limit, Scope
 from gatewright.pipeline.granted import Levels
+from gatewright.stores.counters_shared import SharedCounters
 
 ORGANIZATION = Scope("organization", "acme", (Limit(60, "requests", 5),), (Budget("month", 1000),))
 KEY = Scope("key", "ci", (Limit(60, "tokens", 3000, ("gpt-*",)), Limit(60, "input_tokens", 900), Limit(0, "concurrent", 2)))
@@ -49,3 +52,36 @@ def test_the_longest_possible_answer_does_not_shut_out_a_request_for_ever():
 def test_no_scope_means_no_meter():
     """What is not configured costs nothing."""
     assert Levels().granted((), ("m",)).meters == ()
+
+
+TWICE = Scope(
+    "key",
+    "ci",
+    (Limit(60, "tokens", 3000), Limit(60, "tokens", 9000)),
+    (Budget("month", 80_000, soft=(0.5,), hard=False), Budget("month", 100_000), Budget("month", 9000, models=("m",))),
+)
+
+
+def test_what_is_granted_twice_is_counted_apart():
+    """A budget that tells and one that stops, in the same month: a state for both would be settled twice."""
+    levels = Levels()
+    everybody = Scope("all", "", (Limit(60, "requests", 5), Limit(60, "requests", 9)))
+    stored = Scope("all", "", (Limit(60, "requests", 3), Limit(60, "requests", 4)))
+    meters = levels.granted((everybody, stored, TWICE), ("m",)).meters
+    assert len({meter.key for meter in meters}) == len(meters) == 9
+    assert [meter.amount for meter in meters] == [5, 9, 3, 4, 80_000, 100_000, 9000, 3000, 9000]
+    again = Levels().granted((everybody, stored, TWICE), ("m",)).meters
+    assert [meter.key for meter in again] == [meter.key for meter in meters], "in another process, too"
+    assert levels.granted((TWICE,), ("m",)).meters[:3] == levels.granted((TWICE,), ("n", "m")).meters[:3]
+
+
+async def test_a_stream_that_outgrew_two_budgets_is_given_back_once(tmp_path):
+    """Of each what it did not use, and no more: else every such stream would make room for another one."""
+    counters = SharedCounters(tmp_path / "counters", slots=256)
+    granted = Levels().granted((TWICE,), ("n",))
+    now = time.time_ns() // 1000
+    held = counters.reserve(granted.costs(10, 20, 1000), now)
+    assert counters.extend(held, granted.more(20, 500), now)
+    counters.settle(held, granted.used(10, 22, 1200), now)
+    assert [seen.used for seen in await counters.look(granted.meters, now)] == [1200, 1200, 32, 32]
+    await counters.close()

@@ -6,6 +6,7 @@ One rule: its key says what is counted, not how much is granted, so that a limit
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final, TypeAlias
 
@@ -32,7 +33,10 @@ class Kind(IntEnum):
 
 
 class Meter:
-    """One limit or budget of one scope. Compared by identity; two of the same key share their state."""
+    """One limit or budget of one scope. Compared by identity; two of the same key share their state.
+
+    No request may be counted by two of the same key: see `apart`.
+    """
 
     __slots__ = (
         "_ends",
@@ -52,7 +56,8 @@ class Meter:
         "width",
     )
 
-    def __init__(self, level: Level, ident: str, term: Limit | Budget) -> None:
+    def __init__(self, level: Level, ident: str, term: Limit | Budget, nth: int = 0) -> None:
+        """`nth`: how many before it count the same."""
         self.level = level
         self.id = ident
         self.term = term
@@ -70,7 +75,8 @@ class Meter:
         self.width = -(-per_s * US // KEPT)
         """Microseconds of a sub-bucket, rounded up: a window may be longer than was said, never shorter."""
         counted = ("budget", self.period, per_s) if isinstance(term, Budget) else ("limit", self.unit, per_s)
-        self.key = hashlib.blake2b(repr((level, ident, counted, sorted(term.models))).encode(), digest_size=16).digest()
+        told = (level, ident, counted, sorted(term.models), *((nth,) if nth else ()))
+        self.key = hashlib.blake2b(repr(told).encode(), digest_size=16).digest()
         self.hi = int.from_bytes(self.key[:8]) >> 1 or 1
         self.lo = int.from_bytes(self.key[8:]) >> 1
         self.soft_left: int | None = None
@@ -120,4 +126,20 @@ def bounds(period: Period, now: int) -> tuple[int, int]:
 def meters_of(scope: Scope) -> tuple[Meter, ...]:
     """All meters of a level, budgets first: they tell the client more."""
     budgets = tuple(Meter(scope.kind, scope.id, budget) for budget in scope.budgets)
-    return budgets + tuple(Meter(scope.kind, scope.id, limit) for limit in scope.limits)
+    return apart(budgets + tuple(Meter(scope.kind, scope.id, limit) for limit in scope.limits))
+
+
+def apart(meters: Iterable[Meter]) -> tuple[Meter, ...]:
+    """The same, each with a state of its own: what counts the same as one before it, such as a budget that tells and one that
+    stops, would else be counted twice where it is counted.
+    """
+    seen: set[bytes] = set()
+    found: list[Meter] = []
+    for meter in meters:
+        own, nth = meter, 0
+        while own.key in seen:
+            nth += 1
+            own = Meter(meter.level, meter.id, meter.term, nth)
+        seen.add(own.key)
+        found.append(own)
+    return tuple(found)

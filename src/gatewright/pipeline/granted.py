@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
-from gatewright.limits.meters import Kind, Meter, meters_of
+from gatewright.limits.meters import Kind, Meter, apart, meters_of
 from gatewright.limits.terms import Scope
 
 _TOKENS: Final = frozenset(("tokens", "input_tokens", "output_tokens"))
@@ -95,7 +95,7 @@ class Levels:
             if meters is None:
                 meters = self._meters[scope] = meters_of(scope)
             found += (meter for meter in meters if _means(meter.term.models, names))
-        return Granted(tuple(found))
+        return Granted(apart(found))
 
 
 def _means(globs: tuple[str, ...], names: tuple[str, ...]) -> bool:
