@@ -50,7 +50,7 @@ TEXT = ("All happy families are alike; each unhappy family is unhappy in its own
 def test_text_is_taken_at_four_bytes_a_token_and_at_two_for_money():
     """English has about 4.5; what has fewer than two is hardly text."""
     assert len(TEXT) // 5 < input_tokens(TEXT) < len(TEXT) // 3
-    assert len(TEXT) // 2 <= most_input_tokens(TEXT) < len(TEXT) // 2 + 10
+    assert len(TEXT) // 2 <= most_input_tokens(TEXT, "openai_chat") < len(TEXT) // 2 + 10
 
 
 @pytest.mark.parametrize("size", [40_000, 3_000_000])
@@ -59,13 +59,15 @@ def test_an_image_within_is_not_taken_for_text(size):
     image = base64.b64encode(os.urandom(size)).decode()
     body = json.dumps({"messages": [{"content": [{"image_url": {"url": f"data:image/png;base64,{image}"}}]}]}).encode()
     assert MEDIA_TOKENS <= input_tokens(body) < MEDIA_TOKENS + 100
-    assert MEDIA_MONEY_TOKENS <= most_input_tokens(body) < max(4 * MEDIA_MONEY_TOKENS, size // 30)
+    assert MEDIA_MONEY_TOKENS <= most_input_tokens(body, "openai_chat") < max(4 * MEDIA_MONEY_TOKENS, size // 30)
 
 
 def test_an_image_that_is_only_named_costs_money_all_the_same():
     """Its bytes are the provider's to fetch; a small body may be a dear request."""
-    body = json.dumps({"messages": [{"content": [{"image_url": {"url": "https://example.com/a.png"}}]}]}).encode()
-    assert most_input_tokens(body) > MEDIA_MONEY_TOKENS
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    assert most_input_tokens(json.dumps({"messages": [{"content": [image]}]}).encode(), "openai_chat") > MEDIA_MONEY_TOKENS
+    file = {"fileData": {"fileUri": "gs://bucket/a.pdf"}}
+    assert most_input_tokens(json.dumps({"contents": [{"parts": [file]}]}).encode(), "gemini") > MEDIA_MONEY_TOKENS
 
 
 @pytest.mark.parametrize(

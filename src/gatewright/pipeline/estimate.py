@@ -8,6 +8,7 @@ from typing import Final
 
 from gatewright.dialects.forwarded import model_in_json
 from gatewright.exchange import Exchange
+from gatewright.ir.blocks import DialectName
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.translate import Dialects
 
@@ -30,6 +31,8 @@ SMALL_BYTES: Final = 8 << 10
 _LONG_RUN: Final = re.compile(rb"[A-Za-z0-9+/=_-]{1024,}")
 _NAMED: Final = re.compile(rb'_url"|"file_id"|"fileUri"|"s3Location"|"url"')
 """Media that the provider fetches."""
+_MARKS: Final[dict[DialectName, bytes]] = {"gemini": b"ileUri", "bedrock_converse": b"s3Location"}
+"""Stands in every body that names some; in all other dialects a part with a type does."""
 
 
 def input_tokens(body: bytes) -> int:
@@ -40,15 +43,14 @@ def input_tokens(body: bytes) -> int:
     return text // BYTES_A_TOKEN + MEDIA_TOKENS * media
 
 
-def most_input_tokens(body: bytes) -> int:
+def most_input_tokens(body: bytes, dialect: DialectName) -> int:
     """More than are read, but for what only the provider has: earlier turns that it keeps."""
-    if len(body) <= SMALL_BYTES:
-        text, within = len(body), 0
-    else:
-        text, media, size = _apart(body)
-        within = max(MEDIA_MONEY_TOKENS * media, size // MEDIA_BYTES_A_TOKEN)
-    named = len(_NAMED.findall(body)) if b'rl"' in body or b"ile" in body or b"s3L" in body else 0
-    return text // MONEY_BYTES_A_TOKEN + within + MEDIA_MONEY_TOKENS * named + 1
+    size = len(body)
+    if size <= SMALL_BYTES and _MARKS.get(dialect, b'ype"') not in body:  # as nearly all are
+        return size // MONEY_BYTES_A_TOKEN + 1
+    text, media, size = _apart(body)
+    within = max(MEDIA_MONEY_TOKENS * media, size // MEDIA_BYTES_A_TOKEN)
+    return text // MONEY_BYTES_A_TOKEN + within + MEDIA_MONEY_TOKENS * len(_NAMED.findall(body)) + 1
 
 
 def output_tokens(exchange: Exchange, dialects: Dialects) -> tuple[int, bool]:

@@ -16,7 +16,7 @@ _TOKENS: Final = frozenset(("tokens", "input_tokens", "output_tokens"))
 class Granted:
     """The meters that a request for a model is counted by. Empty: none."""
 
-    __slots__ = ("budgets", "has_money", "has_tokens", "least", "meters", "named", "shown", "units")
+    __slots__ = ("alarms", "budgets", "has_money", "has_tokens", "least", "meters", "named", "shown", "units")
 
     def __init__(self, meters: tuple[Meter, ...]) -> None:
         self.meters = meters
@@ -27,7 +27,9 @@ class Granted:
         self.has_tokens = not _TOKENS.isdisjoint(self.units)
         self.has_money = "micros" in self.units
         self.budgets = tuple(i for i, meter in enumerate(meters) if meter.is_budget)
-        """Where those stand that somebody may be told of."""
+        """Where those stand that somebody may be told of, …"""
+        self.alarms = tuple((i, meters[i].bound - meters[i].amount + (meters[i].soft_left or 0)) for i in self.budgets)
+        """… and what is left of their bound when that is to be."""
         self.shown = tuple(
             tuple(i for i, meter in enumerate(meters) if meter.unit == unit and meter.kind is Kind.SLIDING)
             for unit in ("requests", "tokens", "input_tokens", "output_tokens")

@@ -7,14 +7,14 @@ One rule: every attempt counts that an upstream may bill, whatever became of it;
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, Protocol
 
 import msgspec
 
 from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.ir.response import Usage
-from gatewright.limits.meters import Meter
+from gatewright.limits.meters import Claim, Meter
 from gatewright.limits.windows import resets_us
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.estimate import input_tokens
@@ -81,13 +81,15 @@ class Ways(msgspec.Struct, frozen=True, eq=False):
 class Holding:
     """Implements `exchange.Held`."""
 
-    __slots__ = ("granted", "reserved", "sure", "ways", "writes", "_micros", "_reads", "_writes")
+    __slots__ = ("claims", "granted", "reserved", "sure", "ways", "writes", "_micros", "_reads", "_writes")
 
-    def __init__(self, ways: Ways, granted: Granted, reserved: Reserved, writes: int, *, sure: bool) -> None:
+    def __init__(self, ways: Ways, granted: Granted, claims: Sequence[Claim], writes: int, *, sure: bool) -> None:
         """`writes`: tokens of output that are reserved. `sure`: the answer cannot be longer."""
         self.ways = ways
         self.granted = granted
-        self.reserved = reserved
+        self.claims = claims
+        self.reserved: Reserved
+        """Set when they have been granted."""
         self.writes = writes
         self.sure = sure
         self._reads = self._writes = self._micros = 0
@@ -97,11 +99,17 @@ class Holding:
         now = ways.clock()
         lines = b""
         for places in granted.shown:
-            at = places[0] if len(places) == 1 else min(places, key=lambda i: left[i] / granted.meters[i].amount)
+            at, least = places[0], 2.0
+            for i in places if len(places) > 1 else ():
+                share = left[i] / granted.meters[i].amount
+                if share < least:
+                    at, least = i, share
             meter = granted.meters[at]
             lines += shown_lines(meter, left[at], resets_us(meter, self.reserved.marks[at], now), now, exchange.dialect)
-        if granted.budgets:
-            lines += self._budget_line(now)
+        for i, alarm in granted.alarms:
+            if left[i] <= alarm:
+                lines += self._budget_line(now)
+                break
         if granted.shown and b"ratelimit-" in reply.headers:
             reply.headers = _FOREIGN.sub(b"", reply.headers)
         reply.headers += lines

@@ -113,7 +113,7 @@ class Limits:
     def _most(self, exchange: Exchange, writes: int) -> int:
         """Micro-dollars that it may cost at its dearest target; at least 1: not even what is free passes where all is spent."""
         body, plan, upper = exchange.call.body, exchange.plan, self.ways.prices.upper
-        reads, most, dear = most_input_tokens(body), 1, None
+        reads, most, dear = most_input_tokens(body, exchange.dialect), 1, None
         for candidate in plan if len(plan) == 1 else plan[:_MOST_PRICED]:
             assert isinstance(candidate, Candidate)
             if dear is None and self._dearer(candidate):
