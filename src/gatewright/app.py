@@ -30,7 +30,7 @@ from gatewright.dialects import BY_NAME
 from gatewright.exchange import Next, Operation, Stage
 from gatewright.house import Generation, House
 from gatewright.ir.blocks import DialectName
-from gatewright.limiting import counters_of, limited
+from gatewright.limiting import counters_of, limited, now_us
 from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
@@ -55,8 +55,10 @@ from gatewright.pipeline.route import Route, Router
 from gatewright.pipeline.semantic import Meanings
 from gatewright.pipeline.settle import Settle
 from gatewright.pipeline.shaped import ShapedEndpoint
+from gatewright.pipeline.show_cost import ShowCost
 from gatewright.pipeline.state import StateStage
 from gatewright.pipeline.stored import StoredResponses
+from gatewright.pipeline.usage_report import UsageReport
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.oauth.credential import AccountsCredential
 from gatewright.providers.quirks import BETAS
@@ -219,7 +221,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     books = books_of(config, prices.price) if before is None else before.books
     usage = books.usage
     recorder = usage if isinstance(usage, Ledger) else None
-    settle = Settle(BY_NAME, usage)
+    settle = Settle(BY_NAME, usage, ShowCost(prices, now_us))
     peek = PeekStage(BY_NAME)
     health = Health(config.routing.breaker, time.monotonic) if before is None else before.health
     if before is None:
@@ -257,6 +259,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "explain": compose([settle, authenticate, explain]),
         "list_models": models,
         "get_model": models,
+        "usage": compose([settle, authenticate, UsageReport(books.reports)]),
         "target_health": compose([settle, authenticate, HealthReport(router, health)]),
         "reload": compose([settle, authenticate, Reload(desk)]),
         "admin": compose([TellProblems(), authenticate, AdminApi(directory)]),

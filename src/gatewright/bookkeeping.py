@@ -10,6 +10,7 @@ from gatewright.record.ingest import Ingest
 from gatewright.record.ledger import Ledger
 from gatewright.record.rows import Pricer, unpriced
 from gatewright.record.usage import UsageCounter
+from gatewright.reporting import Reporter
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -26,6 +27,8 @@ class Books(msgspec.Struct, frozen=True, eq=False):
     usage: UsageCounter
     """What requests are told to: the ledger, or counters alone."""
     ingest: Ingest | None
+    reports: Reporter
+    """Who tells what was used."""
 
     def start(self) -> None:
         """Idempotent."""
@@ -34,15 +37,18 @@ class Books(msgspec.Struct, frozen=True, eq=False):
 
     def close(self) -> None:
         """After the last answer. Blocks, for `ingest.CLOSING_S` at most."""
+        self.reports.close()
         if self.ingest is not None:
             self.ingest.close()
 
 
 def books_of(config: Config, price: Pricer = unpriced) -> Books:
+    journals = Path(config.server.state_dir) / JOURNALS
+    reports = Reporter(lambda: database_of(config), journals, price)
     if not config.ledger.enabled:
-        return Books(UsageCounter(), None)
-    ledger = Ledger(Path(config.server.state_dir) / JOURNALS, config.ledger)
-    return Books(ledger, Ingest(ledger, lambda: database_of(config), price))
+        return Books(UsageCounter(), None, reports)
+    ledger = Ledger(journals, config.ledger)
+    return Books(ledger, Ingest(ledger, lambda: database_of(config), price), reports)
 
 
 def database_of(config: Config) -> "Engine":

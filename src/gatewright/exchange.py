@@ -39,6 +39,7 @@ Operation = Literal[
     "health",
     "target_health",  # how each target stands
     "ready",
+    "usage",  # what was used, and what it cost
     "reload",  # an admin's: read the configuration again
     "admin",  # what is under /admin/v1 beside it: each of its routes says whom it is for
     "unknown",

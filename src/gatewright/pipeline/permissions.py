@@ -47,6 +47,7 @@ OPERATIONS: Final[Mapping[Operation, Permission]] = {
     "health": "open",
     "ready": "open",
     "target_health": "look",
+    "usage": "look",  # of oneself; of a team or of all by role
     "reload": "govern",
     "admin": "look",  # each of its routes asks for more
     "unknown": "look",

@@ -8,6 +8,7 @@ from typing import Protocol
 from gatewright.errors import GatewrightError, Problem
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.pipeline.attempt import error_reply
+from gatewright.pipeline.show_cost import ShowCost
 from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translate import Dialects
 
@@ -23,9 +24,11 @@ class Recorder(Protocol):
 class Settle:
     """Turns exceptions into replies in the client's dialect and tells the recorder how it ended."""
 
-    def __init__(self, dialects: Dialects, recorder: Recorder) -> None:
+    def __init__(self, dialects: Dialects, recorder: Recorder, costs: ShowCost | None = None) -> None:
+        """`costs`: tells those who may see it what their answers cost."""
         self.dialects = dialects
         self.recorder = recorder
+        self.costs = costs
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         try:
@@ -45,6 +48,9 @@ class Settle:
         held = exchange.held
         if held is not None:
             reply = held.told(exchange, reply)
+        principal = exchange.principal
+        if principal is not None and principal.show_cost and self.costs is not None:
+            self._show_cost(self.costs, exchange, reply)
         source = reply.source
         if source is None:
             if held is None:
@@ -59,9 +65,22 @@ class Settle:
     def _at_end(self, exchange: Exchange, reply: Reply, source: BaseSource) -> Callable[[], None]:
         def end() -> None:
             exchange.usage, exchange.left = source.usage, source.left
+            principal = exchange.principal
+            if principal is not None and principal.show_cost and self.costs is not None:
+                self._show_cost(self.costs, exchange, None)
             self._settle(exchange, reply.status, source.problem)
 
         return end
+
+    def _show_cost(self, costs: ShowCost, exchange: Exchange, reply: Reply | None) -> None:
+        """In the head of a reply; None: behind the body."""
+        try:
+            if reply is None:
+                costs.tell_after(exchange)
+            else:
+                costs.tell(exchange, reply)
+        except Exception:  # what is only told must not keep a request from being answered and settled
+            log.exception("request %s: what it cost could not be told", exchange.request_id)
 
     def _settle(self, exchange: Exchange, status: int, problem: Problem | None) -> None:
         """First what it cost is known, then it is written down, then what was held for it is let go."""

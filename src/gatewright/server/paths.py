@@ -31,6 +31,7 @@ _EXACT: dict[tuple[str, str], tuple[Operation, DialectName]] = {
     ("POST", "/messages/count_tokens"): ("count_tokens", "anthropic"),
     ("POST", "/explain"): ("explain", "openai_chat"),
     ("GET", "/models"): ("list_models", "openai_chat"),
+    ("GET", "/usage"): ("usage", "openai_chat"),
     ("GET", "/health/targets"): ("target_health", "openai_chat"),
 }
 """Without `/v1`. Two-segment names beat the catch-all."""
@@ -53,7 +54,7 @@ _BEDROCK_PREFIX = "/bedrock/model/"
 """Where clients of several APIs put Bedrock's; a provider of that name comes first."""
 
 _PLAIN: dict[str, Operation] = {"/": "health", "/health": "health", "/ready": "ready"}
-_ADMIN: dict[tuple[str, str], Operation] = {("POST", "/admin/v1/reload"): "reload"}
+_ADMIN: dict[tuple[str, str], Operation] = {("POST", "/admin/v1/reload"): "reload", ("GET", "/admin/v1/usage"): "usage"}
 """Exact, and before providers' names: one called `admin` does not get in front of it."""
 _ADMIN_PREFIX = "/admin/v1/"
 _VERSIONS = ("v1beta", "v1alpha", "v1")

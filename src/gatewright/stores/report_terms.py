@@ -42,6 +42,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What lines are told apart by. Empty: there is one."""
     only: tuple[tuple[By, str], ...] = ()
     """What counts: names with their values, stars for anything. Values of the same name are as good as one another."""
+    within: tuple[tuple[Literal["key_id", "team"], str], ...] = ()
+    """What whoever asks may see of it: all of these, letter by letter."""
 
 
 class Line(msgspec.Struct, frozen=True):

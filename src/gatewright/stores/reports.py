@@ -150,10 +150,11 @@ def _conditions(connection: Connection, table: sa.Table, query: Query) -> list[s
     wanted: dict[By, list[str]] = {}
     for name, value in query.only:
         wanted.setdefault(name, []).append(value)
-    return [
+    chosen = [
         sa.or_(*(_like(connection, table.c[column], value) for value in values for column in _columns_of(name)))
         for name, values in wanted.items()
     ]
+    return chosen + [table.c[column] == value for column, value in query.within]
 
 
 def _columns_of(by: By) -> tuple[str, ...]:
@@ -177,7 +178,7 @@ def _fits(query: Query, dims: Sequence[object]) -> bool:
     wanted: dict[By, list[str]] = {}
     for name, value in query.only:
         wanted.setdefault(name, []).append(value)
-    return all(
+    return all(place[_PLACED[column]] == value for column, value in query.within) and all(
         any(_is(str(place[_PLACED[column]]), value) for value in values for column in _columns_of(name))
         for name, values in wanted.items()
     )
