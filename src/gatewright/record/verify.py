@@ -116,13 +116,11 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def told(verified: Verified) -> Iterator[str]:
-    """The lines for a person."""
-    yield from verified.problems
-    yield from (f"note: {note}" for note in verified.notes)
-    if verified.problems:
-        yield f"{len(verified.problems)} disagreements"
+def told(verified: Verified, more: tuple[str, ...] = ()) -> Iterator[str]:
+    """The last line, for a person. `more`: problems that somebody else has found."""
+    if verified.problems or more:
+        yield f"{len(verified.problems) + len(more)} disagreements"
     else:
-        more = f", {verified.waiting} more on their way" if verified.waiting else ""
+        late = f", {verified.waiting} more on their way" if verified.waiting else ""
         seen = f"{verified.requests} requests and {verified.attempts} attempts"
-        yield f"good: {seen} agree with one another, with the journals and with the rollups{more}"
+        yield f"good: {seen} agree with one another, with journals, rollups and budgets{late}"
