@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from gatewright.record.journal import JournalFull
 from tests.plays.failing import attempts_of, causes, error, hosts, idle, records, soon
 from tests.plays.scene import DIALECTS, ask, frames, path_of, send, served
 from tests.serving import END, chunk, stream_head
@@ -125,3 +126,16 @@ async def test_a_client_that_leaves_takes_both_calls_along(tmp_path):
         await asyncio.wait_for(gw.b.closed.wait(), 5)
         await soon(lambda: idle(gw))
         assert causes(gw) == [("a/m", "cancelled"), ("b/m", "cancelled")]
+
+
+async def test_what_cannot_be_written_down_is_refused_in_its_own_words(tmp_path):
+    """Before anything was sent, and not as a bug of ours."""
+    async with hosts(tmp_path, "openai_chat", "openai_chat", models=HEDGED) as gw:
+
+        def full(_size: int) -> None:
+            raise JournalFull("no room")
+
+        gw.house.current.books.usage.journal.reserve = full
+        got = await ask(gw, "openai_chat", "m")
+        assert (got.status, got.json["error"]["code"]) == (503, "ledger_unavailable")
+        assert gw.a.requests == gw.b.requests == []

@@ -8,7 +8,7 @@ import copy
 from typing import Final
 
 from gatewright.errors import Refused
-from gatewright.exchange import Exchange, Reply
+from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.pipeline.asking import Asking
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.failures import Failure, leaves_work
@@ -97,18 +97,17 @@ class Hedging:
                 await asyncio.wait([r.task for r in runners], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 for runner in [r for r in runners if r.task.done()]:
                     runners.remove(runner)
-                    record = next(r for r in reversed(exchange.attempts) if r.target == runner.candidate.name)
                     try:
                         reply = runner.task.result()
                     except Refused as error:
                         if runner.candidate is candidate:
-                            raise
-                        failed.append(Failure(runner.candidate, record, error.problem, None))
+                            raise  # perhaps before there was a record: it could not be written down
+                        failed.append(Failure(runner.candidate, _record_of(exchange, runner), error.problem, None))
                         continue
                     if reply.problem is None:
                         _adopt(exchange, runner.exchange)
                         return reply
-                    failed.append(Failure(runner.candidate, record, reply.problem, reply))
+                    failed.append(Failure(runner.candidate, _record_of(exchange, runner), reply.problem, reply))
                 if not runners:
                     return failed
         finally:
@@ -120,6 +119,11 @@ class Hedging:
         if health.standing(candidate) != "closed" or health.rests_s(candidate) > 0:
             return False
         return gate is None or not gate.full
+
+
+def _record_of(exchange: Exchange, runner: _Runner) -> AttemptRecord:
+    """The newest of its target."""
+    return next(record for record in reversed(exchange.attempts) if record.target == runner.candidate.name)
 
 
 def _adopt(exchange: Exchange, winner: Exchange) -> None:
