@@ -4,12 +4,14 @@ import asyncio
 import json
 
 import pytest
+from tests.pipeline.test_flight import listeners, opened, until
+from tests.plays.books import books
 from tests.plays.same import CLIENTS, TOOL, ask, parsed, said, saying, understood
 from tests.plays.scene import KEYS_YAML, OTHER, providers, tallies, whole
 from tests.serving import answer, gateway, upstream
 
 from gatewright.config import ConfigError, load_config
-from gatewright.pipeline.semantic import LONGEST, question_of
+from gatewright.pipeline.semantic import LONGEST, Meanings, question_of
 
 WORDS = ("capital", "france", "paris", "weather", "rome")
 
@@ -219,3 +221,30 @@ async def test_a_provider_without_embeddings_is_refused_at_the_start(tmp_path):
     with pytest.raises(ValueError, match="'claude' has no embeddings"):
         async with gateway(config, tmp_path):
             pass
+
+
+async def test_a_call_is_written_down_as_of_who_is_there_to_pay(near_gateway, monkeypatch):
+    """Who began the search and left is settled: what is called afterwards is the other's, and nothing of the first runs on."""
+    gw, behind = near_gateway
+    go, direction_of = asyncio.Event(), Meanings.direction_of
+
+    async def slowly(*arguments):
+        await go.wait()
+        return await direction_of(*arguments)
+
+    monkeypatch.setattr(Meanings, "direction_of", slowly)
+    _, writer = await opened(gw, "openai_chat", "near", stream=False)
+    await until(lambda: listeners(gw) == 1)
+    other = asyncio.ensure_future(ask(gw, "openai_chat", "near", "hi"))
+    await until(lambda: listeners(gw) == 2)
+    writer.transport.abort()
+    await until(lambda: listeners(gw) == 1)
+    go.set()
+    got = await other
+    assert got.headers["x-gatewright-cache"] == "coalesced"
+    assert len(behind.asked) == 1
+    assert gw.house.current.books.usage._running == {}
+    found = books(gw)
+    assert found.in_flight == []
+    (called,) = [row for row in found.attempts if row.model == "m"]
+    assert called.request_id == got.headers["x-request-id"]

@@ -201,7 +201,11 @@ class Cache:
 
     def _inherited(self, heir: Exchange, shadow: Exchange) -> None:
         """Written down before the one who left is settled: the call is somebody's at every moment."""
-        if self.recorder is None or not shadow.attempts:
+        if not shadow.attempts:  # what will be called is written down as the heir's: the one who left is settled
+            shadow.request_id, shadow.started = heir.request_id, heir.started
+            shadow.principal, shadow.reserved = heir.principal, heir.reserved
+            return
+        if self.recorder is None:
             return
         attempt = shadow.attempts[-1]
         try:
