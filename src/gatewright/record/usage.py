@@ -1,12 +1,18 @@
 """Usage counters: tokens per key and model, in this process."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Operation
+
+MOST: Final = 16_384
+"""Pairs of a key and a target that are told apart: clients choose the names of models."""
+OTHERS: Final = "…"
+"""The target of all further ones."""
 
 _BILLED: Final[tuple[Operation, ...]] = ("generate", "forward")
 
@@ -49,11 +55,15 @@ class UsageCounter:
             return
         for attempt in exchange.attempts:
             if attempt.sent:
-                calls = self.calls[principal.name, attempt.target]
+                calls = (
+                    self.calls.get((principal.name, attempt.target))
+                    or self.calls[_pair(self.calls, principal.name, attempt.target)]
+                )
                 calls.sent += 1
                 calls.failed += attempt.cause not in (None, "cancelled")
                 calls.hedges += attempt.hedge
-        tally = self.tallies[principal.name, exchange.served]
+        served = exchange.served
+        tally = self.tallies.get((principal.name, served)) or self.tallies[_pair(self.tallies, principal.name, served)]
         tally.requests += 1
         tally.spared += exchange.cache in ("hit", "coalesced")
         if status >= 400 or problem is not None:
@@ -66,3 +76,8 @@ class UsageCounter:
         tally.output_tokens += usage.total_output
         if usage.cache_read:
             tally.cached_tokens += usage.cache_read
+
+
+def _pair(known: Mapping[tuple[str, str], object], name: str, target: str) -> tuple[str, str]:
+    """Under which one that is new is counted."""
+    return name, target if len(known) < MOST else OTHERS
