@@ -279,3 +279,20 @@ async def test_what_was_settled_meanwhile_is_counted_when_the_store_is_back(coun
     await asyncio.sleep(counters_redis.TURN_S * 2)
     await settled(counters)
     assert await used(counters, BUDGET) == [150]
+
+
+async def test_who_leaves_as_the_answer_comes_holds_nothing(counters):
+    """In that very moment: it was granted, and nobody will settle it."""
+    asking = asyncio.ensure_future(counters.ask([(RUNNING, 1), (BUDGET, 900)], now()))
+    begun = counters._begun
+
+    async def and_left(asks):
+        await begun(asks)
+        asking.cancel()
+
+    counters._begun = and_left
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    counters._begun = begun
+    await settled(counters)
+    assert await used(counters, RUNNING, BUDGET) == [0, 0]

@@ -298,7 +298,19 @@ class RedisCounters:
         if not self._asks:
             loop.call_soon(self._flush)
         self._asks.append((wanted, future))
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():  # who asked has left in the moment in which the answer came
+                self._unwant(wanted, future.result())
+            raise
+
+    def _unwant(self, wanted: list[Wanted], answer: Answer | None) -> None:
+        """Nobody is there any more for what was granted."""
+        if answer is not None and answer[0] == 1:
+            for (meter, cost, _), (mark, _, extra) in zip(wanted, answer[1], strict=True):
+                if cost + extra:
+                    self._change(meter, mark, -(cost + extra))
 
     def _flush(self) -> None:
         asks, self._asks = self._asks, []
@@ -318,10 +330,8 @@ class RedisCounters:
         for i, (wanted, future) in enumerate(asks):
             if not future.done():
                 future.set_result(None if found is None else found[0][i])
-            elif found is not None and found[0][i][0] == 1:  # who asked has left meanwhile
-                for (meter, cost, _), (mark, _, extra) in zip(wanted, found[0][i][1], strict=True):
-                    if cost + extra:
-                        self._change(meter, mark, -(cost + extra))
+            elif found is not None:  # who asked has left meanwhile
+                self._unwant(wanted, found[0][i])
 
     async def _call(
         self,
