@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import secrets
 import time
 
 import pytest
+from redis.asyncio import Redis
 
 from gatewright import app
 from gatewright.limits.meters import Meter
@@ -12,7 +14,9 @@ from gatewright.limits.terms import Budget, Limit
 from gatewright.providers.prices import PriceBook
 from gatewright.providers.pricing import Prices
 from gatewright.record.rows import Cost
+from gatewright.stores import counters_redis
 from tests.plays.scene import DIALECTS, ask, frames, message_of, path_of, providers, send, served
+from tests.redis_here import redis_url
 from tests.serving import END, KEY, answer, call, chunk, gateway, stream_head, upstream
 
 SPOKEN = "word " * 40
@@ -295,3 +299,111 @@ async def test_who_is_refused_above_limits_uses_none(tmp_path):
         assert (await ask(gw, "openai_chat", "nothing")).status == 404
         assert (await call(gw.port, "/v1/chat/completions", b"{")).status == 400
         assert await used(gw, PER_MINUTE) == [0]
+
+
+LEVELS = """
+organizations: {acme: {limits: [{per: minute, requests: 4}]}}
+teams: {red: {organization: acme, limits: [{per: minute, requests: 3}]}, blue: {organization: acme}}
+users: {ann: {team: red, limits: [{per: minute, requests: 9}]}}
+"""
+KEYS = (
+    "{name: one, key: gw-one, team: red, user: ann, limits: [{per: minute, requests: 2}]}, "
+    "{name: two, key: gw-two, team: red}, {name: three, key: gw-three, team: blue}"
+)
+
+
+async def told(gw, key: str) -> str:
+    """What the key's request is refused with; empty: it passed."""
+    got = await ask(gw, "openai_chat", "to-openai_chat", key=key)
+    return "" if got.status == 200 else got.json["error"]["message"]
+
+
+async def test_each_level_limits_all_that_is_beneath_it(tmp_path):
+    """A key, its team and its organization; who is refused by one uses up none of the others."""
+    async with upstream() as up, gateway(LEVELS + providers(up.port), tmp_path, keys=KEYS) as gw:
+        up.answers = [served("openai_chat")]
+        assert [await told(gw, "gw-one") for _ in range(2)] == ["", ""]
+        assert (await told(gw, "gw-one")).startswith("Key 'one' has a limit of 2 requests a minute: none left.")
+        assert await told(gw, "gw-two") == ""
+        assert (await told(gw, "gw-two")).startswith("Team 'red' has a limit of 3 requests a minute: none left.")
+        assert await told(gw, "gw-three") == ""
+        assert (await told(gw, "gw-three")).startswith("Organization 'acme' has a limit of 4 requests a minute: none left.")
+        levels = [("key", "one"), ("user", "ann"), ("team", "red"), ("organization", "acme")]
+        meters = [Meter(level, ident, PER_MINUTE) for level, ident in levels]
+        seen = await counters(gw).look(meters, time.time_ns() // 1000)
+        assert [one.used for one in seen] == [2, 2, 3, 4]
+        assert len(up.requests) == 4
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_machines_that_share_a_redis_share_their_limits(tmp_path, priced, stream, monkeypatch):
+    """Two gateways, each with a state folder of its own: together they let through what one may."""
+    prefix = f"gatewright:{{test-{secrets.token_hex(6)}}}:"
+    monkeypatch.setattr(counters_redis.RedisCounters.__init__, "__kwdefaults__", {
+        **counters_redis.RedisCounters.__init__.__kwdefaults__, "prefix": prefix, "deadline_s": 5,
+    })  # fmt: skip
+    config = f"counters: {redis_url()}\nlimits: [{{per: minute, requests: 20}}, {{concurrent: 50}}]\n"
+    config += "budgets: {everybody: [{per: day, dollars: 100000}]}\n"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    async with (
+        upstream() as up,
+        gateway(config + providers(up.port), tmp_path / "a") as one,
+        gateway(config + providers(up.port), tmp_path / "b") as other,
+    ):
+        up.answers = [served("anthropic", stream=stream)]
+        asked = [ask(gw, "openai_chat", "to-anthropic", stream=stream) for gw in (one, other) * 20]
+        statuses = [got.status for got in await asyncio.gather(*asked)]
+        assert statuses.count(200) == 20
+        assert statuses.count(429) == 20
+        for gw in (one, other):
+            await counters(gw).close()
+        reads = counters_redis.RedisCounters(redis_url())
+        meters = [Meter("all", "", term) for term in (Limit(60, "requests", 20), Limit(0, "concurrent", 50), BUDGET)]
+        seen = await reads.look(meters, time.time_ns() // 1000)
+        assert [found.used for found in seen] == [20, 0, 20 * 600_000]
+        await reads.close()
+    async with Redis.from_url(redis_url()) as redis:
+        async for key in redis.scan_iter(prefix + "*"):
+            await redis.delete(key)
+
+
+async def test_without_its_redis_a_gateway_keeps_money_and_lets_rates_pass(tmp_path, priced):
+    """The operator's default; and the client is told to come back."""
+    dead = "counters: redis://127.0.0.1:1/0\n"
+    async with upstream() as up, gateway(dead + "limits: [{per: minute, requests: 1}]\n" + providers(up.port), tmp_path) as gw:
+        up.answers = [served("openai_chat")]
+        assert [(await ask(gw, "openai_chat", "to-openai_chat")).status for _ in range(3)] == [200, 200, 200]
+    config = dead + "budgets: {everybody: [{per: day, dollars: 100000}]}\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        refused = await ask(gw, "openai_chat", "to-openai_chat")
+        assert refused.status == 503
+        assert refused.json["error"]["code"] == "limits_unavailable"
+        assert up.requests == []
+
+
+async def test_the_webhook_hears_of_a_budget_that_is_spent(tmp_path, priced):
+    """A server of the operator's; once."""
+    heard = []
+
+    async def hook(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+        heard.append(json.loads(await reader.readexactly(length)))
+        writer.write(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(hook, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    config = f'budgets: {{webhook: "{url}", everybody: [{{per: day, dollars: 30, soft: [0.05]}}]}}\n'
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        up.answers = [served("openai_chat")]
+        for _ in range(8):
+            assert (await ask(gw, "openai_chat", "to-openai_chat", max_tokens=10)).status == 200
+        for _ in range(200):
+            if heard:
+                break
+            await asyncio.sleep(0.02)
+        assert [(one["threshold"], one["level"], one["budget_micros"]) for one in heard] == [(0.05, "all", 30_000_000)]
+    server.close()

@@ -55,18 +55,20 @@ async def spend(where: str, what: str, count: int, seed: int) -> None:
         used += truth
         counters.settle(held, [truth], time.time_ns() // 1000)
 
-    while count > 0:
-        await asyncio.gather(*(one() for _ in range(min(count, 50))))
-        count -= 50
-        if what in ("budget", "tokens"):  # those who were refused for another's estimate come again
-            count += min(refused, 40) if used and time.monotonic() < DEADLINE else 0
-            refused = 0
+    comes_back = what in ("budget", "tokens")  # who was refused for the sake of others' estimates
+    idle = 0
+    while count > 0 and idle < 20 and time.monotonic() < DEADLINE:
+        before, refused = used, 0
+        together = min(count, 500)
+        await asyncio.gather(*(one() for _ in range(together)))
+        count -= together - (refused if comes_back else 0)
+        idle = 0 if used > before else idle + 1
     await asyncio.sleep(0.05)
     await counters.close()
     print(json.dumps({"used": used, "most": most}))
 
 
-DEADLINE = time.monotonic() + 3.0
+DEADLINE = time.monotonic() + 20.0
 
 
 async def hold(where: str) -> None:

@@ -87,7 +87,7 @@ async def test_the_file_is_its_owners_alone(folder):
 
 @pytest.mark.parametrize("what", ["budget", "tokens", "requests", "running"])
 async def test_processes_that_race_never_pass_the_limit_and_can_use_nearly_all_of_it(folder, what):
-    """Four processes, fifty requests at once in each, of random cost: at most the limit, at least 97 % of it."""
+    """Four processes, five hundred requests at once in each, of random cost: at most the limit, at least 97 % of it."""
     racers = [racer("spend", folder, what, 500, seed) for seed in range(4)]
     told = [json.loads(one.communicate(timeout=60)[0]) for one in racers]
     meter = {"budget": BUDGET, "requests": REQUESTS, "tokens": TOKENS, "running": RUNNING}[what]
