@@ -69,7 +69,7 @@ async def watching(config):
         def tell(self, *_): ...
 
     directory = Directory(config)
-    stage = directory.stage(config)
+    stage = directory.stage(config, {})
     await directory.start(Nobody())
     try:
         yield directory, stage

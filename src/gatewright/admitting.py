@@ -4,21 +4,26 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from gatewright.bookkeeping import database_file, database_of
 from gatewright.config import Config
+from gatewright.config.model import JwtConfig
 from gatewright.limits.terms import Level
-from gatewright.pipeline.authenticate import Authenticate, Tokens
+from gatewright.pipeline import Stacks
+from gatewright.pipeline.authenticate import Authenticate
 from gatewright.principals.networks import network
 from gatewright.principals.records import NOTHING, Granted, Held, Key, Records
 from gatewright.principals.roll import Roll, roll_of
 from gatewright.principals.secrets import digest
 from gatewright.stores.peers import PeerName, Peers
+from gatewright.transport.plain_fetch import PlainFetch
 
 if TYPE_CHECKING:
+    from gatewright.issuers.tokens import IssuedTokens
     from gatewright.stores.principals import PrincipalStore
 
 log = logging.getLogger("gatewright")
@@ -82,6 +87,43 @@ def store_of(config: Config) -> "PrincipalStore":
     return PrincipalStore(engine)
 
 
+def tokens_of(config: Config, environ: Mapping[str, str]) -> "IssuedTokens":
+    """Whoever knows the tokens of the configured identity providers. Nothing is fetched yet."""
+    from gatewright.issuers.claims import Rule  # noqa: PLC0415 - takes its time, for whoever has configured one
+    from gatewright.issuers.key_sets import KeySet  # noqa: PLC0415
+    from gatewright.issuers.tokens import IssuedTokens, Issuer  # noqa: PLC0415
+
+    fetch = PlainFetch(environ)
+    hosts = [urlsplit(it.issuer).netloc for it in config.jwt]
+    return IssuedTokens(
+        [
+            Issuer(
+                issuer=it.issuer,
+                name=host if hosts.count(host) == 1 else it.issuer.partition("://")[2],
+                audience=frozenset(it.audience),
+                algorithms=it.algorithms,
+                skew_s=it.skew_s,
+                rule=Rule(
+                    user=it.user, team=it.team, organization=it.organization, role=it.role, roles=it.roles, models=it.models
+                ),
+                keys=KeySet(it.issuer, it.jwks, fetch),
+            )
+            for it, host in zip(config.jwt, hosts, strict=True)
+        ]
+    )
+
+
+def behind_issuers(stacks: Stacks, authenticate: Authenticate) -> Stacks:
+    """The stacks; where tokens count, with the keys of their issuers in front."""
+    if authenticate.tokens is None:
+        return stacks
+    from gatewright.issuers.tokens import IssuedTokens  # noqa: PLC0415 - there already, where it is needed
+    from gatewright.pipeline.prepared import Prepared  # noqa: PLC0415
+
+    assert isinstance(authenticate.tokens, IssuedTokens)
+    return Prepared(stacks, authenticate.tokens)
+
+
 class Directory:
     """All keys, declared and stored, as this worker knows them. One for all generations; within one event loop.
 
@@ -99,22 +141,25 @@ class Directory:
         self._serves: Authenticate | None = None
         self._store: PrincipalStore | None = None
         self._one_at_a_time = threading.Lock()
+        self._issuers: tuple[tuple[JwtConfig, ...], IssuedTokens | None] = ((), None)
         self._looking = asyncio.Lock()
         self._news = asyncio.Event()
         self._peers: Peers | None = None
         self._task: asyncio.Task[None] | None = None
         self._told = -TOLD_EVERY_S
 
-    def stage(self, config: Config, tokens: Tokens | None = None) -> Authenticate:
+    def stage(self, config: Config, environ: Mapping[str, str]) -> Authenticate:
         """Whoever asks for a configuration: it knows what is declared there, and what is stored."""
+        if config.jwt != self._issuers[0]:  # else the keys that were fetched go on
+            self._issuers = (config.jwt, tokens_of(config, environ) if config.jwt else None)
         stage = Authenticate(
             roll_of(declared_by(config), self._stored, self._clock(), None if self._serves is None else self._serves.roll),
             clock=self._clock,
             trusted=tuple(network(text) for text in self._config.server.trusted_proxies),
-            tokens=tokens,
+            tokens=self._issuers[1],
         )
         if self._serves is None:
-            self._serves = stage
+            self.serve(stage)
         return stage
 
     def serve(self, stage: Authenticate) -> None:

@@ -18,7 +18,7 @@ import msgspec
 import uvicorn
 
 from gatewright.admin.stage import AdminApi, TellProblems
-from gatewright.admitting import Directory
+from gatewright.admitting import Directory, behind_issuers
 from gatewright.bookkeeping import books_of
 from gatewright.caching import answers_of, cache_of
 from gatewright.config import Config, ConfigError, ConfigProblem, ProviderConfig, from_environment, load_config, with_client_key
@@ -207,7 +207,7 @@ def _kept_endpoint(before: Generation | None, config: ProviderConfig) -> Endpoin
 def generation_of(config: Config, environ: Mapping[str, str], before: Generation | None = None) -> Generation:
     """What `config` describes. `before`: what serves now; it is not touched, but what goes on unchanged is taken from it."""
     directory = Directory(config) if before is None else before.directory
-    authenticate = directory.stage(config)
+    authenticate = directory.stage(config, environ)
     book = None if before is None else before.book
     if book is None:
         book = accounts_of(config, environ)
@@ -267,10 +267,13 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     for operation in _STORED:
         stacks[operation] = compose([settle, authenticate, StoredResponses(state, attempt, endpoints)])
     gateway = Gateway(
-        stacks=Stacks(
-            stacks,
-            responses=compose([settle, authenticate, peek, route, *limit, state, *asked]),
-            otherwise=compose([settle, authenticate]),
+        stacks=behind_issuers(
+            Stacks(
+                stacks,
+                responses=compose([settle, authenticate, peek, route, *limit, state, *asked]),
+                otherwise=compose([settle, authenticate]),
+            ),
+            authenticate,
         ),
         dialects=BY_NAME,
         providers=frozenset(endpoints),

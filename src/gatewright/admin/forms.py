@@ -4,10 +4,11 @@ One rule: limits and budgets are written as in `gatewright.yaml`; no document ho
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,6 +35,8 @@ from gatewright.principals.records import (
     Record,
 )
 from gatewright.principals.secrets import new_id
+
+Result = TypeVar("Result")
 
 _PER: Final = {SECOND: "second", MINUTE: "minute", HOUR: "hour", DAY: "day", MONTH: "month"}
 _OBJECTS: Final[dict[Kind, str]] = {
@@ -169,15 +172,15 @@ def record_of(kind: Kind, form: BaseModel, record_id: str = "") -> AnyRecord:
 
 def limit_of(section: LimitSection) -> Limit:
     """Raises Invalid."""
-    return _check(lambda desk: resolve_limits([section], (), desk))[0]
+    return _check(lambda desk: resolve_limits([section], (), desk)[:1])[0]
 
 
 def budget_of(section: BudgetSection) -> Budget:
     """Raises Invalid."""
-    return _check(lambda desk: resolve_budgets([section], (), desk))[0]
+    return _check(lambda desk: resolve_budgets([section], (), desk)[:1])[0]
 
 
-def _check(work: Any) -> Any:
+def _check(work: Callable[[Desk], Result]) -> Result:
     """What `work` makes with a desk of its own. Raises Invalid with whatever came in there."""
     desk = Desk(Tree(value={}, places={}, keys={}), "", Path(), {})
     found = work(desk)

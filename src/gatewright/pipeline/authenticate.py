@@ -59,9 +59,10 @@ class Authenticate(Check):
     ) -> None:
         """`trusted`: proxies that are believed whom they serve."""
         self.tokens = tokens
-        self.principals: Mapping[bytes, Principal]
+        self.roll = roll
+        self.principals: Mapping[bytes, Principal] = roll.principals
         """SHA-256 of the key → who it is."""
-        self.know(roll)
+        self.complete = True
         self.trusted = tuple(trusted)
         self._clock = clock
         self.digests: dict[bytes, bytes] = {}

@@ -253,8 +253,9 @@ class PrincipalStore:
                     raise Conflict(f"{count} of its {beneath} are still there; move or remove them first, or disable it")
             connection.execute(sa.delete(TABLES[kind]).where(TABLES[kind].c.id == record_id))
             if kind in _LEVEL:
-                for granted in ("limits", "budgets"):
-                    table = TABLES[granted]  # type: ignore[index] # two of the kinds
+                grants: tuple[Kind, ...] = ("limits", "budgets")
+                for granted in grants:
+                    table = TABLES[granted]
                     mine = sa.and_(table.c.level == _LEVEL[kind], table.c.owner == record_id)
                     connection.execute(sa.delete(table).where(mine))
             self._note(connection, by, "delete", kind, before=before.record, after=None)
