@@ -20,6 +20,7 @@ from gatewright.billing.compare import Compared, Difference, Ours, compare, told
 from gatewright.bookkeeping import JOURNALS, database_of
 from gatewright.cli.source import give_up, read_config
 from gatewright.config import Config
+from gatewright.costing import prices_of
 from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.limit_words import dollars
 from gatewright.record.fresh import fresh
@@ -83,7 +84,7 @@ def _ledger(settings: Config, providers: list[str], bill: Bill) -> dict[tuple[da
     try:
         engine = database_of(settings)
         migrate(engine)
-        found = fresh(engine, query, Path(settings.server.state_dir) / JOURNALS).report
+        found = fresh(engine, query, Path(settings.server.state_dir) / JOURNALS, prices_of(settings).price).report
     except BadDatabase as error:
         give_up(str(error))
     except DatabaseError as error:

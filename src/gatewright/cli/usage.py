@@ -22,6 +22,7 @@ from gatewright.cli.reconcile import reconcile
 from gatewright.cli.source import give_up, read_config
 from gatewright.cli.verify import verify
 from gatewright.config import Config
+from gatewright.costing import prices_of
 from gatewright.pipeline.limit_words import dollars
 from gatewright.record.fresh import Fresh, fresh
 from gatewright.record.usage_document import COLUMNS, document, flat, moment
@@ -79,7 +80,7 @@ def asked(settings: Config, query: Query) -> Fresh:
     try:
         engine = database_of(settings)
         migrate(engine)
-        return fresh(engine, query, Path(settings.server.state_dir) / JOURNALS)
+        return fresh(engine, query, Path(settings.server.state_dir) / JOURNALS, prices_of(settings).price)
     except BadDatabase as error:
         give_up(str(error))
     except DatabaseError as error:
