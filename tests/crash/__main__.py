@@ -1,4 +1,4 @@
-"""`python -m tests.crash --rounds 200`: half of them over SQLite, half over a PostgreSQL that dies too."""
+"""`python -m tests.crash --rounds 200`: half of them over SQLite, half over a PostgreSQL and a Redis that die too."""
 
 import argparse
 import asyncio

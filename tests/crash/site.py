@@ -15,6 +15,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from gatewright.config import load_config
+from gatewright.limiting import counters_of, everybody, now_us
+from gatewright.limits.meters import meters_of
+from gatewright.record.budgets import compare
 from gatewright.record.verify import Verified, verify
 from gatewright.stores import sql
 from gatewright.stores.ledger_tables import IN_FLIGHT, REQUESTS
@@ -29,12 +33,15 @@ CLIENTS = 12
 class Site:
     """One state folder, one gateway at a time, one upstream."""
 
-    def __init__(self, folder: Path, up: Upstream, *, workers: int = 2, database: str = "", chance: random.Random) -> None:
+    def __init__(
+        self, folder: Path, up: Upstream, *, workers: int = 2, database: str = "", counters: str = "", chance: random.Random
+    ) -> None:
         self.folder = folder
         self.up = up
         self.workers = workers
         self.chance = chance
         self.database = database
+        self.counters = counters
         self.port = free_port()
         self.process: asyncio.subprocess.Process | None = None
         self.seen: list[str] = []
@@ -42,13 +49,18 @@ class Site:
         self.unanswered = 0
         self.refused = 0
         self.wrong: list[str] = []
+        self.above: list[str] = []
+        """Budgets that have counted more than the ledger, at the last look."""
         self.stopping = False
         self.root = folder / "journal"
         url = f"database: {database}\n" if database else ""
+        url += f"counters: {counters}\n" if counters else ""
         (folder / "gatewright.yaml").write_text(
             f"{url}server: {{state_dir: {folder}, drain_s: 2}}\nkeys: [{{name: test, key: {KEY}}}]\n"
             f"providers:\n  up: {{kind: openai, base_url: 'http://127.0.0.1:{up.port}/v1', dialects: [openai_chat], api_key: sk-x}}\n"
             "models:\n  m: {targets: [up/m]}\n"
+            "pricing: {models: {'up/m': {input: 100, output: 200}}}\n"
+            "budgets: {everybody: [{per: total, dollars: 1000000000}]}\n"
         )
         answering(up)
 
@@ -156,7 +168,7 @@ class Site:
     def _saw(self, got, *, stream: bool) -> None:
         if got.broken:
             self.unanswered += 1
-        elif got.status == 503:
+        elif got.status in (429, 503):
             self.refused += 1
         elif got.status != 200 or (stream and told("openai_chat", got.body) != ("stop", TEXT)):
             self.wrong.append(f"{got.status} {got.body[-200:]!r}")
@@ -204,6 +216,25 @@ class Site:
         assert self.wrong == [], self.wrong[:3]
         return found
 
+    async def audit_budgets(self) -> None:
+        """No budget has counted less than was spent."""
+        engine = self.engine()
+        settings = load_config(self.folder / "gatewright.yaml", {})
+        meters = [meter for meter in meters_of(everybody(settings)) if meter.is_budget]
+        counters = counters_of(settings)
+        try:
+            for left in reversed(range(50)):
+                found = await compare(engine, counters, meters, now_us())
+                # A store that was killed may take a moment to be asked again, and a settlement a moment to come there.
+                if not found.problems and not any("do not answer" in note for note in found.notes):
+                    break
+                assert left, found
+                await asyncio.sleep(0.1)
+            self.above = [note for note in found.notes if "stays spent" in note]
+        finally:
+            await counters.close()
+            engine.dispose()
+
     def outcomes(self) -> dict[str, int]:
         engine = self.engine()
         try:
@@ -216,5 +247,11 @@ class Site:
 
 def summary(site: Site) -> str:
     return json.dumps(
-        {"seen whole": len(site.seen), "unanswered": site.unanswered, "refused": site.refused, "in the ledger": site.outcomes()}
+        {
+            "seen whole": len(site.seen),
+            "unanswered": site.unanswered,
+            "refused": site.refused,
+            "in the ledger": site.outcomes(),
+            "budgets": site.above,
+        }
     )

@@ -7,5 +7,5 @@ from tests.crash.rounds import run
 
 @pytest.mark.parametrize("database", [False, True], ids=["sqlite", "postgresql"])
 async def test_whoever_is_killed_every_answer_seen_whole_is_in_the_ledger_once(tmp_path, database):
-    """A worker, the whole gateway and the database die under load; books and sums agree after each."""
-    print(await run(tmp_path, 3, seed=7, database=database))
+    """A worker, the whole gateway, the database and the counters die under load; books, sums and budgets agree after each."""
+    print(await run(tmp_path, 4 if database else 3, seed=7, database=database))
