@@ -70,6 +70,13 @@ def test_usage_axes_are_disjoint():
     assert usage.total_input + usage.total_output == 121
 
 
+@pytest.mark.parametrize(("total", "output"), [(17, 0), (30, None), (None, None)])
+def test_a_zero_that_is_left_out_shows_in_the_total(total, output):
+    """A prompt that was blocked, an answer that was all thoughts: nothing was written, and nobody need guess how much."""
+    raw = {"promptTokenCount": 15, "thoughtsTokenCount": 2, **({} if total is None else {"totalTokenCount": total})}
+    assert read(chunk({"text": "x"}, usage=raw)).usage.output == output
+
+
 def test_untold_usage_is_not_guessed():
     """Vertex sometimes tells the traffic type and no figures."""
     usage = read(chunk({"text": "x"}, usage={"trafficType": "ON_DEMAND"})).usage

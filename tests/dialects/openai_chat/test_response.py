@@ -109,6 +109,18 @@ def test_usage_axes_are_disjoint():
         {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 112, "completion_tokens_details": {"reasoning_tokens": 100}}
     )
     assert (beside.output, beside.reasoning) == (2, 100)
+
+
+def test_who_counts_otherwise_is_known_by_the_figures():
+    """Mistral's sound is beside the prompt, as the total shows; Perplexity's reasoning beside the completion, where citations are told."""
+    mistral = {"prompt_tokens": 9, "completion_tokens": 201, "total_tokens": 585, "prompt_tokens_details": {"audio_tokens": 375}}
+    usage = parse_usage(mistral)
+    assert (usage.input, usage.audio_in, usage.output) == (9, 375, 201)
+    within = parse_usage({**mistral, "prompt_tokens": 384})
+    assert (within.input, within.audio_in) == (9, 375)
+    perplexity = {"prompt_tokens": 33, "completion_tokens": 7163, "total_tokens": 7196, "citation_tokens": 20016, "reasoning_tokens": 997}
+    usage = parse_usage(perplexity)
+    assert (usage.input, usage.output, usage.reasoning) == (33, 7163, 997)
     assert parse_usage({"prompt_tokens": None}).input is None
 
 

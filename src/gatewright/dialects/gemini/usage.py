@@ -1,7 +1,7 @@
 """Token counts, both ways.
 
 One rule: `promptTokenCount` includes what came from a cache and excludes what tools put in; thoughts are an addend beside the
-candidates.
+candidates. A zero is left out; the total shows that it is one.
 https://ai.google.dev/api/generate-content#UsageMetadata
 """
 
@@ -44,6 +44,9 @@ def parse_usage(raw: JsonValue) -> Usage | None:
     audio_in, audio_out = _audio(raw.get("promptTokensDetails")), _audio(raw.get("candidatesTokensDetails"))
     if audio_in is not None:
         audio_in = max(0, audio_in - (_audio(raw.get("cacheTokensDetails")) or 0))
+    reasoning = _count(raw.get("thoughtsTokenCount"))
+    if output is None and prompt is not None and _count(raw.get("totalTokenCount")) == prompt + (tools or 0) + (reasoning or 0):
+        output = 0
     tier = raw.get("serviceTier")
     read: int | None = None
     if prompt is not None or tools is not None:
@@ -52,7 +55,7 @@ def parse_usage(raw: JsonValue) -> Usage | None:
         input=read,
         cache_read=cached,
         output=None if output is None else max(0, output - (audio_out or 0)),
-        reasoning=_count(raw.get("thoughtsTokenCount")),
+        reasoning=reasoning,
         audio_in=audio_in,
         audio_out=audio_out,
         service_tier=tier if isinstance(tier, str) else None,

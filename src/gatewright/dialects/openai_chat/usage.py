@@ -1,7 +1,7 @@
 """Usage, both ways.
 
 One rule: the wire counts cached tokens within the prompt and reasoning within the completion; ours are disjoint axes.
-A total that holds reasoning beside the completion (xAI) shows that there it is not within.
+A total that holds reasoning beside the completion (xAI), or sound beside the prompt (Mistral), shows that there it is not within.
 https://platform.openai.com/docs/api-reference/chat/object#chat-object-usage
 """
 
@@ -37,6 +37,8 @@ class Figures(msgspec.Struct):
     cached_tokens: int | None = None
     num_cached_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    citation_tokens: int | None = None
+    """Perplexity's, whose reasoning is beside the completion, too, though no total holds it."""
     service_tier: JsonValue = None
 
     @property
@@ -65,13 +67,15 @@ def usage_of(told: Figures, service_tier: JsonValue, raw: JsonObject) -> Usage:
     written = told.cache_creation_input_tokens if into.cache_write_tokens is None else into.cache_write_tokens
     audio_in, audio_out = into.audio_tokens, out.audio_tokens
     reasoning = told.reasoning_tokens if out.reasoning_tokens is None else out.reasoning_tokens
-    beside = bool(reasoning) and told.total_tokens == (prompt or 0) + (completion or 0) + (reasoning or 0)
+    both = (prompt or 0) + (completion or 0)
+    beside = bool(reasoning) and (told.total_tokens == both + (reasoning or 0) or told.citation_tokens is not None)
+    within = 0 if audio_in and told.total_tokens == both + audio_in else audio_in or 0
     visible = None
     if completion is not None:
         visible = completion - (audio_out or 0) - (0 if beside else reasoning or 0)
     tier = told.service_tier or service_tier
     return Usage(
-        input=None if prompt is None else max(0, prompt - (cached or 0) - (written or 0) - (audio_in or 0)),
+        input=None if prompt is None else max(0, prompt - (cached or 0) - (written or 0) - within),
         cache_read=cached,
         cache_write_5m=written,
         output=None if visible is None else max(0, visible),
