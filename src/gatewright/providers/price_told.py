@@ -12,15 +12,17 @@ from typing import Final
 
 from gatewright.jsontypes import JsonObject, JsonValue
 
-_IMAGE: Final = ("IMAGE", "DOCUMENT")
-"""Google bills pages as pictures."""
+_IMAGE: Final[tuple[JsonValue, ...]] = ("IMAGE", 2, "DOCUMENT", 5)
+"""Google bills pages as pictures. An enum may be told by its number, too."""
+_VIDEO: Final[tuple[JsonValue, ...]] = ("VIDEO", 3)
+_AUDIO: Final[tuple[JsonValue, ...]] = ("AUDIO", 4)
 
 
 def count(value: JsonValue) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-def _modality(raw: JsonObject, names: tuple[str, ...], *lists: str) -> int:
+def _modality(raw: JsonObject, names: tuple[JsonValue, ...], *lists: str) -> int:
     """Tokens of these modalities in Google's lists of them."""
     total = 0
     for key in lists:
@@ -42,7 +44,7 @@ def _detail(raw: JsonObject, name: str, *keys: str) -> int:
 
 
 def _cached_audio(raw: JsonObject) -> int:
-    return _modality(raw, ("AUDIO",), "cacheTokensDetails")
+    return _modality(raw, _AUDIO, "cacheTokensDetails")
 
 
 def _cached_image(raw: JsonObject) -> int:
@@ -50,7 +52,7 @@ def _cached_image(raw: JsonObject) -> int:
 
 
 def _cached_video(raw: JsonObject) -> int:
-    return _modality(raw, ("VIDEO",), "cacheTokensDetails")
+    return _modality(raw, _VIDEO, "cacheTokensDetails")
 
 
 def _image_in(raw: JsonObject) -> int:
@@ -59,7 +61,7 @@ def _image_in(raw: JsonObject) -> int:
 
 
 def _video_in(raw: JsonObject) -> int:
-    return max(0, _modality(raw, ("VIDEO",), "promptTokensDetails", "toolUsePromptTokensDetails") - _cached_video(raw))
+    return max(0, _modality(raw, _VIDEO, "promptTokensDetails", "toolUsePromptTokensDetails") - _cached_video(raw))
 
 
 def _image_out(raw: JsonObject) -> int:
@@ -68,7 +70,7 @@ def _image_out(raw: JsonObject) -> int:
 
 
 def _video_out(raw: JsonObject) -> int:
-    return _modality(raw, ("VIDEO",), "candidatesTokensDetails")
+    return _modality(raw, _VIDEO, "candidatesTokensDetails")
 
 
 def _citations(raw: JsonObject) -> int:
