@@ -5,18 +5,22 @@ One rule: made once for each key and name; what a request needs of it are indexe
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, TypeAlias
 
+from gatewright.ir.blocks import DialectName
 from gatewright.limits.meters import Kind, Meter, apart, meters_of
 from gatewright.limits.terms import Scope
 
 _TOKENS: Final = frozenset(("tokens", "input_tokens", "output_tokens"))
 
+Templates: TypeAlias = tuple[tuple[tuple[int, ...], tuple[bytes, ...]], ...]
+"""For each unit: where its limits stand, and their header lines with `%d` for what is left; empty where they are made anew."""
+
 
 class Granted:
     """The meters that a request for a model is counted by. Empty: none."""
 
-    __slots__ = ("alarms", "budgets", "has_money", "has_tokens", "least", "meters", "named", "shown", "units")
+    __slots__ = ("alarms", "budgets", "has_money", "has_tokens", "least", "meters", "named", "shown", "templates", "units")
 
     def __init__(self, meters: tuple[Meter, ...]) -> None:
         self.meters = meters
@@ -36,6 +40,8 @@ class Granted:
             if unit in self.units
         )
         """For each unit that headers tell of: where its limits stand."""
+        self.templates: dict[DialectName, Templates] = {}
+        """Their lines, made at the first answer in a dialect: see `held.py`."""
 
     def costs(self, reads: int, writes: int, micros: int) -> list[tuple[Meter, int]]:
         """What a request claims that reads and writes so many tokens, and costs so much."""

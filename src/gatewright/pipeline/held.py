@@ -13,13 +13,14 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from gatewright.exchange import AttemptRecord, Exchange, Reply
+from gatewright.ir.blocks import DialectName
 from gatewright.ir.response import Usage
 from gatewright.limits.meters import Claim, Meter
 from gatewright.limits.windows import resets_us
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.estimate import input_tokens
-from gatewright.pipeline.granted import Granted
-from gatewright.pipeline.limit_words import shown_lines
+from gatewright.pipeline.granted import Granted, Templates
+from gatewright.pipeline.limit_words import shown_lines, template
 from gatewright.pipeline.outgrown import MeteredSource
 from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translate import Dialects
@@ -96,19 +97,24 @@ class Holding:
 
     def told(self, exchange: Exchange, reply: Reply) -> Reply:
         granted, left, ways = self.granted, self.reserved.left, self.ways
-        now = ways.clock()
         lines = b""
-        for places in granted.shown:
-            at, least = places[0], 2.0
-            for i in places if len(places) > 1 else ():
-                share = left[i] / granted.meters[i].amount
-                if share < least:
-                    at, least = i, share
-            meter = granted.meters[at]
-            lines += shown_lines(meter, left[at], resets_us(meter, self.reserved.marks[at], now), now, exchange.dialect)
+        shown = granted.templates.get(exchange.dialect)
+        if shown is None:
+            shown = granted.templates[exchange.dialect] = _templates(granted, exchange.dialect)
+        for places, templates in shown:
+            which = 0
+            if len(places) > 1:  # of each unit the limit that is used up most
+                shares = [left[i] / granted.meters[i].amount for i in places]
+                which = shares.index(min(shares))
+            at = places[which]
+            if line := templates[which]:
+                lines += line % left[at]
+            else:
+                meter, now = granted.meters[at], ways.clock()
+                lines += shown_lines(meter, left[at], resets_us(meter, self.reserved.marks[at], now), now, exchange.dialect)
         for i, alarm in granted.alarms:
             if left[i] <= alarm:
-                lines += self._budget_line(now)
+                lines += self._budget_line(ways.clock())
                 break
         if granted.shown and b"ratelimit-" in reply.headers:
             reply.headers = _FOREIGN.sub(b"", reply.headers)
@@ -173,9 +179,11 @@ class Holding:
         attempts, money = exchange.attempts, self.granted.has_money
         reads = writes = micros = 0
         for record in attempts:
-            usage = used_by(exchange, record)
-            if usage is None:
-                continue
+            usage = record.usage
+            if usage is None or usage.output is None or record.cause is not None or not record.ended:
+                usage = used_by(exchange, record)
+                if usage is None:
+                    continue
             reads += usage.total_input
             writes += usage.total_output
             if money:
@@ -190,6 +198,10 @@ class Holding:
         reserved = self.reserved
         if reserved.open:
             self.ways.counters.settle(reserved, self.granted.used(self._reads, self._writes, self._micros), self.ways.clock())
+
+
+def _templates(granted: Granted, dialect: DialectName) -> Templates:
+    return tuple((places, tuple(template(granted.meters[i], dialect) for i in places)) for places in granted.shown)
 
 
 def used_by(exchange: Exchange, record: AttemptRecord) -> Usage | None:

@@ -15,7 +15,7 @@ from gatewright.exchange import Check, Exchange, Next, Principal, Reply
 from gatewright.limits.meters import US
 from gatewright.limits.terms import Scope
 from gatewright.pipeline.endpoint import Candidate
-from gatewright.pipeline.estimate import input_tokens, model_asked, most_input_tokens, output_tokens
+from gatewright.pipeline.estimate import BYTES_A_TOKEN, SMALL_BYTES, input_tokens, model_asked, most_input_tokens, output_tokens
 from gatewright.pipeline.granted import Granted, Levels
 from gatewright.pipeline.held import Holding, Ways
 from gatewright.pipeline.limit_words import CLOSED, UNPRICED, refusal
@@ -57,7 +57,7 @@ class Limits:
             narrow(exchange, principal, self.ways.dialects)
         if not (principal.scopes or self.everybody):
             return None
-        model = model_asked(exchange)
+        model = exchange.model or model_asked(exchange)
         granted = self._granted.get((principal, model)) or self._find(exchange, principal, model)
         if not granted.meters:
             return None
@@ -65,7 +65,8 @@ class Limits:
         sure = True
         if exchange.operation in _GENERATES:
             if granted.has_tokens or granted.has_money:
-                reads = input_tokens(exchange.call.body)
+                body = exchange.call.body
+                reads = len(body) // BYTES_A_TOKEN + 1 if len(body) <= SMALL_BYTES else input_tokens(body)
                 writes, sure = output_tokens(exchange, self.ways.dialects)
             if granted.has_money:
                 micros = exchange.reserved = self._most(exchange, writes)

@@ -14,7 +14,7 @@ from gatewright.errors import Problem
 from gatewright.ir.blocks import DialectName
 from gatewright.limits.meters import US, Meter
 from gatewright.limits.terms import Budget, Level, Unit
-from gatewright.limits.windows import NEVER
+from gatewright.limits.windows import NEVER, RING
 
 _WHO: Final[dict[Level, str]] = {
     "all": "All keys together",
@@ -132,6 +132,17 @@ _ANTHROPIC_LINES: Final = {
     ).encode("ascii")
     for unit in ("requests", "tokens", "input_tokens", "output_tokens")
 }
+
+
+def template(meter: Meter, dialect: DialectName) -> bytes:
+    """Header lines with `%d` for what is left, where the reset is told as a length of time; empty where it is a moment.
+
+    A window resets a sub-bucket later than its length at the most, and that is told.
+    """
+    if dialect not in _OPENAI or meter.unit not in _OPENAI_LINES:
+        return b""
+    resets = duration(meter.width * RING).encode("ascii")
+    return _OPENAI_LINES[meter.unit].replace(b"%d", b"%d" % meter.amount, 1).replace(b"%b", resets)
 
 
 @lru_cache(maxsize=1024)
