@@ -121,7 +121,10 @@ def rows_of(lines: Iterable[str]) -> tuple[frozenset[str], Iterator[Row]]:
     source = iter(lines)
     head = next(source, "").lstrip("\ufeff")
     delimiter = max((",", "\t", ";"), key=head.count)
-    names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    try:
+        names = [name.strip().lower() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    except csv.Error as error:
+        raise BadBill(f"line 1: {error}") from None
     if len(names) < 2:
         raise BadBill("this is no table with columns; expected the provider's export as CSV")
     if len(set(names)) != len(names):
