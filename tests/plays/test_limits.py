@@ -269,6 +269,21 @@ async def test_a_stream_that_outgrows_its_budget_ends_in_an_error(tmp_path, pric
         assert spent > 300_000_000
 
 
+async def test_an_array_that_outgrows_its_budget_is_cut(tmp_path, priced):
+    """Gemini's framing without events passes, too, and has no place for an error: it must not look complete."""
+    config = "budgets: {everybody: [{per: day, dollars: 415}]}\n"
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        piece = json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"text": "word " * 1000}]}}]}).encode()
+        head = stream_head().replace(b"text/event-stream", b"application/json")
+        up.answers = [[head, chunk(b"[" + piece), *([chunk(b",\r\n" + piece), 0.01] * 20), chunk(b"]"), END]]
+        document = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
+        got = await send(gw, "/v1beta/models/to-gemini:streamGenerateContent", document)
+        assert got.broken
+        assert 3000 <= got.body.count(b"word") < 12_000
+        (spent,) = await used(gw, Budget("day", 415_000_000))
+        assert spent > 300_000_000
+
+
 async def test_counting_and_forwarding_count_as_requests(tmp_path):
     """Whatever reaches a provider."""
     config = "limits: [{per: minute, requests: 2}]\n"

@@ -10,6 +10,7 @@ from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Segment
 from gatewright.ir.events import StreamError
+from gatewright.pipeline.passed import PassSource
 from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translated import TranslatedSource
 from gatewright.transport import Incoming
@@ -86,18 +87,21 @@ class MeteredSource(BaseSource):
             code="budget_exceeded",
             message="The answer has grown beyond what its budget has left; it ends here.",
         )
-        if isinstance(inner, TranslatedSource):
+        no_words = type(inner) is PassSource and not inner.whole_events  # a JSON array: it ends as one that was cut
+        if no_words:
+            words = b""
+        elif isinstance(inner, TranslatedSource):
             words = inner.renderer.render((StreamError(problem),))
         else:
             words = self._dialect.render_stream_error(problem, exchange.request_id)
         inner.abort()
         self.problem = problem
-        self._over()
+        self._over(broken=no_words)
         return Segment(segment.wire + words)
 
-    def _over(self) -> None:
+    def _over(self, *, broken: bool = False) -> None:
         inner = self._inner
-        self.usage, self.broken, self.left = inner.usage, inner.broken, inner.left and self.problem is None
+        self.usage, self.broken, self.left = inner.usage, broken or inner.broken, inner.left and self.problem is None
         self.problem = self.problem or inner.problem
         self._end()
 

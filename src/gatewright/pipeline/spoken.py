@@ -30,7 +30,7 @@ def tokens(characters: int) -> int:
 
 def tokens_passed(passed: int, sample: bytes, dialect: Dialect) -> int:
     """Of a stream of which so many bytes have passed. `sample`: whole events of it."""
-    sample = sample[-SAMPLE:]
+    sample = sample[-SAMPLE:].lstrip(b",\r\n ")  # of Gemini's array: what parts one from the next comes with the next
     if not sample:
         return 0
     try:
