@@ -212,7 +212,7 @@ def document_of(kind: Kind, shown: Shown, now: float | None = None) -> JsonObjec
 
 
 def _fields(record: Record) -> JsonObject:
-    fields: JsonObject = {name: getattr(record, name) for name in record.__struct_fields__ if name != "id"}
+    fields: JsonObject = msgspec.to_builtins({name: getattr(record, name) for name in record.__struct_fields__ if name != "id"})
     for above in ("organization", "team", "user"):
         if above in fields:
             fields[above] = fields[above] or None

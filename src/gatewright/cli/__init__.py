@@ -8,10 +8,15 @@ import sys
 
 def main() -> None:
     """The `gatewright` command."""
-    if sys.argv[1:2] == ["serve"]:  # a server that is told to read again while it starts must not die of it
+    serves = sys.argv[1:2] == ["serve"]
+    if serves:  # a server that is told to read again while it starts must not die of it
         from gatewright.server.hangup import remember  # noqa: PLC0415 - first of all, and only where it is meant
 
         remember()
     from gatewright.cli.commands import app  # noqa: PLC0415 - takes its time
 
+    if not serves:
+        from gatewright.cli.administration import add_to  # noqa: PLC0415 - takes its time, and memory that a server would keep
+
+        add_to(app)
     app()

@@ -248,7 +248,8 @@ class PrincipalStore:
             before = _expected(connection, kind, record_id, expected)
             for beneath, column in _BENEATH[kind]:
                 table = TABLES[beneath]
-                count = connection.execute(sa.select(sa.func.count()).where(table.c[column] == record_id)).scalar()
+                found = connection.execute(sa.select(table.c.record).where(table.c[column] == record_id)).scalars()
+                count = sum(not _is_over(msgspec.json.decode(record, type=TYPES[beneath])) for record in found)
                 if count:
                     raise Conflict(f"{count} of its {beneath} are still there; move or remove them first, or disable it")
             connection.execute(sa.delete(TABLES[kind]).where(TABLES[kind].c.id == record_id))
@@ -322,6 +323,10 @@ def _team_of(connection: Connection, record: AnyRecord) -> str:
             return ""
         case _:
             return ""
+
+
+def _is_over(record: AnyRecord) -> bool:
+    return isinstance(record, Key) and bool(record.revoked)
 
 
 def _version(connection: Connection) -> int:
