@@ -23,6 +23,7 @@ from gatewright.cli.import_config import import_app
 from gatewright.cli.login import login
 from gatewright.cli.merge import CannotMerge
 from gatewright.cli.models import configured_table, live_document, live_table, matching, model_rows
+from gatewright.cli.prices import app as prices_app
 from gatewright.cli.source import find_file, give_up, read_config
 from gatewright.cli.usage import usage_app
 from gatewright.config import Config, json_schema, with_client_key
@@ -177,6 +178,7 @@ def version() -> None:
 app.command()(explain)
 app.command()(login)
 app.add_typer(accounts_app, name="accounts")
+app.add_typer(prices_app, name="prices")
 
 
 @config_app.command()
