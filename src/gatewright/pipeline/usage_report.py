@@ -1,6 +1,6 @@
 """Usage, told: `GET /v1/usage` says what a key has used and what it cost; `GET /admin/v1/usage` is the same for its admins.
 
-    ?by=model,day&since=7d&until=2026-11-20&model=gpt-*&limit=100&cursor=…
+    ?by=model,day&since=7d&until=2026-11-20&filter=model=gpt-*&filter=key=ci&limit=100&cursor=…
 
     member, team admin or viewer of no team    their own key
     team admin, viewer of a team               the team
@@ -20,7 +20,7 @@ from gatewright.exchange import Exchange, Next, Principal, Reply
 from gatewright.record.fresh import Fresh
 from gatewright.record.ledger import who_of
 from gatewright.record.usage_document import document
-from gatewright.stores.report_terms import FILTERS, BadQuery, Query, query_of
+from gatewright.stores.report_terms import BadQuery, Query, query_of
 from gatewright.transport.strand import in_a_task
 
 JSON = b"content-type: application/json\r\ncache-control: no-store\r\n"
@@ -29,7 +29,8 @@ PAGE: Final = 100
 LARGEST_PAGE: Final = 1000
 SINCE: Final = "7d"
 BY: Final = "model"
-_KNOWN: Final = frozenset(("by", "since", "until", "limit", "cursor", *FILTERS))
+_KNOWN: Final = frozenset(("by", "since", "until", "filter", "limit", "cursor"))
+"""A filter is not a parameter of its own name: `?key=` is a credential."""
 
 
 class Reports(Protocol):
@@ -62,7 +63,7 @@ def asked(pairs: tuple[tuple[str, str], ...], principal: Principal, now: datetim
     given = dict(pairs)
     if unknown := sorted(set(given) - _KNOWN):
         raise refuse("invalid_request", f"Usage knows no '{unknown[0][:40]}'; it knows {', '.join(sorted(_KNOWN))}.")
-    filters = [f"{name}={value}" for name, value in pairs if name in FILTERS]
+    filters = [value for name, value in pairs if name == "filter"]
     try:
         query = query_of(
             since=given.get("since") or SINCE, until=given.get("until", ""), by=given.get("by", BY), filters=filters, now=now
