@@ -33,6 +33,7 @@ class Books(msgspec.Struct, frozen=True, eq=False):
     def start(self) -> None:
         """Idempotent."""
         if self.ingest is not None:
+            self.ingest.ledger.open()
             self.ingest.start()
 
     def close(self) -> None:

@@ -309,3 +309,15 @@ async def test_without_a_ledger_nothing_is_written(tmp_path):
         assert (await ask(gw, "openai_chat", "to-openai_chat")).status == 200
         assert gw.house.current.books.ingest is None
         assert not (tmp_path / "journal").exists()
+
+
+async def test_a_state_folder_that_cannot_be_written_to_is_told_of_at_the_start(tmp_path, caplog):
+    """And not when the first client has been refused."""
+    async with upstream() as up, gateway(providers(up.port), tmp_path) as gw:
+        (tmp_path / "journal").write_text("in the way")
+        gw.house.current.books.start()
+        assert "nothing can be written to the ledger, so requests are refused" in caplog.text
+        up.answers = [served("openai_chat")]
+        assert (await ask(gw, "openai_chat", "to-openai_chat")).status == 503
+        (tmp_path / "journal").unlink()
+        assert (await ask(gw, "openai_chat", "to-openai_chat")).status == 200

@@ -212,11 +212,12 @@ def test_a_gateway_that_asked_nobody_makes_no_database(tmp_path, root):
     ledger = Ledger(root, LedgerRule())
     made = []
     ingest = Ingest(ledger, lambda: made.append(1), every_s=0.01)
+    ledger.open()
     ingest.start()
     time.sleep(0.1)
     ingest.close()
     assert made == []
-    assert not root.exists()
+    assert orphans(root, "") == []
 
 
 def test_what_waits_is_no_disagreement(engine, root):

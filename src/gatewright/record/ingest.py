@@ -91,8 +91,9 @@ class Ingest:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
+        nothing = self.ledger.journal.written <= (1, START)
         self.ledger.close()
-        if self.drained:
+        if self.drained or nothing:
             shutil.rmtree(self.ledger.journal.folder, ignore_errors=True)
 
     # -- the thread ----------------------------------------------------------------------------------------------------------

@@ -77,6 +77,15 @@ class Ledger(UsageCounter):
         self._told = -TOLD_EVERY_S
         self._closed = False
 
+    def open(self) -> None:
+        """Be ready for the first request, and say so now if that cannot be. Without it the first request opens the journal."""
+        try:
+            if not self.journal.is_open:
+                self._open()
+        except (JournalFull, OSError) as error:
+            way = "requests are refused" if self.rule.on_failure == "refuse" else "requests are served and not recorded"
+            log.warning("warning: nothing can be written to the ledger, so %s: %s", way, error)
+
     def correct_clock(self) -> None:
         """Take over how the machine's clock was set meanwhile. Now and then."""
         self._offset = self._clock() - time.monotonic()
