@@ -61,6 +61,18 @@ def test_usage_under_every_vendors_names(document, read, written):
     assert (usage.input, usage.output) == (read, written)
 
 
+def test_what_is_counted_within_is_told_apart():
+    """Each costs something else: a transcript's sound, what a completion read from a cache, Cohere's own units."""
+    heard = {"type": "tokens", "input_tokens": 14, "input_token_details": {"text_tokens": 10, "audio_tokens": 4}, "output_tokens": 9}
+    usage = usage_in(json.dumps({"text": "hi", "usage": heard}).encode())
+    assert (usage.input, usage.audio_in, usage.output) == (10, 4, 9)
+    read = {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": "x"}}
+    usage = usage_in(json.dumps({"usage": read}).encode())
+    assert (usage.input, usage.cache_read, usage.audio_in, usage.output) == (36, 64, None, 5)
+    meta = {"billed_units": {"input_tokens": 7}, "api_version": {"version": "2"}}
+    assert usage_in(json.dumps({"embeddings": {}, "meta": meta}).encode()).input == 7
+
+
 def test_no_usage_is_none():
     """Not zero."""
     for body in (b"", b"[]", b'{"usage": null}', b'{"data": []}', b"\x00\xff"):

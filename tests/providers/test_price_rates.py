@@ -76,6 +76,13 @@ def test_sound_by_the_hour_and_nothing_else():
     assert rates.most(1000, 1000, any_kind=True) is None
 
 
+def test_what_tells_nothing_costs_nobody_knows_what():
+    """Not 0, but for what is free."""
+    assert rates_of(listed(input_mtok=1, output_mtok=1)).cost(Usage(raw={"images": 1})) is None
+    assert rates_of(listed(input_mtok=1, output_mtok=1)).cost(Usage(input=0)) == 0
+    assert rates_of({}).cost(Usage()) == 0
+
+
 def test_a_price_for_what_nobody_knows_here_is_no_price():
     """A newer list may bill by something new: then the rest of it would be too little."""
     assert rates_of(listed(input_mtok=1, output_mtok=1, input_smells_kcount=5)) is None

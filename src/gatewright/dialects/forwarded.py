@@ -106,8 +106,8 @@ def usage_in(body: bytes) -> Usage | None:
         if isinstance(told, dict):
             return usage_of(told)
     meta = document.get("meta")
-    if isinstance(meta, dict) and isinstance(meta.get("billed_units"), dict):
-        return Usage(raw=meta)
+    if isinstance(meta, dict) and isinstance(billed := meta.get("billed_units"), dict):
+        return msgspec.structs.replace(usage_of(billed), raw=meta)
     return None
 
 
@@ -131,7 +131,7 @@ def usage_in_tail(tail: bytes) -> Usage | None:
 
 
 def usage_of(told: JsonObject) -> Usage:
-    """Prompt and completion tokens under whichever names."""
+    """Prompt and completion tokens under whichever names; what came from a cache and what is sound, apart."""
 
     def first(*names: str) -> int | None:
         for name in names:
@@ -143,4 +143,34 @@ def usage_of(told: JsonObject) -> Usage:
     read = first("prompt_tokens", "input_tokens", "promptTokenCount")
     if read is None:
         read = first("total_tokens", "totalTokenCount")
-    return Usage(input=read, output=first("completion_tokens", "output_tokens", "candidatesTokenCount"), raw=told)
+    cached, audio_in = _detail(told, "cached_tokens", _READ), _detail(told, "audio_tokens", _READ)
+    written, audio_out = (
+        first("completion_tokens", "output_tokens", "candidatesTokenCount"),
+        _detail(told, "audio_tokens", _WRITTEN),
+    )
+    return Usage(
+        input=None if read is None else max(0, read - (cached or 0) - (audio_in or 0)),
+        cache_read=cached,
+        audio_in=audio_in,
+        output=None if written is None else max(0, written - (audio_out or 0)),
+        audio_out=audio_out,
+        raw=told,
+    )
+
+
+_READ = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_WRITTEN = ("completion_tokens_details", "output_tokens_details", "output_token_details")
+
+
+def _detail(told: JsonObject, name: str, places: tuple[str, ...]) -> int | None:
+    """What is counted within the prompt or the completion."""
+    for place in places:
+        details = told.get(place)
+        if (
+            isinstance(details, dict)
+            and isinstance(value := details.get(name), int)
+            and not isinstance(value, bool)
+            and value >= 0
+        ):
+            return value
+    return None

@@ -8,7 +8,7 @@
 One rule: all rates of a price share one scale, the smallest by which all are whole; only a request's sum is rounded, half up.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 from typing import Final, TypeAlias
@@ -86,11 +86,15 @@ class Rates(msgspec.Struct, frozen=True):
     """Rates are so many times micro-dollars."""
     brackets: tuple[tuple[int, ...], ...]
     """The rates of `AXES`: the first bracket from the first token read on, the others each beyond its bound."""
+    tops: tuple[tuple[int, int, int, int], ...]
+    """Of each bracket and those before it, the dearest: see `_tops`."""
     bounds: tuple[int, ...] = ()
     """Tokens read, rising."""
     request: int = 0
     """For each request, whatever it uses."""
     parts: tuple[Part, ...] = ()
+    is_paid: bool = True
+    """Whether anything has a price: what is free costs nothing, whatever was told."""
     untold: bool = False
     """It has a price, but none for tokens: only `parts` can tell what it costs."""
 
@@ -136,6 +140,8 @@ class Rates(msgspec.Struct, frozen=True):
                 return None
         elif self.untold:
             return None
+        if not total and self.is_paid and all(getattr(usage, axis) is None for axis in AXES):
+            return None
         scale = self.scale
         micros = int((2 * total + scale) // (2 * scale))
         return 0 if micros < 0 else min(micros, MOST_MICROS)
@@ -146,19 +152,29 @@ class Rates(msgspec.Struct, frozen=True):
         """
         if self.untold:
             return None
-        within = 1 + sum(read > bound or not read for bound in self.bounds)  # nothing: of one that goes on
-        ins = range(READ) if any_kind else range(READ - 1)
-        outs = range(READ, len(AXES)) if any_kind else range(READ, len(AXES) - 1)
-        dearest_in = max(rates[i] for rates in self.brackets[:within] for i in ins)
-        dearest_out = max(rates[i] for rates in self.brackets[:within] for i in outs)
-        for part in self.parts:
-            if any_kind and part.axis >= 0:
-                own = max(rates[part.axis] for rates in self.brackets[:within]) + max(part.rates)
-                dearest_in, dearest_out = (
-                    (max(dearest_in, own), dearest_out) if part.axis < READ else (dearest_in, max(dearest_out, own))
-                )
-        total = self.request + read * dearest_in + written * dearest_out
-        return min(-(-total // self.scale), MOST_MICROS)
+        at = len(self.bounds)
+        while read and at and read <= self.bounds[at - 1]:  # nothing read: of one that goes on
+            at -= 1
+        dearest_in, dearest_out, sound_in, sound_out = self.tops[at]
+        if any_kind:
+            dearest_in, dearest_out = sound_in, sound_out
+        return min(-(-(self.request + read * dearest_in + written * dearest_out) // self.scale), MOST_MICROS)
+
+
+def _tops(brackets: Sequence[Sequence[int]], parts: Sequence[Part]) -> tuple[tuple[int, int, int, int], ...]:
+    """The dearest rates up to each bracket: (read, written) without sound and pictures, and with."""
+    tops: list[tuple[int, int, int, int]] = []
+    for at, rates in enumerate(brackets):
+        others = [(part.axis, rates[part.axis] + part.rates[at]) for part in parts if part.axis >= 0]
+        here = (
+            max(rates[: READ - 1]),
+            max(rates[READ:-1]),
+            max(*rates[:READ], *(rate for axis, rate in others if axis < READ)),
+            max(*rates[READ:], *(rate for axis, rate in others if axis >= READ)),
+        )
+        before = tops[-1] if tops else here
+        tops.append((max(here[0], before[0]), max(here[1], before[1]), max(here[2], before[2]), max(here[3], before[3])))
+    return tuple(tops)
 
 
 def rates_of(prices: Mapping[str, Steps]) -> Rates | None:
@@ -185,15 +201,18 @@ def rates_of(prices: Mapping[str, Steps]) -> Rates | None:
         *(rate.denominator for rates in brackets for rate in rates),
         *(rate.denominator for _, _, rates in parts for rate in rates),
     )
+    whole = tuple(tuple(int(rate * scale) for rate in rates) for rates in brackets)
+    made = tuple(
+        Part(TOLD[key], -1 if axis is None else axis, tuple(int(rate * scale) for rate in rates)) for key, axis, rates in parts
+    )
     return Rates(
         scale=scale,
-        brackets=tuple(tuple(int(rate * scale) for rate in rates) for rates in brackets),
+        brackets=whole,
+        tops=_tops(whole, made),
         bounds=tuple(bounds),
         request=int(request * scale),
-        parts=tuple(
-            Part(TOLD[key], -1 if axis is None else axis, tuple(int(rate * scale) for rate in rates))
-            for key, axis, rates in parts
-        ),
+        parts=made,
+        is_paid=bool(prices),
         untold=bool(prices) and not any(key.endswith("_mtok") for key in prices),
     )
 

@@ -226,6 +226,7 @@ def _times(rates: Rates, factor: Decimal) -> Rates:
         scale=rates.scale * share.denominator,
         request=rates.request * by,
         brackets=tuple(tuple(rate * by for rate in bracket) for bracket in rates.brackets),
+        tops=tuple((top[0] * by, top[1] * by, top[2] * by, top[3] * by) for top in rates.tops),
         parts=tuple(msgspec.structs.replace(part, rates=tuple(rate * by for rate in part.rates)) for part in rates.parts),
     )
 

@@ -112,7 +112,7 @@ class Rows:
             micros, source_of, dated_of = (
                 (one.cost, one.price_source, one.price_date)
                 if one.price_source
-                else self._cost(entry, one, there, axes, estimated=how_read != how_written or how_read != "reported")
+                else self._cost(entry, one, there, axes, estimated="estimated" in (how_read, how_written))
             )
             marks, cause = one.marks, one.cause
             batch.attempts.append((
@@ -215,7 +215,7 @@ class Rows:
         return self.batch.rollups.setdefault(dims, [0] * len(MEASURES))
 
     def _cost(self, entry: Settled, one: Tried, there: _Place, axes: Axes, *, estimated: bool) -> tuple[int | None, str, str]:
-        if axes is NOTHING:
+        if axes is NOTHING and not one.raw:  # seconds of sound are told beside all axes
             price: Price = _UNKNOWN_COST if is_billed(entry, one) else _NO_COST
         else:
             usage = Usage(
