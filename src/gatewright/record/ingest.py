@@ -132,7 +132,7 @@ class Ingest:
             for folder in orphans(journal.root, journal.name):
                 adopt(folder, self.engine(), self._price)
         more = False
-        if journal.is_open and (self._tail.has_more() or self._is_due("heard", HEARD_EVERY_S)):
+        if journal.is_open and (self._tail.has_more() or (self._engine and self._is_due("heard", HEARD_EVERY_S))):
             more = self._write(self._tail)
         if self._engine is not None and self._is_due("retention", RETENTION_EVERY_S):
             self._retire()
@@ -226,7 +226,7 @@ class Tail:
 
     def has_more(self) -> bool:
         """Whether anything was written behind the mark. May say so in vain."""
-        return self._mark is None or bool(self._read(self._mark, 1)[0])
+        return bool(self._read(self._mark or Mark(), 1)[0])
 
     def is_at(self, written: tuple[int, int]) -> bool:
         """Whether all has been read up to there."""
