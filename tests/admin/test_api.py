@@ -302,3 +302,15 @@ async def test_it_describes_itself(api):
     me = (await api("GET", "/self")).told
     assert (me["name"], me["role"]) == ("root", "admin")
     assert (await api("GET", "/health")).told["status"] == "ok"
+
+
+async def test_who_looks_on_for_an_organization_sees_no_other(api):
+    """A viewer sees a team, or everything, but everything only where it belongs to nobody."""
+    await api.made("/organizations", {"id": "acme"})
+    seer = await api.made("/keys", {"name": "seer", "role": "viewer"})
+    guest = await api.made("/keys", {"name": "guest", "role": "viewer", "organization": "acme"})
+    for path in ("/keys", "/organizations", "/users", "/audit"):
+        assert (await api.as_(seer["key"])("GET", path)).status == 200
+    assert (await api.as_(seer["key"])("GET", f"/keys/{guest['id']}")).status == 200
+    assert (await api.as_(guest["key"])("GET", f"/keys/{seer['id']}")).status == 404
+    assert (await api.as_(guest["key"])("GET", "/keys")).told["data"] == []

@@ -28,13 +28,14 @@ STREAM = b"".join(
 COST = "0.0045"
 """1000 tokens at $3 a million and 100 at $15."""
 
-ANN, BOB, BOSS, ROOT, SEER = (f"gw-{name}-{'x' * 30}" for name in ("ann", "bob", "boss", "root", "seer"))
+ANN, BOB, BOSS, ROOT, SEER, GUEST = (f"gw-{name}-{'x' * 30}" for name in ("ann", "bob", "boss", "root", "seer", "guest"))
 KEYS = ", ".join((
     f"{{name: ann, key: {ANN}, models: ['*'], team: red, show_cost: true, budgets: [{{per: day, dollars: 1}}]}}",
     f"{{name: bob, key: {BOB}, models: ['*'], team: blue}}",
     f"{{name: boss, key: {BOSS}, models: ['*'], team: red, role: team_admin}}",
     f"{{name: root, key: {ROOT}, models: ['*'], role: admin}}",
     f"{{name: seer, key: {SEER}, role: viewer}}",
+    f"{{name: guest, key: {GUEST}, role: viewer, organization: acme}}",
 ))  # fmt: skip
 CONFIG = """
 providers:
@@ -43,7 +44,8 @@ models:
   dear: {{targets: [talk/dear]}}
   free: {{targets: [talk/nobody-knows]}}
 pricing: {{models: {{"talk/dear": {{input: 3, output: 15}}}}}}
-teams: {{red: {{}}, blue: {{}}}}
+organizations: {{acme: {{}}}}
+teams: {{red: {{}}, blue: {{organization: acme}}}}
 """
 
 
@@ -94,8 +96,9 @@ async def test_a_key_learns_what_it_used_the_moment_its_answer_is_there(gw):
         (BOSS, {"ann": 2, "boss": 1}, {"team": "red"}),
         (ROOT, {"ann": 2, "bob": 1, "boss": 1, "root": 1}, "all"),
         (SEER, {"ann": 2, "bob": 1, "boss": 1, "root": 1}, "all"),
+        (GUEST, {"bob": 1}, {"organization": "acme"}),
     ],
-    ids=["member", "other", "team admin", "admin", "viewer of no team"],
+    ids=["member", "other", "team admin", "admin", "viewer of no team", "viewer of an organization"],
 )
 async def test_everybody_sees_what_is_his_and_filters_only_narrow_it(gw, key, sees, scope):
     """A member its key, a team's admin the team, an admin all; whatever they ask for."""

@@ -58,7 +58,8 @@ def registrar(request: Request) -> Registrar:
     """The registrar for whoever asks."""
     it = asked(request)
     who = it.principal
-    within = None if who.role == "admin" or (who.role == "viewer" and not who.team) else who.team or NOBODY
+    sees_all = who.role == "admin" or (who.role == "viewer" and not (who.team or who.organization))
+    within = None if sees_all else who.team or NOBODY
     return Registrar(it.store, it.declared, Actor(who.name, who.key_id, "api"), role=who.role, within=within)
 
 

@@ -2,9 +2,10 @@
 
     ?by=model,day&since=7d&until=2026-11-20&filter=model=gpt-*&filter=key=ci&limit=100&cursor=…
 
-    member, team admin or viewer of no team    their own key
+    member, team admin of no team              their own key
     team admin, viewer of a team               the team
-    admin, viewer who belongs to nobody        all
+    viewer of an organization                  the organization
+    admin, viewer who belongs to neither       all
 
 One rule: whom it is for is decided here, by ids, before anything is asked of the database; filters can only narrow it.
 """
@@ -75,10 +76,13 @@ def asked(pairs: tuple[tuple[str, str], ...], principal: Principal, now: datetim
 
 def within(principal: Principal) -> tuple[tuple[str, str], ...]:
     """What somebody may see of usage, by column and value. Empty: all."""
-    if principal.role == "admin" or (principal.role == "viewer" and not principal.team):
-        return ()
-    if principal.role in ("team_admin", "viewer") and principal.team:
+    role = principal.role
+    if role in ("team_admin", "viewer") and principal.team:
         return (("team", principal.team),)
+    if role == "viewer" and principal.organization:
+        return (("organization", principal.organization),)
+    if role in ("admin", "viewer"):
+        return ()
     return (("key_id", who_of(principal).key_id),)
 
 

@@ -42,7 +42,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What lines are told apart by. Empty: there is one."""
     only: tuple[tuple[By, str], ...] = ()
     """What counts: names with their values, stars for anything. Values of the same name are as good as one another."""
-    within: tuple[tuple[Literal["key_id", "team"], str], ...] = ()
+    within: tuple[tuple[Literal["key_id", "team", "organization"], str], ...] = ()
     """What whoever asks may see of it: all of these, letter by letter."""
 
 
