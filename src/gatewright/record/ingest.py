@@ -336,6 +336,8 @@ def adopt(folder: Path, engine: "Engine", price: Pricer = unpriced) -> bool:
             pass
         (folder / LOCK).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
+    except FileNotFoundError:  # its own process had written all of it, and was just removing it
+        return False
     finally:
         os.close(lock)
     return True

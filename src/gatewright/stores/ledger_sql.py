@@ -111,7 +111,10 @@ def _write(engine: Engine, batch: Batch, move: Callable[[Connection], None], *, 
 
 
 def forget_rows(engine: Engine, before_hour: int) -> int:
-    """Remove requests and attempts of hours before this one; rollups stay. How many requests. Raises DatabaseError."""
+    """Remove requests and attempts of hours before this one, and what is known of journals that ended before; rollups stay.
+
+    How many requests. Raises DatabaseError.
+    """
     removed = 0
     with writing(engine) as connection:
         known = connection.execute(sa.select(STATE.c.value).where(STATE.c.name == ROWS_FROM)).scalar()
@@ -119,6 +122,7 @@ def forget_rows(engine: Engine, before_hour: int) -> int:
             connection.execute(sa.insert(STATE).values(name=ROWS_FROM, value=before_hour))
         elif known < before_hour:
             connection.execute(sa.update(STATE).where(STATE.c.name == ROWS_FROM).values(value=before_hour))
+        connection.execute(sa.delete(MARKS).where(MARKS.c.closed == 1, MARKS.c.heard < before_hour * 3600))
     while True:
         with writing(engine) as connection:
             first = (
