@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MUTANTS ?= 200000
 
-.PHONY: run test check format bench profile laws golden fuzz faults crash docs clean
+.PHONY: run test check format bench profile laws golden fuzz fuzz-keys faults crash docs clean
 
 run: $(VENV)/.run ## install what is needed and serve
 	$(BIN)/gatewright serve
@@ -31,6 +31,9 @@ golden: $(VENV)/.dev ## write the golden renderings anew; review the diff
 
 fuzz: $(VENV)/.dev ## 200,000 mutants of the cases with a seed of their own; SEED=N makes a run again
 	$(BIN)/python -m tests.fuzz --mutants $(MUTANTS) $(if $(SEED),--seed $(SEED))
+
+fuzz-keys: $(VENV)/.dev ## 100,000 hostile credentials: no way in, no failure; SEED=N makes a run again
+	$(BIN)/python -m tests.fuzz.credentials $(if $(SEED),--seed $(SEED))
 
 faults: $(VENV)/.dev ## every way a provider can fail x client x form x route, and 10,000 requests over failing targets; SEED=N makes those again
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
