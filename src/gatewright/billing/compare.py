@@ -13,6 +13,7 @@ from gatewright.billing.bill import Bill, Entry
 
 What: TypeAlias = Literal["requests", "read", "written", "cost"]
 WHATS: Final[tuple[What, ...]] = ("requests", "read", "written", "cost")
+TOKENS: Final[tuple[What, ...]] = ("read", "written")
 SMALL: Final[dict[What, int]] = {"requests": 0, "read": 64, "written": 64, "cost": 10_000}
 """Differences that nobody is told of: a few tokens, a cent (in micro-dollars), for providers round each line of a bill."""
 
@@ -104,7 +105,7 @@ def _why(bill: Bill, ours: Ledger, key: tuple[date, str], what: What, tolerance:
     if what == "cost":
         if mine.unknown:
             return f"{mine.unknown} calls have no price here: set one under `pricing.models`"
-        tokens = [name for name in ("read", "written") if _theirs(entry, name) is not None]
+        tokens = [name for name in TOKENS if _theirs(entry, name) is not None]
         if tokens and all(_near(_theirs(entry, name) or 0, getattr(mine, name), name, tolerance) for name in tokens):
             return "the tokens agree: another price (its date, a discount, a service tier)"
     if what != "requests" and mine.estimated:
