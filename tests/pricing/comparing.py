@@ -21,7 +21,8 @@ _SOUND = "Mistral counts sound beside prompt_tokens (its total says so), and gen
 _EARLIER = "a figure stands in an earlier chunk only: genai-prices was shown the last"
 _UNREAD = "what was read is not told: never 0 in our books, but an estimate"
 _BROKEN = "it broke off, or is an error within a 200: what was not told to its end is estimated"
-CLOSED = (_CACHED, _SOUND, _EARLIER, _UNREAD, _BROKEN)
+_SEARCHED = "OpenAI's searches stand among the answer's items, where genai-prices does not look"
+CLOSED = (_SEARCHED, _CACHED, _SOUND, _EARLIER, _UNREAD, _BROKEN)
 """All reasons there may be."""
 
 
@@ -92,7 +93,7 @@ async def _judge(tmp_path: Path, wanted: list[Asked], oracles: dict[int, Oracle]
         found.pairs[f"{one.client}←{one.case.dialect}"] += 1
         if row.cost_micros == want:
             found.equal[one.case.place] += 1
-        elif reason := excuse(one.case, row):
+        elif reason := excuse(one.case, row, want):
             found.excused[reason] += 1
             if reason in (_BROKEN, _UNREAD):
                 del costs[id(one.case)]
@@ -103,9 +104,14 @@ async def _judge(tmp_path: Path, wanted: list[Asked], oracles: dict[int, Oracle]
             found.apart.append(f"{one.case.id}: {costs[id(one.case)]}")
 
 
-def excuse(case: Case, row) -> str:
+def excuse(case: Case, row, want: int) -> str:
     """Why genai-prices is wrong about this answer, by what stands in it; empty where it is not."""
-    usage = (answer_of(case) or {}).get("usage") or {}
+    document = answer_of(case) or {}
+    found = [item for item in document.get("output") or () if item.get("type") == "web_search_call"]
+    searches = sum((item.get("action") or {}).get("type", "search") == "search" for item in found)
+    if searches and row.cost_micros == want + 10_000 * searches:  # ten dollars for a thousand, as the list says for these models
+        return _SEARCHED
+    usage = document.get("usage") or {}
     details = usage.get("prompt_tokens_details") or {}
     if HOSTS[case.provider] == "mistral" and usage.get("num_cached_tokens") and not details.get("cached_tokens"):
         return _CACHED

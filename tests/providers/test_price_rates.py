@@ -67,6 +67,13 @@ def test_what_only_the_providers_own_words_tell(key, raw, usage, micros):
     assert rates.cost(Usage(**{name: getattr(usage, name) for name in AXES}, raw=raw)) == micros
 
 
+def test_searches_that_only_the_answers_items_show():
+    """OpenAI's: its usage object says nothing of them. Where one does, it is right."""
+    rates = rates_of(listed(input_mtok=1, output_mtok=1, web_searches_kcount=10))
+    assert rates.cost(Usage(input=1, output=1, searches=3)) == 30_002
+    assert rates.cost(Usage(input=1, output=1, searches=3, raw={"server_tool_use": {"web_search_requests": 1}})) == 10_002
+
+
 def test_sound_by_the_hour_and_nothing_else():
     """Seconds are told in fractions; without them nothing is known, which is not 0."""
     rates = rates_of(listed(audio_hours=0.36))

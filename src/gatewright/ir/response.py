@@ -44,6 +44,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasoning: int | None = None
     audio_in: int | None = None
     audio_out: int | None = None
+    searches: int | None = None
+    """Searches of the web that the provider bills apart, where the answer shows them beside its usage. No tokens."""
     service_tier: str | None = None
     """The tier that served, where told."""
     raw: JsonObject = {}

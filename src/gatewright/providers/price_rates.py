@@ -77,6 +77,8 @@ class Part(msgspec.Struct, frozen=True):
     """Within which it is counted; -1: beside all."""
     rates: tuple[int, ...]
     """For each bracket; within an axis: what it costs beyond that axis's own rate."""
+    searches: bool = False
+    """Counted by `Usage.searches`, where the usage object is silent."""
 
 
 class Rates(msgspec.Struct, frozen=True):
@@ -130,7 +132,7 @@ class Rates(msgspec.Struct, frozen=True):
         if self.parts:
             told = False
             for part in self.parts:
-                count = part.read(usage.raw)
+                count = part.read(usage.raw) or (usage.searches or 0 if part.searches else 0)
                 if count:
                     told = True
                     if part.axis >= 0:
@@ -203,7 +205,8 @@ def rates_of(prices: Mapping[str, Steps]) -> Rates | None:
     )
     whole = tuple(tuple(int(rate * scale) for rate in rates) for rates in brackets)
     made = tuple(
-        Part(TOLD[key], -1 if axis is None else axis, tuple(int(rate * scale) for rate in rates)) for key, axis, rates in parts
+        Part(TOLD[key], -1 if axis is None else axis, tuple(int(rate * scale) for rate in rates), key.startswith("web_searches"))
+        for key, axis, rates in parts
     )
     return Rates(
         scale=scale,

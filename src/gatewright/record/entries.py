@@ -12,6 +12,8 @@ from gatewright.jsontypes import JsonObject
 
 Figure: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 """What a provider tells of its own counting may be anything; a column takes no more."""
+SEARCHES = "web_searches"
+"""In `Tried.raw`: `Usage.searches`."""
 SENT, HEDGE, RESUMED = 1, 2, 4
 """The bits of `Tried.marks`."""
 

@@ -19,7 +19,7 @@ import msgspec
 from gatewright.errors import Problem, Refused
 from gatewright.exchange import AttemptRecord, Exchange, Operation, Principal
 from gatewright.ir.response import Usage
-from gatewright.record.entries import ENCODER, HEDGE, RESUMED, SENT, Begun, Settled, Tried, Who
+from gatewright.record.entries import ENCODER, HEDGE, RESUMED, SEARCHES, SENT, Begun, Settled, Tried, Who
 from gatewright.record.journal import Journal, JournalFull
 from gatewright.record.usage import UsageCounter
 
@@ -241,7 +241,7 @@ def _tried(exchange: Exchange, record: AttemptRecord, now: float, *, last: bool)
         record.cost_micros,
         record.price_source,
         record.price_date,
-        None if usage is None or record.price_source else usage.raw,
+        None if usage is None or record.price_source else usage.raw | {SEARCHES: usage.searches} if usage.searches else usage.raw,
     )
 
 

@@ -16,7 +16,8 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 
 from gatewright.ir.response import Usage
-from gatewright.record.entries import HEDGE, RESUMED, SENT, Begun, Settled, Tried, Who
+from gatewright.jsontypes import JsonObject
+from gatewright.record.entries import HEDGE, RESUMED, SEARCHES, SENT, Begun, Settled, Tried, Who
 from gatewright.stores.ledger_rows import AXES, MEASURES, READ, Batch, InFlight, Row
 
 HOUR_US: Final = 3_600_000_000
@@ -228,10 +229,16 @@ class Rows:
                 reasoning=axes[6],
                 audio_out=axes[7],
                 service_tier=one.tier or None,
+                searches=_searches(one.raw),
                 raw={} if estimated else one.raw or {},
             )
             price = self._price(there.provider, there.model, usage, entry.at)
         return price.micros, price.source, price.dated
+
+
+def _searches(raw: JsonObject | None) -> int | None:
+    told = None if raw is None else raw.get(SEARCHES)
+    return told if isinstance(told, int) else None
 
 
 _WELL: Final = ("", "cancelled")

@@ -55,6 +55,9 @@ class OpenAIResponses:
         most = peeked.max_output_tokens if isinstance(peeked, _Peek) else 0
         return most if isinstance(most, int) else 0
 
+    def asked_answers(self, call: Call) -> int:
+        return 1
+
     def parse_request(self, call: Call) -> Request:
         return request.parse_request(call)
 
@@ -82,7 +85,9 @@ class OpenAIResponses:
             value = decode_lenient(body)
         except BadJson:
             return None
-        return parse_usage(value.get("usage"), value.get("service_tier")) if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            return None
+        return parse_usage(value.get("usage"), value.get("service_tier"), value.get("output"))
 
     def pass_edits(self, call: Call, target: Target) -> dict[str, bytes | None]:
         asked = self.peek(call).model

@@ -71,7 +71,7 @@ def response_of(value: JsonObject, asked: Asked) -> Response:
     blocks: list[Block] = []
     for i, item in enumerate(fields.array("output")):
         blocks += blocks_of(item, f"output[{i}]", asked)
-    usage = parse_usage(fields.peek("usage"), fields.peek("service_tier"))
+    usage = parse_usage(fields.peek("usage"), fields.peek("service_tier"), value.get("output"))
     if usage is not None:
         fields.take("usage")
     return Response(

@@ -265,7 +265,7 @@ class ResponsesStreamParser:
                 events += self._item_event(place, "response.output_item.done", {"item": item}, "")
         fields = Fields(response)
         fields.array("output")
-        usage = parse_usage(fields.peek("usage"), fields.peek("service_tier"))
+        usage = parse_usage(fields.peek("usage"), fields.peek("service_tier"), output)
         if usage is not None:
             fields.take("usage")
             events.append(UsageUpdate(usage))

@@ -14,8 +14,17 @@ def _count(value: JsonValue) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def parse_usage(value: JsonValue, tier: JsonValue = None) -> Usage | None:
-    """None for anything but an object with something in it. `tier` is the response's `service_tier`."""
+def searches_in(output: JsonValue) -> int | None:
+    """How many searches of the web a response's items show; None: none. Opening a page that was found costs nothing."""
+    found = 0
+    for item in output if isinstance(output, list) else ():
+        if isinstance(item, dict) and item.get("type") == "web_search_call" and item.get("status") != "failed":
+            found += as_object(item.get("action")).get("type") in (None, "search")
+    return found or None
+
+
+def parse_usage(value: JsonValue, tier: JsonValue = None, output: JsonValue = None) -> Usage | None:
+    """None for anything but an object with something in it. `tier` is the response's `service_tier`, `output` its items."""
     if not isinstance(value, dict) or not value:
         return None
     read, written = as_object(value.get("input_tokens_details")), as_object(value.get("output_tokens_details"))
@@ -33,6 +42,7 @@ def parse_usage(value: JsonValue, tier: JsonValue = None) -> Usage | None:
         reasoning=reasoning,
         audio_in=audio_in,
         audio_out=audio_out,
+        searches=searches_in(output),
         service_tier=tier if isinstance(tier, str) else None,
         raw=value,
     )

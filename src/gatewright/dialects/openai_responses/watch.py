@@ -66,7 +66,9 @@ class ResponsesWatch:
             kind = value.get("type")
             response = as_object(value.get("response"))
             if kind == "response.failed" or (isinstance(kind, str) and kind in _ENDS):
-                self.usage = parse_usage(response.get("usage"), response.get("service_tier")) or self.usage
+                self.usage = (
+                    parse_usage(response.get("usage"), response.get("service_tier"), response.get("output")) or self.usage
+                )
                 self.finished = True
                 self.content = self.content or bool(response.get("output"))
             if kind == "response.failed":
