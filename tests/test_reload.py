@@ -152,9 +152,10 @@ async def test_a_bad_file_changes_nothing_and_says_why(tmp_path):
         await asyncio.sleep(1)
         assert logged(tmp_path).count("not taken over") == 3
         assert 'unknown provider "upp"; did you mean "up"' in logged(tmp_path)
-        write(tmp_path, keyed(yaml(up.port, server="port: 1, max_body_bytes: 1024")))
+        write(tmp_path, keyed(yaml(up.port, server="port: 1, max_body_bytes: 1024") + "ledger: {enabled: false}\n"))
         await until(lambda: "gatewright.yaml: taken over" in logged(tmp_path))
         assert "server.port: 1 takes a restart; 4000 goes on" in logged(tmp_path)
+        assert "ledger: what is new takes a restart; what was goes on" in logged(tmp_path)
         assert (await call(gw.port, "/v1/chat/completions", b" " * 2000)).status == 413
         assert await status(gw.port) == 200
 

@@ -62,6 +62,7 @@ class Reloader:
         self._hand_on = hand_on
         self._peers = peers
         self._started = house.current.config.server
+        self._books = (house.current.config.ledger, house.current.config.database)
         self._asked = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._files: FileWatch | None = None
@@ -146,6 +147,9 @@ class Reloader:
             now, asked = getattr(self._started, name), getattr(config.server, name)
             if now != asked:
                 yield f"{config.source}: server.{name}: {asked} takes a restart; {now} goes on"
+        for name, now, asked in zip(("ledger", "database"), self._books, (config.ledger, config.database), strict=True):
+            if now != asked:
+                yield f"{config.source}: {name}: what is new takes a restart; what was goes on"
 
     # -- all workers ---------------------------------------------------------------------------------------------------------
 
