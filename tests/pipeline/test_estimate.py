@@ -96,6 +96,21 @@ def test_a_key_that_may_have_less_reserves_less():
     assert output_tokens(exchange, BY_NAME) == (50, True)
 
 
+def test_each_of_several_answers_is_reserved_for():
+    """Whoever says how long each may be: the client, the key, the model or nobody."""
+    for body, answers in (({}, 1), ({"n": 3}, 3), ({"n": None}, 1), ({"n": "3"}, 1), ({"n": -3}, 1)):
+        for most, each in (({}, OUTPUT), ({"max_tokens": 50}, 50)):
+            assert output_tokens(asking(body | most), BY_NAME)[0] == each * answers
+        assert output_tokens(asking(body, plan=(candidate(900),)), BY_NAME) == (900 * answers, True)
+        assert output_tokens(asking(body, narrowed=Narrowed({}, 10)), BY_NAME) == (10 * answers, True)
+    for word in ("candidateCount", "candidate_count"):
+        call = Call(path="/v1beta/models/m:generateContent", body=json.dumps({"generationConfig": {word: 4}}).encode(), notes={})
+        exchange = asking({})
+        exchange.dialect, exchange.call = "gemini", call
+        BY_NAME["gemini"].peek(call)
+        assert output_tokens(exchange, BY_NAME) == (4 * OUTPUT, False)
+
+
 def test_of_a_forwarded_call_the_model_is_read_from_its_body():
     """Limits by model are older than its route."""
     assert model_asked(asking({"model": "e", "input": "x"}, operation="forward")) == "e"

@@ -85,6 +85,10 @@ class Dialect(Protocol):
         """The most tokens of output that the call asks for, over all answers it wants; 0: it does not say. After `peek`."""
         ...
 
+    def asked_answers(self, call: Call) -> int:
+        """How many answers the call wants: at least 1. After `peek`."""
+        ...
+
     def parse_request(self, call: Call) -> Request:
         """Raises Malformed with the path of what is wrong."""
         ...

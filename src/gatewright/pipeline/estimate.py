@@ -55,15 +55,16 @@ def most_input_tokens(body: bytes, dialect: DialectName) -> int:
 
 def output_tokens(exchange: Exchange, dialects: Dialects) -> tuple[int, bool]:
     """How many the answer may have, and whether that is more than a guess."""
-    asked = dialects[exchange.dialect].asked_output(exchange.call)
-    narrowed = exchange.narrowed
+    dialect, narrowed = dialects[exchange.dialect], exchange.narrowed
+    asked = dialect.asked_output(exchange.call)
     if narrowed is not None and narrowed.max_tokens is not None:
-        asked = narrowed.max_tokens
+        asked = narrowed.max_tokens * dialect.asked_answers(exchange.call)
     if asked > 0:
         return min(asked, MOST_OUTPUT), True
     first = exchange.plan[0] if exchange.plan else None
     known = first.max_tokens if isinstance(first, Candidate) else 0
-    return (known, True) if 0 < known <= KNOWN_OUTPUT else (OUTPUT, False)
+    each, sure = (known, True) if 0 < known <= KNOWN_OUTPUT else (OUTPUT, False)
+    return min(each * dialect.asked_answers(exchange.call), MOST_OUTPUT), sure
 
 
 def model_asked(exchange: Exchange) -> str:

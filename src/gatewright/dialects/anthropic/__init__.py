@@ -63,6 +63,9 @@ class Anthropic:
         most = peeked.max_tokens if isinstance(peeked, _Peek) else 0
         return most if isinstance(most, int) else 0
 
+    def asked_answers(self, call: Call) -> int:
+        return 1
+
     def parse_request(self, call: Call) -> Request:
         return parse_request(call)
 

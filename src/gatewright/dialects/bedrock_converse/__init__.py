@@ -39,6 +39,9 @@ class BedrockConverse:
         peeked = call.notes.get("peek")
         return asked_output(peeked) if isinstance(peeked, Peeked) else 0
 
+    def asked_answers(self, call: Call) -> int:
+        return 1
+
     def parse_request(self, call: Call) -> Request:
         return parse_request(call)
 

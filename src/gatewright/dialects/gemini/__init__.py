@@ -11,7 +11,16 @@ from gatewright.dialects.gemini.render_request import render_request
 from gatewright.dialects.gemini.render_response import render_response
 from gatewright.dialects.gemini.request import COUNTED, parse_request
 from gatewright.dialects.gemini.response import parse_response
-from gatewright.dialects.gemini.route import Peeked, asked_output, check_body, counts, passing_path, read_path, wants_events
+from gatewright.dialects.gemini.route import (
+    Peeked,
+    asked_answers,
+    asked_output,
+    check_body,
+    counts,
+    passing_path,
+    read_path,
+    wants_events,
+)
 from gatewright.dialects.gemini.stream_parser import GeminiStreamParser
 from gatewright.dialects.gemini.stream_renderer import GeminiStreamRenderer
 from gatewright.dialects.gemini.usage import parse_usage
@@ -37,6 +46,10 @@ class Gemini:
     def asked_output(self, call: Call) -> int:
         peeked = call.notes.get("peek")
         return asked_output(peeked) if isinstance(peeked, Peeked) else 0
+
+    def asked_answers(self, call: Call) -> int:
+        peeked = call.notes.get("peek")
+        return asked_answers(peeked) if isinstance(peeked, Peeked) else 1
 
     def parse_request(self, call: Call) -> Request:
         return parse_request(call)

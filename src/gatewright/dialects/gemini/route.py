@@ -30,6 +30,7 @@ class _Config(msgspec.Struct):
     maxOutputTokens: object = None  # noqa: N815 - as above
     max_output_tokens: object = None
     candidateCount: object = None  # noqa: N815 - as above
+    candidate_count: object = None
 
 
 _checker = msgspec.json.Decoder(Peeked)
@@ -38,12 +39,27 @@ _config = msgspec.json.Decoder(_Config)
 
 def asked_output(peeked: Peeked) -> int:
     """Tokens; 0: it does not say."""
+    config = _config_of(peeked)
+    most = config.maxOutputTokens or config.max_output_tokens
+    return most * _answers(config) if isinstance(most, int) else 0
+
+
+def asked_answers(peeked: Peeked) -> int:
+    """At least 1."""
+    return _answers(_config_of(peeked))
+
+
+def _answers(config: _Config) -> int:
+    count = config.candidateCount or config.candidate_count
+    return count if isinstance(count, int) and count > 1 else 1
+
+
+def _config_of(peeked: Peeked) -> _Config:
+    """Empty where it cannot be read."""
     try:
-        config = _config.decode(peeked.generationConfig or peeked.generation_config or b"{}")
+        return _config.decode(peeked.generationConfig or peeked.generation_config or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return 0
-    most, count = config.maxOutputTokens or config.max_output_tokens, config.candidateCount
-    return most * (count if isinstance(count, int) and count > 1 else 1) if isinstance(most, int) else 0
+        return _Config()
 
 
 def read_path(path: str) -> tuple[str, bool]:

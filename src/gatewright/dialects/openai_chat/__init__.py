@@ -73,7 +73,11 @@ class OpenAIChat:
     def asked_output(self, call: Call) -> int:
         peeked = _pass_peek(call)
         most = peeked.max_completion_tokens or peeked.max_tokens
-        return most * (peeked.n if isinstance(peeked.n, int) and peeked.n > 1 else 1) if isinstance(most, int) else 0
+        return most * self.asked_answers(call) if isinstance(most, int) else 0
+
+    def asked_answers(self, call: Call) -> int:
+        n = _pass_peek(call).n
+        return n if isinstance(n, int) and n > 1 else 1
 
     def parse_request(self, call: Call) -> Request:
         return parse_request(call)
