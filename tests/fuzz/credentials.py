@@ -201,7 +201,7 @@ async def run(count: int, seed: int, folder: Path, told: Callable[[int], None] =
     tokens = generation.authenticate.tokens
     keys = next(iter(tokens._issuers.values())).keys
     keys._keys = {"one": type(SIGNER).import_key(SIGNER.as_dict(private=False))}
-    keys._fetched = keys._tried = keys._clock()
+    keys._fetched, keys._tried = keys._clock(), float("inf")  # and it is fetched no more
     claims = {"iss": ISSUER, "aud": "gatewright", "sub": "ann", "exp": int(time.time()) + 3600, "roles": ["admin"]}
     signed = jwt.encode({"alg": "RS256", "kid": "one"}, claims, SIGNER)
     statuses: Counter[int] = Counter()

@@ -60,7 +60,7 @@ def roll_of(declared: Records, stored: Records, now: float, before: Roll | None 
     roll = Roll(principals={}, barred={}, declared=declared, stored=stored)
     old = {} if before is None else before.principals
     names = {held.key.name for held in declared.keys}
-    for held in stored.keys:
+    for held in stored.keys:  # first: what comes later wins
         _enter(roll, held, now, old, SHADOWED if held.key.name in names else None)
     for held in declared.keys:
         _enter(roll, held, now, old, None)
@@ -75,8 +75,9 @@ def _enter(roll: Roll, held: Held, now: float, old: Mapping[bytes, Principal], o
             same = known is not None and msgspec.structs.astuple(known) == msgspec.structs.astuple(found)
             roll.principals[digest] = known if known is not None and same else found
             roll.barred.pop(digest, None)
-        elif digest not in roll.principals:
+        else:
             roll.barred[digest] = found
+            roll.principals.pop(digest, None)
 
 
 def _digests(held: Held) -> Iterator[tuple[bytes, int]]:
