@@ -397,3 +397,14 @@ async def test_a_path_cannot_climb_out_of_its_place(tmp_path, path):
         assert (await send(gw, "/v1beta/models/google/../../v1beta/files:embedContent", {})).status == 404
         assert (await send(gw, "/v1beta/models/google%2F..%2Fx:generateContent", {"contents": []})).status == 404
         assert up.requests == []
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(5, 5), (1000, 10), (1e3, 10), (-1, 10), ("many", 10), (None, None)])
+async def test_a_keys_longest_answer_holds_for_legacy_completions(tmp_path, asked, sent):
+    """The other endpoint that writes text: what a key may not have there is no way around it."""
+    keys = "{name: short, key: gw-short-key, models: ['*'], max_tokens: 10}"
+    async with upstream() as up, gateway(config(up.port), tmp_path, keys=keys) as gw:
+        up.answers = [[answer(b'{"id": "c", "choices": []}')]]
+        got = await send(gw, "/v1/completions", {"model": "fast", "prompt": "hi", "max_tokens": asked}, key="gw-short-key")
+        assert got.status == 200
+        assert json.loads(up.body())["max_tokens"] == sent

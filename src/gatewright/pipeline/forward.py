@@ -3,6 +3,8 @@
 from typing import Final
 from urllib.parse import quote, urlencode
 
+import msgspec
+
 from gatewright.dialects.forms import model_field, rename
 from gatewright.dialects.forwarded import (
     family_of,
@@ -116,6 +118,9 @@ class Forward:
             return candidate, rename_in_embeddings(body, candidate.model)
         if family == "completions" and exchange.method == "POST":
             edits = self.attempt.dialects["openai_chat"].pass_edits(call, Target(model=candidate.model, issuer=""))
+            most = None if exchange.principal is None else exchange.principal.max_tokens
+            if most is not None and _asks_for_more(body, most):
+                edits = {**edits, "max_tokens": encode(most)}
             return candidate, splice(body, edits) if edits else body
         if candidate.model != model:
             body = rename(body, field, candidate.model) if field else splice(body, {"model": encode(candidate.model)})
@@ -206,6 +211,23 @@ class Forward:
             reply.body = body
             reply.status = incoming.status
         return reply
+
+
+class _Completion(msgspec.Struct):
+    max_tokens: object = None
+    """None: 16, by the API."""
+
+
+_completion = msgspec.json.Decoder(_Completion)
+
+
+def _asks_for_more(body: bytes, most: int) -> bool:
+    """Whether a legacy completion may be longer than that. Raises BadJson."""
+    try:
+        asked = _completion.decode(body).max_tokens
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadJson(f"not readable: {error}") from None
+    return asked is not None and not (isinstance(asked, int) and 0 <= asked <= most)  # some hosts take -1 for no end
 
 
 class _Forwarded:
