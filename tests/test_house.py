@@ -6,6 +6,7 @@ from pathlib import Path
 from gatewright.app import generation_of
 from gatewright.config import load_config
 from gatewright.house import Generation, House
+from gatewright.ir.response import Usage
 from gatewright.principals.secrets import digest
 from gatewright.providers.known_models import Listed
 from tests.serving import KEY
@@ -88,4 +89,22 @@ async def test_lists_of_models_survive(tmp_path):
     assert "up" not in second.lists.known.due(asyncio.get_running_loop().time())
     elsewhere.lists.inherit(first.lists)
     assert not elsewhere.lists.known.models("up"), "another server's list is not this one's"
+    await house.close()
+
+
+async def test_prices_follow_the_configuration_that_answers(tmp_path):
+    """The books, which outlive it, ask the same prices: what was found by the old rules is forgotten at the moment of change."""
+
+    def priced(dollars):
+        return keyed(yaml(1)) + f"pricing: {{models: {{'up/*': {{input: {dollars}}}}}}}\n"
+
+    first = generation(tmp_path, priced(1))
+    house = House(first)
+    usage = Usage(input=1000, output=0)
+    assert first.prices.price("up", "m", usage, 0).micros == 1000
+    second = generation(tmp_path, priced(2), first)
+    assert second.prices is first.prices
+    assert first.prices.price("up", "m", usage, 0).micros == 1000
+    house.take_over(second, lambda _gateway: None)
+    assert first.prices.price("up", "m", usage, 0).micros == 2000
     await house.close()
