@@ -91,6 +91,19 @@ async def test_one_round_at_a_time(tmp_path):
         assert len(up.requests) == 1
 
 
+async def test_routes_hear_of_prices_whoever_has_loaded_them(tmp_path):
+    """The books' thread may be first; what routes have found out without sizes and prices is then found out anew."""
+    async with asking(tmp_path, 1) as lists:
+        told = []
+        lists.known.subscribe(lambda: told.append(lists.prices.loaded))
+        await asyncio.to_thread(lists.prices.load)
+        assert told == []
+        lists.load_prices_soon()
+        await lists._loading
+        await lists.load_prices()
+        assert told == [True]
+
+
 async def test_a_round_ends_with_the_gateway(tmp_path):
     """A provider that hangs does not keep it from stopping."""
     async with upstream() as up, asking(tmp_path, up.port) as lists:
