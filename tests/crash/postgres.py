@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -27,7 +28,7 @@ def binaries() -> Path | None:
 class Postgres:
     """Killed and started again as often as one likes; `url` stays."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         place = binaries()
         if place is None:
             why = "needs PostgreSQL's own programs (initdb, postgres): one that may be killed is made of them"
@@ -35,20 +36,16 @@ class Postgres:
                 pytest.fail(why)
             pytest.skip(why)
         self.place = place
-        self.folder = folder
+        # Not beneath pytest's folder: that is its owner's alone, and another session of its sees to it.
+        self.folder = Path(tempfile.mkdtemp(prefix="gatewright-pg-"))
         self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self.process: subprocess.Popen | None = None
-        folder.mkdir()
         self.as_other: dict = {}
         if os.geteuid() == 0:  # PostgreSQL will not run as root
-            shutil.chown(folder, "postgres", "postgres")
-            for above in folder.parents:
-                with suppress(PermissionError):
-                    if not above.stat().st_mode & 0o001:
-                        above.chmod(above.stat().st_mode | 0o011)
+            shutil.chown(self.folder, "postgres", "postgres")
             self.as_other = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        self._run("initdb", "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(  # noqa: PLW1510 - looked at below
@@ -89,3 +86,7 @@ class Postgres:
         for child in children:  # one that lives holds the shared memory, and no other server starts
             while Path(f"/proc/{child}").exists():
                 time.sleep(0.01)
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -51,6 +51,9 @@ class Redis:
             await asyncio.sleep(0.05)
         raise AssertionError((self.folder / "log").read_text())
 
+    def close(self) -> None:
+        self.kill()
+
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()

@@ -37,7 +37,7 @@ async def one_round(site: Site, death: Death, postgres: Postgres | None, redis: 
 async def run(folder: Path, rounds: int, *, seed: int, database: bool = False, tell=lambda _line: None) -> str:
     """So many rounds, and what came of them. `database`: with a PostgreSQL and a Redis that are killed too."""
     chance = random.Random(seed)
-    postgres = Postgres(folder / "pg") if database else None
+    postgres = Postgres() if database else None
     redis = Redis(folder / "redis") if database else None
     state = folder / "state"
     state.mkdir()
@@ -67,4 +67,4 @@ async def run(folder: Path, rounds: int, *, seed: int, database: bool = False, t
                 await site.stop()
             for one in (postgres, redis):
                 if one is not None:
-                    one.kill()
+                    one.close()

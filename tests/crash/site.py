@@ -182,7 +182,7 @@ class Site:
         engine = self.engine()
         try:
             for _ in range(int(within_s / 0.1)):
-                found = await asyncio.to_thread(verify, engine, self.root)
+                found = await asyncio.to_thread(verify, engine, self.root, sums=False)
                 with engine.connect() as connection:
                     running = connection.execute(sa.select(sa.func.count()).select_from(IN_FLIGHT)).scalar_one()
                 if not found.waiting and not running:
