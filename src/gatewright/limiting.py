@@ -36,8 +36,9 @@ def counters_of(config: Config, before: Counters | None = None) -> Counters:
         raise ValueError("counters: the package `redis` is not installed: pip install 'gatewright[redis]'") from None
     if isinstance(before, RedisCounters) and before.url == url:
         before.open_when_down = _open_when_down(config)
+        before.deadline_s = config.counters.deadline_ms / 1000
         return before
-    return RedisCounters(url, open_when_down=_open_when_down(config))
+    return RedisCounters(url, open_when_down=_open_when_down(config), deadline_s=config.counters.deadline_ms / 1000)
 
 
 def _open_when_down(config: Config) -> frozenset[str]:

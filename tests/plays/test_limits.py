@@ -355,9 +355,11 @@ async def test_machines_that_share_a_redis_share_their_limits(tmp_path, priced, 
     """Two gateways, each with a state folder of its own: together they let through what one may."""
     prefix = f"gatewright:{{test-{secrets.token_hex(6)}}}:"
     monkeypatch.setattr(counters_redis.RedisCounters.__init__, "__kwdefaults__", {
-        **counters_redis.RedisCounters.__init__.__kwdefaults__, "prefix": prefix, "deadline_s": 5,
+        **counters_redis.RedisCounters.__init__.__kwdefaults__, "prefix": prefix,
     })  # fmt: skip
-    config = f"counters: {redis_url()}\nlimits: [{{per: minute, requests: 20}}, {{concurrent: 50}}]\n"
+    config = (
+        f"counters: {{url: '{redis_url()}', deadline_ms: 5000}}\nlimits: [{{per: minute, requests: 20}}, {{concurrent: 50}}]\n"
+    )
     config += "budgets: {everybody: [{per: day, dollars: 100000}]}\n"
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -236,6 +236,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True):
 class CountersConfig(msgspec.Struct, frozen=True, kw_only=True):
     url: Secret | None = None
     """Of a Redis or Valkey; it may hold a password. None: memory that the workers share."""
+    deadline_ms: int = 50
     rates: Literal["open", "closed"] = "open"
     money: Literal["open", "closed"] = "closed"
     """What becomes of requests while it does not answer."""

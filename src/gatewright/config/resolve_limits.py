@@ -101,12 +101,12 @@ def resolve_everybody(limits: Sequence[LimitSection], budgets: BudgetsSection, d
 
 def resolve_counters(section: CountersSection, desk: Desk) -> CountersConfig:
     if section.url is None:
-        return CountersConfig(rates=section.rates, money=section.money)
+        return CountersConfig(deadline_ms=section.deadline_ms, rates=section.rates, money=section.money)
     path: KeyPath = ("counters",)
     written = section.url.reveal()
     text = desk.text(written, path)
     if text is None:
-        return CountersConfig(rates=section.rates, money=section.money)
+        return CountersConfig(deadline_ms=section.deadline_ms, rates=section.rates, money=section.money)
     if not is_reference(written) and "@" in text:
         desk.warn(path, "a literal secret; better a reference: env:NAME or file:/path")
     try:
@@ -116,4 +116,4 @@ def resolve_counters(section: CountersSection, desk: Desk) -> CountersConfig:
         good = False
     if not good:
         desk.wrong(path, "expected the URL of a Redis or Valkey, such as redis://127.0.0.1:6379/0")
-    return CountersConfig(url=Secret(text.strip()), rates=section.rates, money=section.money)
+    return CountersConfig(url=Secret(text.strip()), deadline_ms=section.deadline_ms, rates=section.rates, money=section.money)

@@ -85,6 +85,8 @@ class CountersSection(Section):
     url: Secret | None = None
     """A Redis or Valkey that all machines share, such as `redis://127.0.0.1:6379/0`, or `env:REDIS_URL`.
     Default: memory that the workers of this machine share."""
+    deadline_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
+    """How long a request waits for the Redis, before it is taken for one that does not answer."""
     rates: Literal["open", "closed"] = "open"
     """Limits on requests, tokens and what runs, while the Redis does not answer: let requests pass uncounted, or refuse them."""
     money: Literal["open", "closed"] = "closed"

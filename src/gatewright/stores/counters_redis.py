@@ -30,9 +30,11 @@ from gatewright.stores.leases import Lease
 log = logging.getLogger("gatewright")
 
 DEADLINE_S: Final = 0.05
-"""For one call, waiting for a connection included."""
-FIRST_S: Final = 1.0
-"""For the first call, which connects and brings the script."""
+"""So long a request waits to be counted, …"""
+TURNS: Final = 20
+"""… and so many turns of the loop more, which take no time where this process has nothing else to do."""
+CALL_S: Final = 1.0
+"""For one call, waiting for a connection included: what it grants after its requests have gone on is given back."""
 CONNECTIONS: Final = 8
 IN_A_ROW: Final = 3
 """Failures after which it is left alone."""
@@ -78,15 +80,15 @@ class RedisCounters:
         """`url`: as for answers. `open_when_down`: `money` and `rates`, as far as they pass uncounted then. Raises ValueError."""
         self.url = url
         self.open_when_down = open_when_down
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._prefix = prefix
         self._clock = clock
         pool = BlockingConnectionPool.from_url(
             url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
             max_connections=CONNECTIONS,
-            timeout=deadline_s,
-            socket_timeout=deadline_s * 4,
-            socket_connect_timeout=deadline_s * 4,
+            timeout=CALL_S,
+            socket_timeout=CALL_S,
+            socket_connect_timeout=CALL_S,
             retry=Retry(NoBackoff(), 0),
         )
         self._redis = Redis(connection_pool=pool)
@@ -145,11 +147,16 @@ class RedisCounters:
             if from_lease:
                 taken.append((meter, lease.mark, from_lease))
             wanted.append((meter, cost - from_lease, lease.wish(cost, now)))
+            lease.pending += 1
+        asking = [self._leases[meter] for meter, _ in claims]
         try:
             answer = await self._asked(wanted)
         except asyncio.CancelledError:
             self._untake(taken)
             raise
+        finally:
+            for lease in asking:
+                lease.pending -= 1
         if answer is None:
             self._untake(taken)
             return self._without(claims)
@@ -259,7 +266,7 @@ class RedisCounters:
             if lease.is_over(now):
                 self._change(meter, lease.mark, -lease.left)
                 lease.left = 0
-            elif not lease.left and now - lease.asked > SILENT_US:
+            elif not (lease.left or lease.pending) and now - lease.asked > SILENT_US:
                 del self._leases[meter]
         if self._running and not self._changes:
             self._send()
@@ -315,6 +322,27 @@ class RedisCounters:
     def _flush(self) -> None:
         asks, self._asks = self._asks, []
         self._begin(asks)
+        self._look_in(asks, self.deadline_s if self._sha else max(CALL_S, self.deadline_s))  # the first connects
+
+    def _look_in(self, asks: list[Ask], seconds: float) -> None:
+        """Whether they have been answered by then."""
+        loop = asyncio.get_running_loop()
+        turns = TURNS
+
+        def look() -> None:
+            nonlocal turns
+            waiting = [future for _, future in asks if not future.done()]
+            if not waiting:
+                return
+            if turns:  # the answer may be there, and this process too busy to read it: that takes a few turns of the loop
+                turns -= 1
+                loop.call_soon(look)
+                return
+            self._failed(TimeoutError(f"no answer in {seconds * 1000:.0f} ms"))
+            for future in waiting:
+                future.set_result(None)
+
+        loop.call_later(seconds, look)
 
     def _begin(self, asks: list[Ask]) -> None:
         task = asyncio.get_running_loop().create_task(self._begun(asks))
@@ -345,7 +373,7 @@ class RedisCounters:
             if self._changes or self._sending:
                 self._send_in(TURN_S)
             return None
-        now = time.time_ns() // 1000
+        now, began = time.time_ns() // 1000, self._clock()
         keys: dict[Meter, int] = {}
         batch = 0
         changes: list[Change] = []
@@ -367,7 +395,7 @@ class RedisCounters:
         names = [self._prefix + "alive", self._prefix + "batches", *(self._prefix + meter.key.hex() for meter in keys)]
         arguments = (self._worker, SILENT_US, batch, msgspec.msgpack.encode(orders))
         try:
-            async with asyncio.timeout(self._deadline_s if self._sha else max(FIRST_S, self._deadline_s)):
+            async with asyncio.timeout(max(CALL_S, self.deadline_s)):
                 said = await self._evaluated(names, arguments)
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._failed(error)
@@ -381,9 +409,10 @@ class RedisCounters:
             self._sending = []
             if self._changes:
                 self._send_in(SETTLE_S)
-        if self._failures >= IN_A_ROW:
-            log.warning("limits: the shared counters are back")
-        self._failures = 0
+        if self._clock() - began <= self.deadline_s:
+            if self._failures >= IN_A_ROW:
+                log.warning("limits: the shared counters are back")
+            self._failures = 0
         answers: tuple[list[Answer], list[tuple[int, int]]] = msgspec.msgpack.decode(said)
         return answers
 

@@ -26,7 +26,7 @@ SHORTEST_US: Final = 200_000
 class Lease:
     """Of one meter."""
 
-    __slots__ = ("asked", "for_requests", "left", "mark", "meter", "room", "until", "used")
+    __slots__ = ("asked", "for_requests", "left", "mark", "meter", "pending", "room", "until", "used")
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
@@ -38,6 +38,8 @@ class Lease:
         """When it ends, in microseconds of this machine's clock."""
         self.room = 0
         """What was left besides, when that was last heard."""
+        self.pending = 0
+        """Requests that ask now."""
         self.for_requests = 0
         self.asked = 0
         self.used = 0
@@ -56,7 +58,9 @@ class Lease:
             self.for_requests = 0
         if self.meter.kind is Kind.SLIDING and self.meter.width < SHORTEST_US:
             return 0
-        return self.for_requests * cost
+        if self.pending:  # many ask at once: one of them leases
+            return 0
+        return max(0, self.for_requests * cost - self.left)
 
     def take(self, mark: int, extra: int, room: int, until: int) -> tuple[int, int]:
         """What was asked for has come. Gives what is to be given back: the mark and units of a lease that it replaces."""
