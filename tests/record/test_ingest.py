@@ -1,7 +1,5 @@
 """The thread between the journals and the database: exactly once, whoever dies, and patient with a database that is away."""
 
-import subprocess
-import sys
 import time
 
 import pytest
@@ -244,18 +242,3 @@ def test_a_request_of_the_journal_that_no_table_has_is_found(engine, root):
     assert [line for line in found.problems if "stands in no table" in line]
     assert list(told(found))[-1] == "1 disagreements"
     journal.close()
-
-
-def test_the_command_tells_and_exits_with_1(tmp_path):
-    """For people and for cron: good is 0, a disagreement is 1 and a line."""
-    (tmp_path / "gatewright.yaml").write_text(f"server: {{state_dir: {tmp_path}}}\nproviders: {{demo: {{kind: demo}}}}\n")
-    run = [sys.executable, "-m", "gatewright", "usage", "verify", "--config", str(tmp_path / "gatewright.yaml")]
-    good = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert (good.returncode, good.stdout.split(":")[0]) == (0, "good"), good.stderr
-    engine = sql.engine_of(sql.sqlite_url(tmp_path / "gatewright.db"))
-    with sql.writing(engine) as connection:
-        connection.execute(sa.insert(REQUESTS).values(id="alone", attempts=1))
-    engine.dispose()
-    bad = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert bad.returncode == 1
-    assert "alone" in bad.stderr
