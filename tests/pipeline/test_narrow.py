@@ -8,6 +8,7 @@ from tests.plays.scene import asking, path_of
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import Exchange, Principal
 from gatewright.pipeline.endpoint import Candidate, Endpoint
+from gatewright.pipeline.estimate import output_tokens
 from gatewright.pipeline.narrow import narrow
 from gatewright.pipeline.translate import prepare
 from gatewright.wire.http import Call
@@ -99,3 +100,39 @@ def test_defaults_fill_in_what_is_unsaid_and_nothing_else(upstream):
     where = body["generationConfig"] if upstream == "gemini" else body
     assert where["temperature"] == 0.25
     assert asked_of(upstream, body) == 60
+
+
+@pytest.mark.parametrize("upstream", ["openai_chat", "anthropic"])
+@pytest.mark.parametrize("today", [None, 5, 1000, -1, 0])
+@pytest.mark.parametrize("older", [None, 5, 1000, -1])
+def test_two_fields_for_one_length_are_no_way_around_it(today, older, upstream):
+    """Hosts go by one or by the other, and some take -1 for no end."""
+    said = {"max_completion_tokens": today, "max_tokens": older}
+    exchange = exchange_of("openai_chat", Principal("k", max_tokens=10), **said)
+    _, body = sent(exchange, upstream)
+    found = [body[name] for name in said if body.get(name) is not None]
+    assert found
+    assert all(0 <= tokens <= 10 for tokens in found), body
+    assert output_tokens(exchange, BY_NAME)[0] >= max(found)
+
+
+@pytest.mark.parametrize(
+    ("client", "said"),
+    [
+        ("openai_chat", {"max_output_tokens": 1000}),
+        ("openai_responses", {"max_output_tokens": None}),
+        ("gemini", {"generationConfig": {"maxOutputTokens": None}}),
+        ("gemini", {"generationConfig": {"maxOutputTokens": 5, "max_output_tokens": 1000}}),
+        ("gemini", {"generation_config": {"max_output_tokens": 1000}}),
+    ],
+    ids=str,
+)
+def test_no_spelling_is_a_way_around_it(client, said):
+    """A null that nobody takes out would stand in place of the limit."""
+    _, body = sent(exchange_of(client, Principal("k", max_tokens=10), **said), client)
+    body |= body.get("generationConfig", {}) | body.get("generation_config", {})
+    found = [
+        body[name] for name in ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens") if name in body
+    ]
+    assert found
+    assert all(isinstance(tokens, int) and 0 <= tokens <= 16 for tokens in found), body  # 16: the least that Responses takes

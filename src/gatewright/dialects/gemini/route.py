@@ -40,8 +40,12 @@ _config = msgspec.json.Decoder(_Config)
 def asked_output(peeked: Peeked) -> int:
     """Tokens; 0: it does not say."""
     config = _config_of(peeked)
-    most = config.maxOutputTokens or config.max_output_tokens
-    return most * _answers(config) if isinstance(most, int) else 0
+    most, other = config.maxOutputTokens, config.max_output_tokens
+    if most is None:
+        most = other
+    elif isinstance(most, int) and isinstance(other, int):  # of both spellings nobody knows which one counts
+        most = max(most, other) if min(most, other) >= 0 else 0
+    return most * _answers(config) if isinstance(most, int) and most > 0 else 0
 
 
 def asked_answers(peeked: Peeked) -> int:

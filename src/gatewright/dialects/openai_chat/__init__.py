@@ -72,8 +72,12 @@ class OpenAIChat:
 
     def asked_output(self, call: Call) -> int:
         peeked = _pass_peek(call)
-        most = peeked.max_completion_tokens or peeked.max_tokens
-        return most * self.asked_answers(call) if isinstance(most, int) else 0
+        most, older = peeked.max_completion_tokens, peeked.max_tokens
+        if most is None:
+            most = older
+        elif isinstance(most, int) and isinstance(older, int):  # nobody knows which one a host goes by, and to some -1 is no end
+            most = max(most, older) if min(most, older) >= 0 else 0
+        return most * self.asked_answers(call) if isinstance(most, int) and most > 0 else 0
 
     def asked_answers(self, call: Call) -> int:
         n = _pass_peek(call).n
