@@ -12,6 +12,7 @@ One rule: a route that `permissions.ADMIN` does not have is not served, and one 
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -19,7 +20,6 @@ from fastapi import Body, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from gatewright import __version__
 from gatewright.admin import problems
 from gatewright.admin.forms import FORMS, KeyForm, RotationForm, document_of, etag_of, record_of
 from gatewright.admin.registrar import Forbidden, Invalid, Registrar, Shown
@@ -31,6 +31,7 @@ from gatewright.principals.records import Key, Kind
 from gatewright.stores.principals import Actor, Conflict, Missing, Row, Stale
 from gatewright.stores.sql import DatabaseError
 
+VERSION: Final = version("gatewright")
 NOBODY: Final = "\0"
 """A team that nobody is of."""
 KINDS: Final[tuple[Kind, ...]] = ("organizations", "teams", "users", "keys", "limits", "budgets")
@@ -81,7 +82,7 @@ def needs(permission: Permission) -> Callable[[Request], None]:
 def application() -> FastAPI:
     """The application. Raises LookupError where a route and the table of permissions do not agree."""
     app = FastAPI(
-        title="Gatewright admin API", version=__version__, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+        title="Gatewright admin API", version=VERSION, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     endpoints: dict[tuple[Method, str], Endpoint] = {
         ("GET", "/self"): whoami,
@@ -292,7 +293,7 @@ def whoami(it: It) -> JsonObject:
 
 def health(it: It) -> JsonObject:
     """How the gateway and its database stand."""
-    return {"object": "health", "status": "ok", "version": __version__, "principals": {"version": it.store.version()}}
+    return {"object": "health", "status": "ok", "version": VERSION, "principals": {"version": it.store.version()}}
 
 
 def audit(

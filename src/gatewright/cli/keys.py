@@ -55,7 +55,7 @@ def create(  # noqa: PLR0917 - typer passes them by name
     how: FormatOption = "table",
 ) -> None:
     """Make a key, and print it this once."""
-    said: JsonObject = {
+    said: dict[str, object] = {
         "name": name,
         "models": models,
         "team": team,

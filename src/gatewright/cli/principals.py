@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -71,7 +71,7 @@ def tried(work: Callable[[], Result]) -> Result:
         fail(f"the database does not answer: {error}")
 
 
-def form_of(kind: type[BaseModel], said: JsonObject) -> BaseModel:
+def form_of(kind: type[BaseModel], said: Mapping[str, object]) -> BaseModel:
     """The form that options fill; those that were not given are left out. Exits with 2 where they make no sense."""
     given = {name: value for name, value in said.items() if value is not None and value != []}
     try:

@@ -61,7 +61,7 @@ def create_organization(
     name: Name, models: Models = None, metadata: Notes = None, config: ConfigOption = None, how: FormatOption = "table"
 ) -> None:
     """Make an organization."""
-    said: JsonObject = {"id": name, "models": models, "metadata": pairs_of(metadata) or None}
+    said: dict[str, object] = {"id": name, "models": models, "metadata": pairs_of(metadata) or None}
     _make("organizations", OrganizationForm, said, config, how)
 
 
@@ -75,7 +75,7 @@ def create_team(  # noqa: PLR0917 - typer passes them by name
     how: FormatOption = "table",
 ) -> None:
     """Make a team."""
-    said: JsonObject = {"id": name, "organization": organization, "models": models, "metadata": pairs_of(metadata) or None}
+    said: dict[str, object] = {"id": name, "organization": organization, "models": models, "metadata": pairs_of(metadata) or None}
     _make("teams", TeamForm, said, config, how)
 
 
@@ -91,7 +91,7 @@ def create_user(  # noqa: PLR0917 - typer passes them by name
     how: FormatOption = "table",
 ) -> None:
     """Make a user."""
-    said: JsonObject = {"id": name, "team": team, "organization": organization, "role": role, "models": models}
+    said: dict[str, object] = {"id": name, "team": team, "organization": organization, "role": role, "models": models}
     _make("users", UserForm, {**said, "metadata": pairs_of(metadata) or None}, config, how)
 
 
@@ -111,7 +111,7 @@ def create_limit(  # noqa: PLR0917 - typer passes them by name
     how: FormatOption = "table",
 ) -> None:
     """Limit somebody: one of the amounts, in any time of that length."""
-    amounts: JsonObject = {
+    amounts: dict[str, object] = {
         "requests": requests,
         "tokens": tokens,
         "input_tokens": input_tokens,
@@ -119,7 +119,7 @@ def create_limit(  # noqa: PLR0917 - typer passes them by name
         "dollars": dollars,
         "concurrent": concurrent,
     }
-    said: JsonObject = {"level": level, "owner": owner, "per": per, **amounts, "models": models}
+    said: dict[str, object] = {"level": level, "owner": owner, "per": per, **amounts, "models": models}
     _make("limits", LimitForm, said, config, how)
 
 
@@ -137,14 +137,14 @@ def create_budget(  # noqa: PLR0917 - typer passes them by name
 ) -> None:
     """Give somebody a budget."""
     period: JsonObject | str = {"rolling": per} if per[:1].isdecimal() else per
-    said: JsonObject = {"level": level, "owner": owner, "per": period, "dollars": dollars, "soft": list(soft or ())}
+    said: dict[str, object] = {"level": level, "owner": owner, "per": period, "dollars": dollars, "soft": list(soft or ())}
     _make("budgets", BudgetForm, {**said, "on_exceeded": on_exceeded, "models": models}, config, how)
 
 
 def _make(
     kind: Kind,
     form: type[OrganizationForm | LimitForm | BudgetForm],
-    said: JsonObject,
+    said: dict[str, object],
     config: ConfigOption,
     how: FormatOption,
 ) -> None:

@@ -1,5 +1,7 @@
 """Principals: organizations, teams, users, keys, what is granted to them, who changed it."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -29,7 +31,7 @@ def _counts(*names: str) -> list["sa.Column[int]"]:
     return [sa.Column(name, sa.BigInteger, nullable=False, server_default="0") for name in names]
 
 
-def _table(name: str, *own: "sa.Column[object]") -> None:
+def _table(name: str, *own: "sa.Column[Any]") -> None:
     op.create_table(
         name,
         sa.Column("id", sa.Text, primary_key=True),
