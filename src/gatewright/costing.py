@@ -37,5 +37,5 @@ def prices_of(config: Config) -> Prices:
 
 
 def has_money(config: Config) -> bool:
-    """Whether anything asks what calls cost from the beginning: the ledger, or what limits money."""
-    return config.ledger.enabled or bool(config.limits.budgets)
+    """Whether anything asks what calls cost from the beginning: the ledger, what limits money, or a key that is told."""
+    return config.ledger.enabled or bool(config.limits.budgets) or any(key.show_cost for key in config.keys)

@@ -70,6 +70,26 @@ def test_a_table_says_what_is_to_be_known_of_it(config, ledger):
     assert "pricing.models" in table
 
 
+def test_a_status_may_be_asked_for_as_it_is_told(config, ledger):
+    """`4xx`, as the table has it; all of them together are all requests."""
+    written(ledger, lots())
+    counts = {
+        status: json.loads(run(config, "--by", "status", "--filter", f"status={status}", *SINCE, "-f", "json"))["lines"]
+        for status in ("2xx", "4xx", "5xx")
+    }
+    assert [line["status"] for lines in counts.values() for line in lines] == ["2xx", "4xx"]
+    assert sum(line["requests"] for lines in counts.values() for line in lines) == 400
+
+
+def test_a_cost_of_which_nothing_is_known_is_never_0(config, ledger):
+    """Not even where calls that cost nothing are among those without a price."""
+    free = tried("x/m", status=500, cause="server", usage=None)
+    entry = settled("a", free, tried("x/claude-4.5"), at=NOON * 3_600_000_000, served="x/claude-4.5")
+    written(ledger, [entry], parts=1)
+    told = json.loads(run(config, "--by", "provider", *SINCE, "-f", "json"))["total"]
+    assert (told["cost_usd"], told["unpriced_attempts"], told["attempts"]) == (None, 1, 2)
+
+
 def test_an_empty_ledger_says_what_to_do(config, ledger):
     """In words, and not with an empty table; programs get an empty list."""
     said = run(config)

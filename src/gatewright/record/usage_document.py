@@ -25,7 +25,7 @@ def usd(micros: int) -> str:
 
 
 def flat(sums: dict[str, int]) -> JsonObject:
-    """The figures of one line, by `COLUMNS`. The cost is of the attempts that have a price; null where none has."""
+    """The figures of one line, by `COLUMNS`. The cost is of the attempts that have a price; null where that is nothing."""
     told: JsonObject = {
         "requests": sums["requests"],
         "errors": sums["errors"],
@@ -35,7 +35,7 @@ def flat(sums: dict[str, int]) -> JsonObject:
         "failed_attempts": sums["failed"],
     }
     told |= {f"{axis}_tokens": sums[axis] for axis in AXES}
-    nobody_knows = sums["unknown"] > 0 and sums["unknown"] == sums["attempts"]
+    nobody_knows = sums["unknown"] > 0 and sums["cost_micros"] == 0
     return told | {
         "estimated_attempts": sums["estimated"],
         "cost_usd": None if nobody_knows else usd(sums["cost_micros"]),
