@@ -15,7 +15,7 @@ from tests.stores.racing import BUDGET, REQUESTS, RUNNING, TOKENS
 
 from gatewright.limits.meters import US, Meter
 from gatewright.limits.terms import Budget, Limit
-from gatewright.stores import counters_redis
+from gatewright.stores import counters_wire
 from gatewright.stores.counters import Denied, Reserved
 from gatewright.stores.counters_redis import RedisCounters
 
@@ -66,7 +66,7 @@ async def used(counters, *meters) -> list[int]:
 
 
 async def settled(counters) -> None:
-    await asyncio.sleep(counters_redis.SETTLE_S * 2)
+    await asyncio.sleep(counters_wire.SETTLE_S * 2)
     while counters._changes or counters._sending or counters._tasks:
         await asyncio.sleep(0.01)
 
@@ -108,7 +108,7 @@ async def test_a_batch_that_is_sent_again_is_counted_once(counters):
 
     counters._evaluated = lost
     counters.settle(held, [200], now())
-    await asyncio.sleep(counters_redis.SETTLE_S * 2)
+    await asyncio.sleep(counters_wire.SETTLE_S * 2)
     await settled(counters)
     assert times >= 2
     assert await used(counters, BUDGET) == [200]
@@ -216,7 +216,7 @@ async def test_what_a_silent_worker_held_is_given_back(counters, prefix, monkeyp
     assert isinstance(await got(counters, [(RUNNING, 5)]), Denied)
     dead._closed = True  # says nothing from now on
     await asyncio.sleep(0.05)
-    monkeypatch.setattr(counters_redis, "SILENT_US", 20_000)
+    monkeypatch.setattr(counters_wire, "SILENT_US", 20_000)
     assert isinstance(await got(counters, [(RUNNING, 5)]), Reserved)
     dead._closed = False
     await dead.close()
@@ -276,7 +276,7 @@ async def test_what_was_settled_meanwhile_is_counted_when_the_store_is_back(coun
     counters.settle(held, [150], now())
     await asyncio.sleep(0.1)
     gone = False
-    await asyncio.sleep(counters_redis.TURN_S * 2)
+    await asyncio.sleep(counters_wire.TURN_S * 2)
     await settled(counters)
     assert await used(counters, BUDGET) == [150]
 
