@@ -136,3 +136,22 @@ def test_no_spelling_is_a_way_around_it(client, said):
     ]
     assert found
     assert all(isinstance(tokens, int) and 0 <= tokens <= 16 for tokens in found), body  # 16: the least that Responses takes
+
+
+@pytest.mark.parametrize("word", ["overrides", "defaults"])
+@pytest.mark.parametrize(
+    ("client", "nulls"),
+    [
+        ("openai_chat", {"max_completion_tokens": None, "temperature": None}),
+        ("openai_chat", {"max_tokens": None, "temperature": None}),
+        ("openai_responses", {"max_output_tokens": None, "temperature": None}),
+        ("gemini", {"generationConfig": {"maxOutputTokens": None, "temperature": None}}),
+    ],
+    ids=str,
+)
+def test_a_null_does_not_stand_in_place_of_what_a_route_sets(client, nulls, word):
+    """It says nothing, and so it is no way around it."""
+    _, body = sent(exchange_of(client, Principal("k"), **nulls), client, **{word: {"max_tokens": 20, "temperature": 0.5}})
+    body |= body.get("generationConfig", {})
+    assert asked_of(client, body) == 20 or body["maxOutputTokens"] == 20
+    assert body["temperature"] == 0.5

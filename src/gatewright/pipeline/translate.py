@@ -17,7 +17,7 @@ from gatewright.ir.loss import Loss, loss_header
 from gatewright.ir.paths import client_path, path_of
 from gatewright.ir.request import Asked, Request, Sampling, Target, Thinking
 from gatewright.ir.seal import MARK, MARK_64
-from gatewright.jsontypes import JsonValue
+from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers, forwarded_lines
 from gatewright.pipeline.invoke_headers import wrapping
 from gatewright.pipeline.names import Names, fit_names
@@ -227,7 +227,17 @@ def override(request: Request, overrides: Mapping[str, JsonValue]) -> Request:
             raise Malformed(f"overrides.{name}", "a neutral parameter name", "an unknown one")
     if sampling:
         changes["sampling"] = msgspec.structs.replace(request.sampling, **sampling)
-    return msgspec.structs.replace(request, **changes)
+    changed = msgspec.structs.replace(request, **changes)
+    if None in changed.extras.values():  # said by the client for nothing, and written in place of what is set here
+        changed = msgspec.structs.replace(changed, extras=_without_nulls(changed.extras))
+    if None in changed.sampling.extras.values():
+        bare = msgspec.structs.replace(changed.sampling, extras=_without_nulls(changed.sampling.extras))
+        changed = msgspec.structs.replace(changed, sampling=bare)
+    return changed
+
+
+def _without_nulls(extras: JsonObject) -> JsonObject:
+    return {name: value for name, value in extras.items() if value is not None}
 
 
 def loss_lines(losses: tuple[Loss, ...]) -> bytes:
