@@ -25,7 +25,7 @@ PATIENCE_S: Final = 0.1
 """So long is read of journals; what is not read by then comes with the next report."""
 BREATH: Final = 8
 """Records that are worked on in one go."""
-_AT_ONCE: Final = 64
+_AT_ONCE: Final = 256
 _TRIES: Final = 3
 
 
