@@ -27,7 +27,10 @@ def now() -> int:
 async def spent(tmp_path, monkeypatch):
     """A gateway of which two requests have spent some of a budget, and its books in a database."""
     monkeypatch.setattr(app, "prices_of", Cents)
-    async with upstream() as up, gateway(providers(up.port) + "budgets: {everybody: [{per: day, dollars: 100000}]}\n", tmp_path) as gw:
+    async with (
+        upstream() as up,
+        gateway(providers(up.port) + "budgets: {everybody: [{per: day, dollars: 100000}]}\n", tmp_path) as gw,
+    ):
         up.answers = [served("openai_chat"), served("anthropic"), [answer(b"{}", status=500)]]
         await ask(gw, "openai_chat", "to-openai_chat")
         await ask(gw, "openai_chat", "to-anthropic")

@@ -32,6 +32,7 @@ CLIP: Final = 300
 """Characters of a text; clients and upstreams choose them."""
 MOST_LOST: Final = 20
 MOST_TRIED: Final = 60
+MOST_GONE: Final = 1000
 TOLD_EVERY_S: Final = 60.0
 MEDIA_TOKENS: Final = 1000
 """What an image or another file within a request is taken for, where nobody told."""
@@ -73,6 +74,8 @@ class Ledger(UsageCounter):
         """Of Unix time from monotonic time; the two drift apart by what the machine's clock is corrected by."""
         self._running: dict[str, None] = {}
         """Requests that have begun and are not settled."""
+        self._gone: dict[str, None] = {}
+        """The last that left before they had begun: a call that others wait for too may begin after that (`flight.py`)."""
         self._whos: dict[Principal, msgspec.Raw] = {}
         self._told = -TOLD_EVERY_S
         self._closed = False
@@ -93,7 +96,7 @@ class Ledger(UsageCounter):
     def begun(self, exchange: Exchange, target: str, dialect: str) -> None:
         """The request goes to an upstream. Said again it does nothing. Raises Refused where nothing can be written."""
         request_id, principal = exchange.request_id, exchange.principal
-        if principal is None or request_id in self._running:
+        if principal is None or request_id in self._running or (self._gone and request_id in self._gone):
             return
         body = exchange.call.body
         entry = Begun(
@@ -156,7 +159,12 @@ class Ledger(UsageCounter):
         except (JournalFull, OSError, ValueError) as error:
             self.lost += 1
             self._tell("request %s was answered and is not in the ledger: %s", exchange.request_id, error)
-        self._running.pop(exchange.request_id, None)
+        if exchange.request_id in self._running:
+            del self._running[exchange.request_id]
+        elif exchange.left:
+            self._gone[exchange.request_id] = None
+            if len(self._gone) > MOST_GONE:
+                del self._gone[next(iter(self._gone))]
 
     def close(self) -> None:
         """No more is written."""
