@@ -45,6 +45,7 @@ bench: $(VENV)/.dev ## measure against nginx, side by side in one run
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.tls
 	$(BIN)/python -m bench.layers
+	$(BIN)/python -m bench.limits
 
 profile: $(VENV)/.dev ## where the time goes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check py-spy

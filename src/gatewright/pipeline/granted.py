@@ -9,8 +9,16 @@ from typing import Final, TypeAlias
 
 from gatewright.ir.blocks import DialectName
 from gatewright.limits.meters import Kind, Meter, apart, meters_of
-from gatewright.limits.terms import Scope
+from gatewright.limits.terms import Scope, Unit
 
+_PLACES: Final[dict[Unit, int]] = {
+    "requests": 0,
+    "concurrent": 1,
+    "micros": 2,
+    "tokens": 3,
+    "input_tokens": 4,
+    "output_tokens": 5,
+}
 _TOKENS: Final = frozenset(("tokens", "input_tokens", "output_tokens"))
 
 Templates: TypeAlias = tuple[tuple[tuple[int, ...], tuple[bytes, ...]], ...]
@@ -25,7 +33,7 @@ class Granted:
     def __init__(self, meters: tuple[Meter, ...]) -> None:
         self.meters = meters
         self.units = tuple(meter.unit for meter in meters)
-        self.named = tuple(zip(meters, self.units, strict=True))
+        self.named = tuple((meter, _PLACES[meter.unit]) for meter in meters)
         self.least = min((meter.bound for meter in meters if meter.unit in _TOKENS), default=0)
         """Tokens that fit into all limits on tokens, whatever else has used them."""
         self.has_tokens = not _TOKENS.isdisjoint(self.units)
@@ -45,29 +53,16 @@ class Granted:
 
     def costs(self, reads: int, writes: int, micros: int) -> list[tuple[Meter, int]]:
         """What a request claims that reads and writes so many tokens, and costs so much."""
-        if reads + writes > self.least and self.has_tokens:
+        tokens = reads + writes
+        if tokens > self.least and self.has_tokens:
             return [(meter, _cost(meter, reads, writes, micros)) for meter in self.meters]
-        amounts = {
-            "requests": 1,
-            "concurrent": 1,
-            "micros": micros,
-            "tokens": reads + writes,
-            "input_tokens": reads,
-            "output_tokens": writes,
-        }
-        return [(meter, amounts[unit]) for meter, unit in self.named]
+        amounts = (1, 1, micros, tokens, reads, writes)  # as in `_PLACES`
+        return [(meter, amounts[place]) for meter, place in self.named]
 
     def used(self, reads: int, writes: int, micros: int) -> list[int]:
         """What it has used in the end. What ran runs no more."""
-        amounts = {
-            "requests": 1,
-            "concurrent": 0,
-            "micros": micros,
-            "tokens": reads + writes,
-            "input_tokens": reads,
-            "output_tokens": writes,
-        }
-        return [amounts[unit] for unit in self.units]
+        amounts = (1, 0, micros, reads + writes, reads, writes)
+        return [amounts[place] for _, place in self.named]
 
     def more(self, writes: int, micros: int) -> list[int]:
         """What a longer answer claims beyond that: money, and tokens as far as there are any; limits settle with the truth."""

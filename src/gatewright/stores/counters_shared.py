@@ -49,6 +49,7 @@ SWEEP_US: Final = 1_000_000
 
 _SEATS_AT: Final = LOG + LOG_WORDS
 _GAUGE: Final = Kind.GAUGE
+_CALENDAR: Final = Kind.CALENDAR
 
 
 class SharedCounters:
@@ -95,6 +96,12 @@ class SharedCounters:
                         return self._refused(claims, now)
                     writes += (cell, words[cell] + cost, at + TOTAL, total)
                     left.append(meter.bound - total)
+                elif meter.kind is _CALENDAR and words[at] == (mark := meter.start(now)):
+                    total = words[at + TOTAL] + cost
+                    if total > meter.bound and cost:
+                        return self._refused(claims, now)
+                    writes += (at + TOTAL, total)
+                    left.append(meter.bound - total)
                 elif (mark := windows.book(words, at, meter, cost, now, writes, left)) == REFUSED:
                     if meter.kind is Kind.GAUGE and self._bury(now):
                         return self.reserve(claims, now)
@@ -138,9 +145,11 @@ class SharedCounters:
                 at = places.get(meter) or self._place(meter, now, writes)
                 if not at:
                     continue
-                if meter.width and by < 0 and words[at] == mark:  # as `windows.adjust`, for what nearly always is
-                    cell = at + CELLS + mark % RING
-                    writes += (cell, max(0, words[cell] + by), at + TOTAL, max(0, words[at + TOTAL] + by))
+                if by < 0 and words[at] == mark and meter.kind is not _GAUGE:  # as `windows.adjust`, for what nearly always is
+                    if meter.width:
+                        cell = at + CELLS + mark % RING
+                        writes += (cell, max(0, words[cell] + by))
+                    writes += (at + TOTAL, max(0, words[at + TOTAL] + by))
                     continue
                 more = more or by > 0
                 windows.adjust(words, at, meter, mark, by, now, writes)
