@@ -150,7 +150,7 @@ class Rows:
         batch = self.batch
         for one in lost:
             hour = one.at // HOUR_US
-            cost: Price = Cost(one.reserved, RESERVATION)
+            cost: Price = _UNKNOWN_COST if one.reserved is None else Cost(one.reserved, RESERVATION)
             if one.reserved is None and one.operation != "forward":
                 cost = self._price(one.provider, one.model, Usage(input=one.input, output=0), one.at)
             axes: Axes = (one.input, *NOTHING[1:])
