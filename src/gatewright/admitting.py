@@ -195,9 +195,13 @@ class Directory:
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def close(self) -> None:
+        """Idempotent."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._store is not None:
+            await asyncio.to_thread(self._store.close)
 
     async def store(self) -> "PrincipalStore":
         """Where principals are stored, made when it is first needed. Raises DatabaseError, BadDatabase, OSError."""

@@ -387,7 +387,6 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
     async def shutdown() -> None:
         if reloader is not None:
             await reloader.stop()
-        await house.current.directory.close()
         peers.close()
         await house.close()
 

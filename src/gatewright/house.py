@@ -113,6 +113,7 @@ class House:
             await answers.close()
         for counters in {id(g.counters): g.counters for g in generations}.values():
             await counters.close()
+        await self.current.directory.close()
         await self.current.kept.close()
         await asyncio.to_thread(self.current.books.close)
 

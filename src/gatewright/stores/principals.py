@@ -112,6 +112,10 @@ class PrincipalStore:
         self._engine = engine
         self._clock = clock
 
+    def close(self) -> None:
+        """Let go of the connections that nobody uses; they come again when they are needed."""
+        self._engine.dispose()
+
     # -- reading -------------------------------------------------------------------------------------------------------------
 
     def version(self) -> int:
