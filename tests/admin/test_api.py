@@ -314,3 +314,24 @@ async def test_who_looks_on_for_an_organization_sees_no_other(api):
     assert (await api.as_(seer["key"])("GET", f"/keys/{guest['id']}")).status == 200
     assert (await api.as_(guest["key"])("GET", f"/keys/{seer['id']}")).status == 404
     assert (await api.as_(guest["key"])("GET", "/keys")).told["data"] == []
+
+
+async def test_what_is_granted_holds_at_once(api):
+    """A limit made over HTTP refuses the next request beyond it; taken away, it refuses nothing."""
+    await api.made("/teams", {"id": "red"})
+    key = (await api.made("/keys", {"name": "k", "team": "red"}))["key"]
+    assert [await api.model_call(key) for _ in range(3)] == [200] * 3
+    limit = await api.made("/limits", {"level": "team", "owner": "red", "per": "hour", "requests": 2})
+    assert [await api.model_call(key) for _ in range(3)] == [200, 200, 429]
+    await api("DELETE", f"/limits/{limit['id']}", etag="*")
+    assert await api.model_call(key) == 200
+
+
+async def test_what_the_framework_would_tell_of_itself_is_not_told(api):
+    """No page of documentation, no schema without a key, no name of the framework in an error."""
+    for path in ("/docs", "/redoc", "/openapi.json"):
+        assert (await api.as_("")("GET", path)).status == 401
+    assert (await api("GET", "/docs")).status == 404
+    got = await call(api.port, "/admin/v1/keys", b"{not json", method="POST", headers=f"authorization: Bearer {ROOT}\r\n")
+    assert got.status == 422
+    assert "server" not in got.headers
