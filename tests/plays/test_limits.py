@@ -8,37 +8,21 @@ import time
 import pytest
 from redis.asyncio import Redis
 
-from gatewright import app
 from gatewright.limits.meters import Meter
 from gatewright.limits.terms import Budget, Limit
-from gatewright.providers.prices import PriceBook
-from gatewright.providers.pricing import Prices
-from gatewright.record.rows import Cost
 from gatewright.stores import counters_redis
-from tests.plays.scene import DIALECTS, ask, frames, message_of, path_of, providers, send, served
+from tests.plays.cents import use_cents
+from tests.plays.scene import DIALECTS, ask, frames, message_of, providers, send, served
 from tests.redis_here import redis_url
-from tests.serving import END, KEY, answer, call, chunk, gateway, stream_head, upstream
+from tests.serving import KEY, answer, call, chunk, gateway, stream_head, upstream
 
 SPOKEN = "word " * 40
-
-
-class Cents(Prices):
-    """A price list with one price: a cent for each token read, ten for each written."""
-
-    def __init__(self, config):
-        super().__init__(PriceBook())
-
-    def price(self, provider, model, usage, at):
-        return Cost(usage.total_input * 10_000 + usage.total_output * 100_000, "test", "2026-01-01")
-
-    def upper(self, candidate, input_tokens, output_tokens, *, dear=True):
-        return input_tokens * 10_000 + output_tokens * 100_000
 
 
 @pytest.fixture
 def priced(monkeypatch):
     """All models cost the same."""
-    monkeypatch.setattr(app, "prices_of", Cents)
+    use_cents(monkeypatch)
 
 
 def counters(gw):
@@ -227,61 +211,6 @@ async def test_a_soft_threshold_is_told_in_a_header(tmp_path, priced):
         assert shares[0] is not None, "24 and more of 30 dollars are reserved by one that may cost so much"
         plain = await ask(gw, "openai_chat", "to-openai_chat", "hi", max_tokens=5)
         assert "x-gatewright-budget" not in plain.headers
-
-
-async def test_a_stream_that_outgrows_its_reservation_is_extended_while_there_is_money(tmp_path, priced):
-    """Nobody said how long it may be: 4096 tokens are reserved, and more when they are nearly used."""
-    async with (
-        upstream() as up,
-        gateway("budgets: {everybody: [{per: day, dollars: 5000}]}\n" + providers(up.port), tmp_path) as gw,
-    ):
-        first, said, end = frames("openai_chat", "word " * 1000)
-        up.answers = [[stream_head(), chunk(first), *([chunk(said), 0.001] * 8), chunk(end), END]]
-        got = await ask(gw, "openai_chat", "to-openai_chat", stream=True)
-        assert got.body.count(b"word") == 8000
-        assert got.body.rstrip().endswith(b"[DONE]")
-        assert not got.broken
-
-
-@pytest.mark.parametrize("client", DIALECTS)
-async def test_a_stream_that_outgrows_its_budget_ends_in_an_error(tmp_path, priced, client):
-    """Never like an answer that is complete; and all that was said is paid for."""
-    config = "budgets: {everybody: [{per: day, dollars: 415}]}\n"
-    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
-        first, said, end = frames("openai_chat", "word " * 1000)
-        up.answers = [[stream_head(), chunk(first), *([chunk(said), 0.01] * 20), chunk(end), END]]
-        document = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]} if client == "gemini" else None
-        path = path_of(client, "to-openai_chat", stream=True)
-        if document is None:
-            messages = [{"role": "user", "content": "hi"}]
-            document = {"model": "to-openai_chat", "stream": True}
-            document |= {"input": "hi"} if client == "openai_responses" else {"messages": messages}
-            if client == "anthropic":
-                document["max_tokens"] = 4000
-        got = await send(gw, path, document)
-        if client == "anthropic":  # it says how long it may be, so it cannot outgrow anything
-            assert got.body.count(b"word") == 20_000
-            return
-        assert b"budget" in got.body
-        assert b"[DONE]" not in got.body
-        assert got.body.count(b"word") < 12_000
-        (spent,) = await used(gw, Budget("day", 415_000_000))
-        assert spent > 300_000_000
-
-
-async def test_an_array_that_outgrows_its_budget_is_cut(tmp_path, priced):
-    """Gemini's framing without events passes, too, and has no place for an error: it must not look complete."""
-    config = "budgets: {everybody: [{per: day, dollars: 415}]}\n"
-    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
-        piece = json.dumps({"candidates": [{"content": {"role": "model", "parts": [{"text": "word " * 1000}]}}]}).encode()
-        head = stream_head().replace(b"text/event-stream", b"application/json")
-        up.answers = [[head, chunk(b"[" + piece), *([chunk(b",\r\n" + piece), 0.01] * 20), chunk(b"]"), END]]
-        document = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
-        got = await send(gw, "/v1beta/models/to-gemini:streamGenerateContent", document)
-        assert got.broken
-        assert 3000 <= got.body.count(b"word") < 12_000
-        (spent,) = await used(gw, Budget("day", 415_000_000))
-        assert spent > 300_000_000
 
 
 async def test_counting_and_forwarding_count_as_requests(tmp_path):

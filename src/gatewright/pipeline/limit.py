@@ -143,7 +143,11 @@ class LimitCheck(Check):
         self.limits = limits
 
     def check(self, exchange: Exchange) -> None:
-        limits = self.limits
+        limits, principal = self.limits, exchange.principal
+        if principal is None or not (
+            principal.scopes or limits.everybody or principal.max_tokens is not None or principal.defaults
+        ):
+            return
         wanted = limits.wanted(exchange)
         if wanted is not None:
             got = limits.ways.counters.reserve(wanted.claims, limits.ways.clock())
