@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import time
 
 import msgspec
+import pytest
 
 from gatewright.admitting import Directory, store_of
 from gatewright.config import load_config
@@ -14,6 +16,7 @@ from gatewright.stores.principals import Actor
 from tests.server.load import answering
 from tests.server.test_process import served
 from tests.serving import call, upstream
+from tests.sql_here import ENGINES, postgres_url
 from tests.test_reload import until, yaml
 
 BY = Actor("tester", "", "cli")
@@ -111,3 +114,43 @@ async def test_a_principal_that_has_not_changed_is_the_same_object(tmp_path):
         assert stage.principals[digest(b"out")] is first["out"]
         assert stage.principals[digest(b"in")] is not first["in"]
         assert stage.principals[digest(b"in")].within == (("gpt-*",),)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+async def test_another_machines_change_is_heard_within_a_second(tmp_path, kind):
+    """Nobody tells but the database: a key made elsewhere is known, and one revoked elsewhere is gone."""
+    with contextlib.ExitStack() as stack:
+        more = f"database: {json.dumps(stack.enter_context(postgres_url()))}\n" if kind == "postgresql" else ""
+        config = config_of(tmp_path, more)
+        elsewhere = store_of(config)
+        async with watching(config) as (_, stage):
+            record = Key(id=new_id("key"), name="ci")
+            for expected, change in (
+                (True, lambda: elsewhere.create("keys", record, BY, digest=digest(b"ci"))),
+                (False, lambda: elsewhere.replace("keys", msgspec.structs.replace(record, revoked=1), BY, expected=None)),
+            ):
+                await asyncio.to_thread(change)
+                began = time.monotonic()
+                await until(lambda wanted=expected: (digest(b"ci") in stage.principals) is wanted, 20)
+                assert time.monotonic() - began < WITHIN_S
+            assert stage.roll.barred[digest(b"ci")][0] == "key_revoked"
+        elsewhere.close()
+
+
+async def test_a_database_that_goes_away_takes_nobody_with_it(tmp_path, monkeypatch, caplog):
+    """Who is known stays known; it is told once, and not twice a second; when it is back, what has changed counts."""
+    config = config_of(tmp_path)
+    elsewhere = store_of(config)
+    elsewhere.create("keys", Key(id="k", name="ci"), BY, digest=digest(b"ci"))
+    async with watching(config) as (directory, stage):
+        here = await directory.store()
+        monkeypatch.setattr(here, "version", lambda: 1 / 0)
+        elsewhere.replace("keys", Key(id="k", name="ci", disabled=True), BY, expected=None)
+        for _ in range(3):
+            await directory.changed()
+        assert digest(b"ci") in stage.principals
+        assert stage.complete
+        assert caplog.text.count("cannot be read") == 1
+        monkeypatch.undo()
+        await directory.changed()
+        assert digest(b"ci") not in stage.principals
