@@ -12,7 +12,7 @@ from gatewright.admitting import Directory, store_of
 from gatewright.config import load_config
 from gatewright.principals.records import Key, Team
 from gatewright.principals.secrets import digest, new_id, new_key
-from gatewright.stores.principals import Actor
+from gatewright.stores.audit import Actor
 from tests.server.load import answering
 from tests.server.test_process import served
 from tests.serving import call, upstream

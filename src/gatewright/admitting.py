@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from gatewright.bookkeeping import database_file, database_of
 from gatewright.config import Config
 from gatewright.config.model import JwtConfig
+from gatewright.exchange import Principal
 from gatewright.limits.terms import Level
 from gatewright.pipeline import Stacks
 from gatewright.pipeline.authenticate import Authenticate
@@ -212,6 +213,16 @@ class Directory:
         await self._look()
         if self._peers is not None:
             self._peers.tell(TOPIC, b"")
+
+    async def noted(self, who: Principal, source: str, changes: bytes) -> None:
+        """Write down that somebody had the configuration read again. Where that cannot be, the log says so."""
+        from gatewright.stores.audit import Actor  # noqa: PLC0415 - takes its time
+
+        try:
+            store = await self.store()
+            await asyncio.to_thread(store.note, Actor(who.name, who.key_id, "api"), "reload", "configuration", source, changes)
+        except Exception as error:  # noqa: BLE001 - a database has many ways to fail, and it has been read all the same
+            log.warning("warning: %s has had %s read again, which the audit log cannot be told: %s", who.name, source, error)
 
     def _opened(self) -> "PrincipalStore":
         with self._one_at_a_time:

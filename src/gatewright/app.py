@@ -261,7 +261,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "get_model": models,
         "usage": compose([settle, authenticate, UsageReport(books.reports)]),
         "target_health": compose([settle, authenticate, HealthReport(router, health)]),
-        "reload": compose([settle, authenticate, Reload(desk)]),
+        "reload": compose([settle, authenticate, Reload(desk, directory.noted)]),
         "admin": compose([TellProblems(), authenticate, AdminApi(directory)]),
     }
     for operation in _STORED:

@@ -103,6 +103,9 @@ async def test_it_is_closed_to_all_but_admins(tmp_path):
         assert (await reload(gw.port, ADMIN, method="GET"))[0] in (404, 502, 503)
         assert logged(tmp_path).count("taken over") == 1
         assert (await reload(gw.port))[0] == 200
+        got = await call(gw.port, "/admin/v1/audit", b"", method="GET", headers=f"authorization: Bearer {ADMIN}\r\n")
+        (line,) = json.loads(got.body)["data"]
+        assert (line["actor"], line["action"], line["kind"]) == ("root", "reload", "configuration"), "and it is written down"
 
 
 async def asked_within(app) -> tuple[int, dict]:

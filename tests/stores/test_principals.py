@@ -13,7 +13,8 @@ from gatewright.limits.terms import Budget, Limit
 from gatewright.principals.records import Granted, GrantedBudget, GrantedLimit, Key, Organization, Team, User
 from gatewright.principals.secrets import digest
 from gatewright.stores import principals_tables, sql
-from gatewright.stores.principals import Actor, Conflict, Missing, PrincipalStore, Stale
+from gatewright.stores.audit import Actor
+from gatewright.stores.principals import Conflict, Missing, PrincipalStore, Stale
 
 BY = Actor("root", "key_root", "api")
 

@@ -28,7 +28,8 @@ from gatewright.errors import Refused
 from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.permissions import ADMIN, ROLES_OF, Method, Permission, forbidden
 from gatewright.principals.records import Key, Kind
-from gatewright.stores.principals import Actor, Conflict, Missing, Row, Stale
+from gatewright.stores.audit import Actor
+from gatewright.stores.principals import Conflict, Missing, Row, Stale
 from gatewright.stores.sql import DatabaseError
 
 VERSION: Final = version("gatewright")

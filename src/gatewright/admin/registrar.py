@@ -28,7 +28,8 @@ from gatewright.principals.records import (
 )
 from gatewright.principals.roll import Roll, place_of
 from gatewright.principals.secrets import digest, new_key
-from gatewright.stores.principals import Actor, AuditLine, Conflict, Missing, PrincipalStore, Row
+from gatewright.stores.audit import Actor, AuditLine
+from gatewright.stores.principals import Conflict, Missing, PrincipalStore, Row
 
 LONGEST_OVERLAP_S: Final = 90 * 86_400
 Where: TypeAlias = Sequence[tuple[str, str]]

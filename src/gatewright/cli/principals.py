@@ -28,7 +28,8 @@ from gatewright.admitting import declared_by, store_of
 from gatewright.cli.source import give_up, read_config
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.principals.records import Kind
-from gatewright.stores.principals import Actor, Conflict, Missing, Stale
+from gatewright.stores.audit import Actor
+from gatewright.stores.principals import Conflict, Missing, Stale
 from gatewright.stores.sql import BadDatabase, DatabaseError
 
 Result = TypeVar("Result")

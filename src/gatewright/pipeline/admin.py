@@ -6,11 +6,12 @@ Closed unless a key says `role: admin` (`permissions.py`). One rule: there is no
 """
 
 from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 import msgspec
 
 from gatewright.errors import Problem, Refused
-from gatewright.exchange import Exchange, Next, Reply
+from gatewright.exchange import Exchange, Next, Principal, Reply
 from gatewright.transport.strand import in_a_task
 
 JSON = b"content-type: application/json\r\ncache-control: no-store\r\n"
@@ -52,6 +53,10 @@ class Reloaded(msgspec.Struct, frozen=True):
     workers: Workers = Workers()
 
 
+Noted: TypeAlias = Callable[[Principal, str, bytes], Awaitable[None]]
+"""(who, path of the configuration, names of what changed, as JSON)."""
+
+
 class ReloadDesk:
     """Where the call finds who reads the configuration, who comes later than the stages. One for all generations."""
 
@@ -63,8 +68,10 @@ class ReloadDesk:
 class Reload:
     """Answers `POST /admin/v1/reload`."""
 
-    def __init__(self, desk: ReloadDesk) -> None:
+    def __init__(self, desk: ReloadDesk, noted: Noted | None = None) -> None:
+        """`noted`: where it is written down that somebody has done so."""
         self.desk = desk
+        self.noted = noted
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         if self.desk.ask is None:
@@ -74,6 +81,8 @@ class Reload:
         done = await self.desk.ask()
         if done.changes is None:
             return Reply(422, JSON, _refusal(done))
+        if self.noted is not None and exchange.principal is not None:
+            await self.noted(exchange.principal, done.source, msgspec.json.encode(done.changes))
         answer = {
             "object": "reload",
             "source": done.source,

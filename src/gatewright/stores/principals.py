@@ -10,7 +10,7 @@ One rule: a change and its line in the log are one transaction. All of it blocks
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -33,10 +33,10 @@ from gatewright.principals.records import (
     Team,
     User,
 )
-from gatewright.stores.principals_tables import AUDIT, META, TABLES
+from gatewright.stores import audit
+from gatewright.stores.audit import Action, Actor, AuditLine
+from gatewright.stores.principals_tables import META, TABLES
 from gatewright.stores.sql import writing
-
-Action: TypeAlias = Literal["create", "update", "delete", "rotate", "revoke", "reload"]
 
 _COLUMNS: Final[dict[Kind, tuple[str, ...]]] = {
     "organizations": (),
@@ -61,14 +61,6 @@ _BENEATH: Final[dict[Kind, tuple[tuple[Kind, str], ...]]] = {
 _LEVEL: Final[dict[Kind, Level]] = {kind: level for level, kind in KIND_OF.items()}
 
 
-class Actor(msgspec.Struct, frozen=True):
-    """Who changes something."""
-
-    name: str
-    id: str
-    via: Literal["api", "cli"]
-
-
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     record: AnyRecord
     version: int
@@ -77,20 +69,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds."""
     previous_ends: int = 0
     """Of a key that was rotated: until when the one before is good."""
-
-
-class AuditLine(msgspec.Struct, frozen=True, kw_only=True):
-    number: int
-    at_us: int
-    """Microseconds since 1970."""
-    actor: str
-    actor_id: str
-    via: str
-    action: str
-    kind: str
-    target: str
-    before: msgspec.Raw | None
-    after: msgspec.Raw | None
 
 
 class Missing(LookupError):
@@ -181,31 +159,8 @@ class PrincipalStore:
         self, *, before: int = 0, size: int = 100, kind: str = "", target: str = "", team: str | None = None
     ) -> list[AuditLine]:
         """Lines of the log, the youngest first, from in front of number `before` on. `team`: only what concerns that team."""
-        asked = sa.select(AUDIT).order_by(AUDIT.c.number.desc()).limit(size)
-        if before:
-            asked = asked.where(AUDIT.c.number < before)
-        if kind:
-            asked = asked.where(AUDIT.c.kind == kind)
-        if target:
-            asked = asked.where(AUDIT.c.target == target)
-        if team is not None:
-            asked = asked.where(AUDIT.c.team == team)
         with self._engine.connect() as connection:
-            return [
-                AuditLine(
-                    number=row["number"],
-                    at_us=row["at"],
-                    actor=row["actor"],
-                    actor_id=row["actor_id"],
-                    via=row["via"],
-                    action=row["action"],
-                    kind=row["kind"],
-                    target=row["target"],
-                    before=_raw(row["before"]),
-                    after=_raw(row["after"]),
-                )
-                for row in connection.execute(asked).mappings()
-            ]
+            return audit.lines(connection, before=before, size=size, kind=kind, target=target, team=team)
 
     # -- changing ------------------------------------------------------------------------------------------------------------
 
@@ -281,6 +236,14 @@ class PrincipalStore:
             self._note(connection, by, "rotate", "keys", before=row.record, after=row.record, more={"overlap_ends": ends})
             return msgspec.structs.replace(row, version=version, previous_ends=ends)
 
+    def note(self, by: Actor, action: Action, kind: str, target: str, after: bytes) -> None:
+        """A change of something that is not stored here. `after`: a JSON document, without secrets."""
+        with writing(self._engine) as connection:
+            audit.write(connection, by, action, kind, target, at_us=self._now_us(), after=after.decode())
+
+    def _now_us(self) -> int:
+        return int(self._clock() * 1_000_000)
+
     def _note(
         self,
         connection: Connection,
@@ -295,19 +258,16 @@ class PrincipalStore:
         of = after if after is not None else before
         assert of is not None
         told = None if after is None else _json(after) if more is None else _text({**msgspec.to_builtins(after), **more})
-        connection.execute(
-            sa.insert(AUDIT).values(
-                at=int(self._clock() * 1_000_000),
-                actor=by.name,
-                actor_id=by.id,
-                via=by.via,
-                action=action,
-                kind=kind,
-                target=of.id,
-                team=_team_of(connection, of),
-                before=None if before is None else _json(before),
-                after=told,
-            )
+        audit.write(
+            connection,
+            by,
+            action,
+            kind,
+            of.id,
+            at_us=self._now_us(),
+            team=_team_of(connection, of),
+            before=None if before is None else _json(before),
+            after=told,
         )
 
 
@@ -380,7 +340,3 @@ def _json(record: AnyRecord) -> str:
 
 def _text(document: object) -> str:
     return msgspec.json.encode(document).decode()
-
-
-def _raw(text: str | None) -> msgspec.Raw | None:
-    return None if text is None else msgspec.Raw(text.encode())
