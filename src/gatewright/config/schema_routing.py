@@ -26,7 +26,7 @@ class RetrySection(Section):
     """The longest wait before the first repetition; it doubles with each, and any time up to it may be drawn."""
     cap_s: Annotated[float, Field(ge=0, le=3600)] = 8
     """The longest wait before any."""
-    patience_s: Annotated[float, Field(ge=0, le=3600)] = 30
+    patience_s: Annotated[float, Field(ge=0, le=3600)] = 10
     """A target that asks for a longer wait than this is not waited for."""
 
 

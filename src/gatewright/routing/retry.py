@@ -125,8 +125,9 @@ class Rule(msgspec.Struct, frozen=True):
     """The longest wait before the first repetition; it doubles with each."""
     cap_s: float = 8.0
     """The longest wait before any."""
-    patience_s: float = 30.0
-    """A target that asks for more than this is not waited for."""
+    patience_s: float = 10.0
+    """A target that asks for more than this is not waited for. Below the silence after which a stream's head goes out, behind
+    which an error has no status any more; and clients of a minute's 429 know themselves when to come back."""
 
 
 class Tried(msgspec.Struct, frozen=True):
