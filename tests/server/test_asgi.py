@@ -68,10 +68,10 @@ async def test_a_client_that_leaves_cancels_the_upstream(tmp_path, monkeypatch):
 async def test_paths_of_other_applications_are_handed_over(tmp_path, monkeypatch):
     """The connection goes to ordinary ASGI with what was read of it, and stays there."""
     async with upstream() as up, served(up.port, tmp_path, monkeypatch, http=FastLane) as gw:
-        gw.app.gateway.asgi_prefixes = (b"/admin/",)
+        gw.app.gateway.asgi_prefixes = (b"/console/",)
         up.answers = [[answer(WHOLE)]]
         reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
-        writer.write(f"GET /admin/v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n".encode())
+        writer.write(f"GET /console/v1/keys HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n".encode())
         assert (await read_answer(reader)).status == 404
         head = (
             f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT)}\r\n\r\n"
