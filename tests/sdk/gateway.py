@@ -32,6 +32,7 @@ def configuration(upstream: str, state_dir: Path, settings: str = "") -> str:
     return "\n".join(
         [
             f"server: {{state_dir: {state_dir}}}",
+            "routing: {breaker: false}  # every other scenario has its upstream fail",
             "providers:",
             f"  chat-only: {{kind: openai, base_url: {upstream}/v1, dialects: [openai_chat], api_key: {KEYS['openai']}}}",
             f"  responses-only: {{kind: openai, base_url: {upstream}/v1, dialects: [openai_responses], api_key: {KEYS['openai']}}}",

@@ -29,6 +29,7 @@ CLAUDE = {
     "plain": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
     "thinks": "us.anthropic.claude-sonnet-4-6",
     "missing": "us.anthropic.claude-nonexistent-1-v1:0",
+    "limited": "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
 }
 CLIENTS: dict[str, Callable[[Place, str], Talk]] = {**{name: _plain(talk) for name, talk in PYTHON.items()}, **TALKS}
 UNLIKE_CONVERSE = (images, declined, limited, missing_model, counting)
@@ -138,14 +139,14 @@ def test_what_converse_refuses_is_every_sdks_own_error(
 ) -> None:
     """Throttling stays throttling; an unknown model is the request's fault, in Bedrock's words."""
     cell = cell_on_bedrock(client, "bedrock_converse", upstream, secure, stream=stream)
-    assert fails(cell, "[[error:429]]").status == 429
+    assert fails(cell, "[[error:429]]", "limited").status == 429
     unknown = fails(cell, "Hi", "missing")
     assert unknown.status == 400
     assert "The provided model identifier is invalid" in unknown.message
 
 
 EXCEPTIONS = [
-    ("[[error:429]]", "plain", "ThrottlingException"),
+    ("[[error:429]]", "limited", "ThrottlingException"),
     ("[[error:503]]", "plain", "ServiceUnavailableException"),
     ("[[error:500]]", "plain", "InternalServerException"),
     ("Hi", "missing", "ResourceNotFoundException"),

@@ -5,10 +5,25 @@ from collections.abc import Mapping
 from tests.upstreams.answers import KEYS
 
 MODELS: Mapping[str, Mapping[str, str]] = {
-    "openai_chat": {"plain": "gpt-4.1-mini", "thinks": "gpt-5-mini", "missing": "gpt-0-nonexistent"},
-    "openai_responses": {"plain": "gpt-4.1-mini", "thinks": "gpt-5-mini", "missing": "gpt-0-nonexistent"},
-    "anthropic": {"plain": "claude-haiku-4-5", "thinks": "claude-sonnet-4-6", "missing": "claude-nonexistent-1"},
-    "gemini": {"plain": "gemini-2.5-flash", "thinks": "gemini-3-pro-preview", "missing": "gemini-9-nonexistent"},
+    "openai_chat": {"plain": "gpt-4.1-mini", "thinks": "gpt-5-mini", "missing": "gpt-0-nonexistent", "limited": "gpt-4.1-nano"},
+    "openai_responses": {
+        "plain": "gpt-4.1-mini",
+        "thinks": "gpt-5-mini",
+        "missing": "gpt-0-nonexistent",
+        "limited": "gpt-4.1-nano",
+    },
+    "anthropic": {
+        "plain": "claude-haiku-4-5",
+        "thinks": "claude-sonnet-4-6",
+        "missing": "claude-nonexistent-1",
+        "limited": "claude-sonnet-4-5",
+    },
+    "gemini": {
+        "plain": "gemini-2.5-flash",
+        "thinks": "gemini-3-pro-preview",
+        "missing": "gemini-9-nonexistent",
+        "limited": "gemini-2.5-flash-lite",
+    },
 }
 KEY_OF: Mapping[str, str] = {
     "openai_chat": KEYS["openai"],
