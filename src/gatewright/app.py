@@ -42,6 +42,7 @@ from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 from gatewright.pipeline.explain import Explain
 from gatewright.pipeline.forward import Forward
+from gatewright.pipeline.forward_to import ForwardTo
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.health_report import HealthReport
 from gatewright.pipeline.invoke import CountInput, Framing, Invoke
@@ -255,7 +256,9 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, *limit, *asked]),
         "count_tokens": compose([settle, authenticate, peek, route, *limit, CountTokens(attempt)]),
         "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, *limit, CountTokens(attempt)]),
-        "forward": compose([settle, authenticate, *limit, Forward(attempt, health, router, config.server.scheme, recorder)]),
+        "forward": compose(
+            [settle, authenticate, ForwardTo(BY_NAME, router), *limit, Forward(attempt, health, config.server.scheme, recorder)]
+        ),
         "explain": compose([settle, authenticate, explain]),
         "list_models": models,
         "get_model": models,

@@ -315,6 +315,7 @@ class Exchange(msgspec.Struct, eq=False, kw_only=True):
     neutral: Request | None = None  # understood: what the client's bytes mean, for those who decide by it
     narrowed: Narrowed | None = None  # limit: what the key asks for beside it; set, the request is rendered anew
     request: Request | None = None  # translate: parsed once, for all attempts; set, it is rendered anew
+    onward: bytes = b""  # forward_to: the body as it is passed on
     served: str = ""  # attempt: `provider/model` that answered
     attempts: list[AttemptRecord] = []  # attempts: in the order they began
     cache: CacheUse = ""  # cache: how the answer came about

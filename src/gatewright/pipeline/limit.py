@@ -10,12 +10,14 @@ import logging
 from collections.abc import Awaitable
 from typing import Final, Literal
 
+from gatewright.dialects.forwarded import family_of
 from gatewright.errors import Problem, Refused
 from gatewright.exchange import Check, Exchange, Next, Principal, Reply
 from gatewright.limits.meters import US
 from gatewright.limits.terms import Scope
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.estimate import BYTES_A_TOKEN, SMALL_BYTES, input_tokens, model_asked, most_input_tokens, output_tokens
+from gatewright.pipeline.forward_to import most_written
 from gatewright.pipeline.granted import Granted, Levels
 from gatewright.pipeline.held import Holding, Ways
 from gatewright.pipeline.limit_words import CLOSED, UNPRICED, refusal
@@ -72,7 +74,8 @@ class Limits:
                 micros = exchange.reserved = self._most(exchange, writes)
         elif exchange.operation == "forward":
             reads = input_tokens(exchange.call.body) if granted.has_tokens else 0
-            micros = 1  # what it costs is known when it has been told; but not where all is spent
+            if granted.has_money:
+                micros = exchange.reserved = self._most_forwarded(exchange)
         return Holding(self.ways, granted, granted.costs(reads, writes, micros), writes, sure=sure)
 
     def held(self, exchange: Exchange, wanted: Holding, got: Reserved | Denied) -> None:
@@ -132,6 +135,21 @@ class Limits:
         if len(plan) > 1 and isinstance(route, Route) and (hedge := route.policy.hedge) is not None:
             most *= 1 + hedge.hedges
         return most
+
+    def _most_forwarded(self, exchange: Exchange) -> int:
+        """As `_most`. What names no model (files, lists of batches) costs nothing, but for a batch: nobody knows what it will."""
+        candidate = exchange.plan[0]
+        assert isinstance(candidate, Candidate)
+        if candidate.model:
+            return self._most(exchange, most_written(exchange))
+        if self.unknown == "deny" and exchange.method == "POST" and family_of(exchange.call.path) == "batches":
+            raise Refused(Problem(kind="permission", code="price_unknown", message=BATCHES))
+        return 1
+
+
+BATCHES: Final = (
+    "What a batch costs is not known before it is done, and this key's budget takes no unknown prices (pricing.unknown: deny)."
+)
 
 
 class LimitCheck(Check):
