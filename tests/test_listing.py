@@ -2,8 +2,8 @@
 
 import pytest
 
-from gatewright.app import endpoints_of
 from gatewright.config import load_config
+from gatewright.endpoints import endpoints_of
 from gatewright.listing import lists_of
 from gatewright.pipeline.live_lists import domain
 

@@ -8,11 +8,10 @@ import logging
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
-from urllib.parse import urlsplit
+from typing import Final
 
 import msgspec
 import uvicorn
@@ -25,17 +24,15 @@ from gatewright.config import Config, ConfigError, ConfigProblem, ProviderConfig
 from gatewright.config.credentials import ClientConfig
 from gatewright.config.tree import TOP
 from gatewright.costing import has_money, prices_of
-from gatewright.credentials import credential_of
 from gatewright.dialects import BY_NAME
+from gatewright.endpoints import endpoint_of, endpoints_of, transport_of
 from gatewright.exchange import Next, Operation, Stage
 from gatewright.house import Generation, House
-from gatewright.ir.blocks import DialectName
 from gatewright.limiting import counters_of, limited, now_us
 from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
 from gatewright.pipeline import Stacks, compose
 from gatewright.pipeline.admin import Reload, ReloadDesk
-from gatewright.pipeline.admit import Gate
 from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.attempts import Attempts
 from gatewright.pipeline.count import CountTokens
@@ -55,33 +52,23 @@ from gatewright.pipeline.resume import Resume
 from gatewright.pipeline.route import Route, Router
 from gatewright.pipeline.semantic import Meanings
 from gatewright.pipeline.settle import Settle
-from gatewright.pipeline.shaped import ShapedEndpoint
 from gatewright.pipeline.show_cost import ShowCost
 from gatewright.pipeline.state import StateStage
 from gatewright.pipeline.stored import StoredResponses
 from gatewright.pipeline.usage_report import UsageReport
-from gatewright.providers.catalog import HOSTS
 from gatewright.providers.oauth.credential import AccountsCredential
-from gatewright.providers.quirks import BETAS
-from gatewright.providers.quirks import BY_NAME as QUIRKS
-from gatewright.providers.shapes import shapes_of
 from gatewright.record.ledger import Ledger
 from gatewright.reload import Reloader
-from gatewright.routing.admission import Limits
 from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
 from gatewright.server.lane import FastLane
 from gatewright.server.paths import match
 from gatewright.server.run import run
 from gatewright.sharing import share
-from gatewright.stores.accounts import AccountStore
 from gatewright.stores.kept import KeptStore
 from gatewright.stores.peers import FOLDER as PEERS_FOLDER
 from gatewright.stores.peers import Peers
-from gatewright.transport import HttpTransport, Timeouts, Transport, proxy_for
 from gatewright.transport.fetch import MediaFetcher
-
-Closing: TypeAlias = Callable[[], Awaitable[None]]
 
 log = logging.getLogger("gatewright")
 
@@ -90,71 +77,6 @@ CONFIG_VARIABLE = "GATEWRIGHT_CONFIG"
 
 
 _STORED: Final[tuple[Operation, ...]] = ("get_response", "delete_response", "cancel_response", "list_input_items")
-
-
-def endpoint_of(
-    config: ProviderConfig,
-    environ: Mapping[str, str],
-    is_ours: Callable[[str], bool] = lambda _: False,
-    book: AccountStore | None = None,
-) -> Endpoint:
-    """One provider, ready to be sent to. One pool per scheme, host and port. `is_ours`: whether a key is one of our clients'.
-    `book`: the accounts, where it uses logins.
-    """
-    pools: dict[str, Transport] = {}
-    transports: dict[DialectName, Transport] = {}
-    paths: dict[DialectName, str] = {}
-    origins: dict[DialectName, str] = {}
-    for dialect, base in config.bases.items():
-        url = urlsplit(base)
-        origin = f"{url.scheme}://{url.netloc}"
-        if origin not in pools:
-            pools[origin] = _transport(config, origin, environ)
-        transports[dialect] = pools[origin]
-        origins[dialect] = origin
-        paths[dialect] = url.path
-    timeouts = config.timeouts
-    host = HOSTS[config.kind]
-    shapes = shapes_of({d: s for d, s in host.shapes.items() if d in config.dialects}, config.settings)
-    endpoint = (ShapedEndpoint if shapes else Endpoint)(
-        name=config.name,
-        dialects=config.dialects,
-        transports=transports,
-        base_paths=paths,
-        auth=dict.fromkeys(config.dialects, config.auth),
-        credential=credential_of(config, environ, is_ours, book),
-        origins=origins,
-        secret=config.api_key.reveal() if config.api_key else "",
-        headers=tuple((name, value.reveal()) for name, value in config.headers),
-        timeouts=Timeouts(
-            connect_s=timeouts.connect_s,
-            headers_s=timeouts.headers_s,
-            first_event_s=timeouts.first_event_s,
-            idle_s=timeouts.idle_s,
-            total_s=timeouts.total_s,
-        ),
-        forwards=frozenset(config.forwards),
-        stores_responses=config.stores_responses,
-        speaks=host.spoken_to if host.speaks else None,
-        quirks=tuple(QUIRKS[name] for name in config.quirks),
-        betas=BETAS.get(host.name),
-    )
-    if isinstance(endpoint, ShapedEndpoint):
-        endpoint.shapes = shapes
-    if config.max_concurrent:
-        endpoint.gate = Gate(config.name, Limits(config.max_concurrent, config.queue.size, config.queue.wait_s), time.monotonic)
-    return endpoint
-
-
-def _transport(config: ProviderConfig, origin: str, environ: Mapping[str, str]) -> Transport:
-    if config.kind == "demo":
-        from gatewright.transport.demo import DemoTransport  # noqa: PLC0415 - only where it is configured
-
-        return DemoTransport(BY_NAME)
-    proxy = proxy_for(origin, environ) if config.proxy is None else None if config.proxy == "direct" else config.proxy
-    return HttpTransport(
-        origin, ca_file=config.ca_file, verify=config.verify_tls, proxy=proxy, max_connections=config.max_connections
-    )
 
 
 def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveLists) -> Router:
@@ -183,18 +105,6 @@ def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveList
     )
 
 
-def endpoints_of(
-    config: Config, environ: Mapping[str, str], is_ours: Callable[[str], bool] = lambda _: False
-) -> tuple[dict[str, Endpoint], list[Closing]]:
-    """Every provider, and what is to be closed at the end."""
-    book = accounts_of(config, environ)
-    endpoints = {name: endpoint_of(provider, environ, is_ours, book) for name, provider in config.providers.items()}
-    closing: list[Closing] = [endpoint.close for endpoint in endpoints.values()]
-    if book is not None:
-        closing.append(book.close)
-    return endpoints, closing
-
-
 def _kept_endpoint(before: Generation | None, config: ProviderConfig) -> Endpoint | None:
     """The endpoint of a provider that has not changed, with its connections, tokens and resting keys. None: it is built anew.
 
@@ -217,7 +127,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         for name, provider in config.providers.items()
     }
     prices = prices_of(config) if before is None else before.prices
-    lists = lists_of(config, endpoints, partial(_transport, environ=environ), prices=prices)
+    lists = lists_of(config, endpoints, partial(transport_of, environ=environ), prices=prices)
     router = router_of(config, endpoints, lists)
     books = books_of(config, prices.price) if before is None else before.books
     usage = books.usage
@@ -340,7 +250,7 @@ def _next_generation(path: Path, environ: Mapping[str, str], state_dir: str, bef
 async def list_models(config: Config, environ: Mapping[str, str]) -> tuple[tuple[Shown, ...], Mapping[str, str]]:
     """What can be asked for, every provider asked anew; and which of them could not be, and why."""
     endpoints, closing = endpoints_of(config, environ)
-    lists = lists_of(config, endpoints, partial(_transport, environ=environ), live=True)
+    lists = lists_of(config, endpoints, partial(transport_of, environ=environ), live=True)
     try:
         return await models_now(router_of(config, endpoints, lists), lists)
     finally:

@@ -5,9 +5,10 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from gatewright.app import endpoints_of, router_of
+from gatewright.app import router_of
 from gatewright.config import Config
 from gatewright.dialects import BY_NAME
+from gatewright.endpoints import endpoints_of
 from gatewright.exchange import Exchange, Principal
 from gatewright.jsontypes import JsonObject
 from gatewright.listing import lists_of

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tests.serving import END, answer, chunk, stream_head, upstream
 
-from gatewright.app import endpoint_of
 from gatewright.config import load_config
+from gatewright.endpoints import endpoint_of
 from gatewright.listing import lists_of
 from gatewright.pipeline.live_lists import ListCall, list_call, list_call_elsewhere
 from gatewright.providers.catalog import HOSTS
