@@ -8,7 +8,7 @@ export const FINISH_OPENAI = { stop: "stop", tool_calls: "tools", length: "lengt
 export function failed(error, partial) {
   if (error?.failed) return error;
   let retry = error?.headers?.get?.("retry-after") ?? null;
-  if (retry === null) retry = /"retryDelay":\s*"(\d+)s"/.exec(String(error?.message))?.[1] ?? null;
+  if (retry === null) retry = /"retryDelay":\s*"([\d.]+)s"/.exec(String(error?.message))?.[1] ?? null;
   return {
     failed: { kind: error?.constructor?.name ?? "Error", status: error?.status ?? null, retry_after: retry, message: String(error?.message ?? error), partial },
   };
