@@ -49,7 +49,7 @@ TEXT = ("All happy families are alike; each unhappy family is unhappy in its own
 
 def test_text_is_taken_at_four_bytes_a_token_and_at_two_for_money():
     """English has about 4.5; what has fewer than two is hardly text."""
-    assert len(TEXT) // 5 < input_tokens(TEXT) < len(TEXT) // 3
+    assert len(TEXT) // 5 < input_tokens(TEXT, "openai_chat") < len(TEXT) // 3
     assert len(TEXT) // 2 <= most_input_tokens(TEXT, "openai_chat") < len(TEXT) // 2 + 10
 
 
@@ -58,7 +58,7 @@ def test_an_image_within_is_not_taken_for_text(size):
     """A megabyte of base64 would be a quarter of a million tokens."""
     image = base64.b64encode(os.urandom(size)).decode()
     body = json.dumps({"messages": [{"content": [{"image_url": {"url": f"data:image/png;base64,{image}"}}]}]}).encode()
-    assert MEDIA_TOKENS <= input_tokens(body) < MEDIA_TOKENS + 100
+    assert MEDIA_TOKENS <= input_tokens(body, "openai_chat") < MEDIA_TOKENS + 100
     assert MEDIA_MONEY_TOKENS <= most_input_tokens(body, "openai_chat") < max(4 * MEDIA_MONEY_TOKENS, size // 30)
 
 

@@ -3,10 +3,10 @@
 One rule: what is meant for limits is near the truth, what is meant for money is above it. Both are settled with the truth.
 """
 
-import re
 from typing import Final
 
 from gatewright.dialects.forwarded import model_in_json
+from gatewright.dialects.media_runs import SMALL_BYTES, media_in
 from gatewright.exchange import Exchange
 from gatewright.ir.blocks import DialectName
 from gatewright.pipeline.endpoint import Candidate
@@ -25,22 +25,18 @@ MEDIA_TOKENS: Final = 1000
 MEDIA_MONEY_TOKENS: Final = 3000
 MEDIA_BYTES_A_TOKEN: Final = 50
 """For money: a long document is more than an image."""
-SMALL_BYTES: Final = 8 << 10
-"""A body up to here holds no media worth speaking of, but for those it only names."""
 
-_LONG_RUN: Final = re.compile(rb"[A-Za-z0-9+/=_-]{1024,}")
-_NAMED: Final = re.compile(rb'_url"|"file_id"|"fileUri"|"s3Location"|"url"')
+_FETCHED: Final[dict[DialectName, tuple[bytes, ...]]] = {"gemini": (b'"fileUri"',), "bedrock_converse": (b'"s3Location"',)}
+_FETCHED_ELSE: Final = (b'_url"', b'"file_id"', b'"url"')
 """Media that the provider fetches."""
 _MARKS: Final[dict[DialectName, bytes]] = {"gemini": b"ileUri", "bedrock_converse": b"s3Location"}
 """Stands in every body that names some; in all other dialects a part with a type does."""
 
 
-def input_tokens(body: bytes) -> int:
+def input_tokens(body: bytes, dialect: DialectName) -> int:
     """About how many tokens are read."""
-    if len(body) <= SMALL_BYTES:
-        return len(body) // BYTES_A_TOKEN + 1
-    text, media, _ = _apart(body)
-    return text // BYTES_A_TOKEN + MEDIA_TOKENS * media
+    media, size = media_in(body, dialect)
+    return (len(body) - size) // BYTES_A_TOKEN + MEDIA_TOKENS * media + 1
 
 
 def most_input_tokens(body: bytes, dialect: DialectName) -> int:
@@ -48,9 +44,10 @@ def most_input_tokens(body: bytes, dialect: DialectName) -> int:
     size = len(body)
     if size <= SMALL_BYTES and _MARKS.get(dialect, b'ype"') not in body:  # as nearly all are
         return size // MONEY_BYTES_A_TOKEN + 1
-    text, media, size = _apart(body)
-    within = max(MEDIA_MONEY_TOKENS * media, size // MEDIA_BYTES_A_TOKEN)
-    return text // MONEY_BYTES_A_TOKEN + within + MEDIA_MONEY_TOKENS * len(_NAMED.findall(body)) + 1
+    media, within = media_in(body, dialect)
+    named = sum(body.count(word) for word in _FETCHED.get(dialect, _FETCHED_ELSE) if body.rfind(word) >= 0)
+    most = max(MEDIA_MONEY_TOKENS * media, within // MEDIA_BYTES_A_TOKEN)
+    return (size - within) // MONEY_BYTES_A_TOKEN + most + MEDIA_MONEY_TOKENS * named + 1
 
 
 def output_tokens(exchange: Exchange, dialects: Dialects) -> tuple[int, bool]:
@@ -72,12 +69,3 @@ def model_asked(exchange: Exchange) -> str:
     if exchange.model or exchange.operation != "forward":
         return exchange.model
     return exchange.params[0] if exchange.dialect == "gemini" and exchange.params else model_in_json(exchange.call.body)
-
-
-def _apart(body: bytes) -> tuple[int, int, int]:
-    """Bytes of text, how many media there are within, and their bytes."""
-    media = size = 0
-    for run in _LONG_RUN.finditer(body):
-        media += 1
-        size += run.end() - run.start()
-    return len(body) - size, media, size

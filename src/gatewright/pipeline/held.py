@@ -212,13 +212,15 @@ def used_by(exchange: Exchange, record: AttemptRecord) -> Usage | None:
     if usage is None:
         if not record.sent or record.status >= 400 or exchange.operation == "forward":
             return None
-        return Usage(input=input_tokens(exchange.call.body), output=max(record.spoken, 0))
+        return Usage(input=input_tokens(exchange.call.body, exchange.dialect), output=max(record.spoken, 0))
     if usage.output is None or record.cause is not None or not record.ended:
         told = usage.total_output
         if record.spoken > told or usage.input is None:
             return msgspec.structs.replace(
                 usage,
-                input=input_tokens(exchange.call.body) if usage.input is None and not usage.total_input else usage.input,
+                input=input_tokens(exchange.call.body, exchange.dialect)
+                if usage.input is None and not usage.total_input
+                else usage.input,
                 output=(usage.output or 0) + max(0, record.spoken - told),
             )
     return usage

@@ -11,12 +11,13 @@ from collections.abc import Awaitable
 from typing import Final, Literal
 
 from gatewright.dialects.forwarded import family_of
+from gatewright.dialects.media_runs import SMALL_BYTES
 from gatewright.errors import Problem, Refused
 from gatewright.exchange import Check, Exchange, Next, Principal, Reply
 from gatewright.limits.meters import US
 from gatewright.limits.terms import Scope
 from gatewright.pipeline.endpoint import Candidate
-from gatewright.pipeline.estimate import BYTES_A_TOKEN, SMALL_BYTES, input_tokens, model_asked, most_input_tokens, output_tokens
+from gatewright.pipeline.estimate import BYTES_A_TOKEN, input_tokens, model_asked, most_input_tokens, output_tokens
 from gatewright.pipeline.forward_to import most_written
 from gatewright.pipeline.granted import Granted, Levels
 from gatewright.pipeline.held import Holding, Ways
@@ -68,12 +69,12 @@ class Limits:
         if exchange.operation in _GENERATES:
             if granted.has_tokens or granted.has_money:
                 body = exchange.call.body
-                reads = len(body) // BYTES_A_TOKEN + 1 if len(body) <= SMALL_BYTES else input_tokens(body)
+                reads = len(body) // BYTES_A_TOKEN + 1 if len(body) <= SMALL_BYTES else input_tokens(body, exchange.dialect)
                 writes, sure = output_tokens(exchange, self.ways.dialects)
             if granted.has_money:
                 micros = exchange.reserved = self._most(exchange, writes)
         elif exchange.operation == "forward":
-            reads = input_tokens(exchange.call.body) if granted.has_tokens else 0
+            reads = input_tokens(exchange.call.body, exchange.dialect) if granted.has_tokens else 0
             if granted.has_money:
                 micros = exchange.reserved = self._most_forwarded(exchange)
         return Holding(self.ways, granted, granted.costs(reads, writes, micros), writes, sure=sure)

@@ -8,7 +8,6 @@ room that was kept for it when it began.
 """
 
 import logging
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from gatewright.dialects.media_runs import SMALL_BYTES, media_in
 from gatewright.errors import Problem, Refused
 from gatewright.exchange import AttemptRecord, Exchange, Operation, Principal
+from gatewright.ir.blocks import DialectName
 from gatewright.ir.response import Usage
 from gatewright.record.entries import ENCODER, HEDGE, RESUMED, SEARCHES, SENT, Begun, Settled, Tried, Who
 from gatewright.record.journal import Journal, JournalFull
@@ -37,7 +38,6 @@ TOLD_EVERY_S: Final = 60.0
 MEDIA_TOKENS: Final = 1000
 """What an image or another file within a request is taken for, where nobody told."""
 
-_LONG_RUN: Final = re.compile(rb"[A-Za-z0-9+/=_-]{1024,}")
 _WHOLE_BYTES: Final = 16 << 20
 _MOST_BYTES: Final = 32 << 10
 """Of an entry; half of what a record may have."""
@@ -110,7 +110,7 @@ class Ledger(UsageCounter):
             dialect,
             exchange.stream,
             target,
-            len(body) // 4 if len(body) < 8192 else tokens_in(body),
+            len(body) // 4 if len(body) < SMALL_BYTES else tokens_in(body, exchange.dialect),
             exchange.reserved,
         )
         journal = self.journal
@@ -211,12 +211,12 @@ def who_of(principal: Principal) -> Who:
     )
 
 
-def tokens_in(body: bytes) -> int:
+def tokens_in(body: bytes, dialect: DialectName) -> int:
     """About how many tokens a request has. Media within it have a size of their own, whatever their bytes."""
     if len(body) > _WHOLE_BYTES:  # nobody writes so much by hand
         return MEDIA_TOKENS
-    text, media = _LONG_RUN.subn(b"", body)
-    return len(text) // 4 + MEDIA_TOKENS * media
+    media, size = media_in(body, dialect)
+    return (len(body) - size) // 4 + MEDIA_TOKENS * media
 
 
 def _route(exchange: Exchange) -> str:
@@ -244,7 +244,7 @@ def _tried(exchange: Exchange, record: AttemptRecord, now: float, *, last: bool)
         None if record.ttft_s is None else int(record.ttft_s * 1e6),
         None if usage is None else _axes(usage),
         "" if usage is None else usage.service_tier or "",
-        -1 if spoken < 0 or not record.sent else tokens_in(exchange.call.body),
+        -1 if spoken < 0 or not record.sent else tokens_in(exchange.call.body, exchange.dialect),
         spoken,
         record.cost_micros,
         record.price_source,
