@@ -63,7 +63,12 @@ def test_usage_under_every_vendors_names(document, read, written):
 
 def test_what_is_counted_within_is_told_apart():
     """Each costs something else: a transcript's sound, what a completion read from a cache, Cohere's own units."""
-    heard = {"type": "tokens", "input_tokens": 14, "input_token_details": {"text_tokens": 10, "audio_tokens": 4}, "output_tokens": 9}
+    heard = {
+        "type": "tokens",
+        "input_tokens": 14,
+        "input_token_details": {"text_tokens": 10, "audio_tokens": 4},
+        "output_tokens": 9,
+    }
     usage = usage_in(json.dumps({"text": "hi", "usage": heard}).encode())
     assert (usage.input, usage.audio_in, usage.output) == (10, 4, 9)
     read = {"prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": "x"}}

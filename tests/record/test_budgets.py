@@ -4,8 +4,8 @@ import time
 
 import pytest
 from tests.plays.books import books
-from tests.plays.scene import ask, providers, served
 from tests.plays.cents import Cents
+from tests.plays.scene import ask, providers, served
 from tests.serving import KEY, answer, gateway, upstream
 
 from gatewright import app

@@ -118,7 +118,13 @@ def test_who_counts_otherwise_is_known_by_the_figures():
     assert (usage.input, usage.audio_in, usage.output) == (9, 375, 201)
     within = parse_usage({**mistral, "prompt_tokens": 384})
     assert (within.input, within.audio_in) == (9, 375)
-    perplexity = {"prompt_tokens": 33, "completion_tokens": 7163, "total_tokens": 7196, "citation_tokens": 20016, "reasoning_tokens": 997}
+    perplexity = {
+        "prompt_tokens": 33,
+        "completion_tokens": 7163,
+        "total_tokens": 7196,
+        "citation_tokens": 20016,
+        "reasoning_tokens": 997,
+    }
     usage = parse_usage(perplexity)
     assert (usage.input, usage.output, usage.reasoning) == (33, 7163, 997)
     assert parse_usage({"prompt_tokens": None}).input is None
