@@ -8,6 +8,7 @@ from gatewright.errors import Problem
 from gatewright.exchange import Client, Segment
 from gatewright.ir.blocks import Block, Reasoning, Text
 from gatewright.ir.events import (
+    ArgumentsDelta,
     BlockStart,
     BlockStop,
     CitationDelta,
@@ -24,7 +25,7 @@ from gatewright.pipeline.names import Names, client_name
 from gatewright.pipeline.replayed import Marker
 from gatewright.pipeline.seals import SealWatch, name_call
 from gatewright.pipeline.sources import BaseSource, bug
-from gatewright.pipeline.spoken import said, tokens
+from gatewright.pipeline.spoken import tokens
 from gatewright.transport import Incoming, TransportError
 from gatewright.wire.sse import without_line_separators
 
@@ -170,10 +171,10 @@ class TranslatedSource(BaseSource):
     def _note(self, events: list[StreamEvent]) -> None:
         """Learn what the events tell; in place, name tool calls without an id and mark what is unsealed."""
         marks: list[tuple[int, StreamEvent]] = []
-        self._characters += said(events)
+        characters = 0
         for i, event in enumerate(events):
             if type(event) is TextDelta:
-                self.content = True
+                characters += len(event.text)
                 continue
             match event:
                 case BlockStart():
@@ -187,13 +188,21 @@ class TranslatedSource(BaseSource):
                     self._told = True
                 case MessageStop():
                     self._told = True
-                case ReasoningDelta() | SealDelta() | CitationDelta():
+                case ReasoningDelta():
+                    self.content = True
+                    characters += len(event.text)
+                case ArgumentsDelta():
+                    characters += len(event.text)
+                case SealDelta() | CitationDelta():
                     self.content = True
                 case _:
                     pass
             self.seals.add(event)
             if self._marker is not None and self._marker.needs(event) and isinstance(event, BlockStop):
                 marks.append((i, self._marker.delta(event.index)))
+        if characters:
+            self._characters += characters
+            self.content = True
         for i, delta in reversed(marks):
             events.insert(i, delta)
 
