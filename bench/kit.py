@@ -30,9 +30,9 @@ def need(*programs: str) -> None:
         sys.exit(f"missing: {', '.join(missing)} (Debian: apt-get install nginx-light haproxy gcc)")
 
 
-def measure(candidates: str, scenarios: str, *, rounds: int, seconds: float, out: Path) -> dict[str, Any]:
-    """Run the kit and give its raw figures: candidate → scenario → rounds."""
-    environ = {**os.environ, "BENCH_WORK": str(WORK), "GATEWRIGHT": f"{sys.executable} -m gatewright"}
+def measure(candidates: str, scenarios: str, *, rounds: int, seconds: float, out: Path, kind: str = "plain") -> dict[str, Any]:
+    """Run the kit and give its raw figures: candidate → scenario → rounds. `kind`: of gateway, as `bench.serve` knows them."""
+    environ = {**os.environ, "BENCH_WORK": str(WORK), "GATEWRIGHT": f"{sys.executable} {ROOT / 'bench' / 'serve.py'} {kind}"}
     WORK.mkdir(exist_ok=True)
     command = [sys.executable, str(kit() / "run.py"), "--cands", candidates, "--scen", scenarios]
     command += ["--rounds", str(rounds), "--secs", str(seconds), "--out", str(out)]

@@ -17,6 +17,8 @@ TARGETS: tuple[tuple[str, str, str, str, float], ...] = (
 )
 """What, our scenario, nginx's scenario, the figure, at most so many times nginx."""
 KB_PER_STREAM = 25.0
+FULL = 4.5
+"""1 KB chat with books, limits at three levels and a budget: at most so many times nginx."""
 
 
 def median(rounds: list[dict[str, Any]], figure: str) -> float:
@@ -60,6 +62,12 @@ def main() -> None:
     today = dt.datetime.now(tz=dt.UTC).date()
     print(f"\n{today}, `make bench`, {arguments.rounds} rounds of {arguments.secs} s, medians\n")
     print("\n".join(table(raw)))
+    if "plain1k" in arguments.scen.split(","):
+        out = WORK / "figures-full.json"
+        raw = measure("nginx,gatewright", "plain1k", rounds=arguments.rounds, seconds=arguments.secs, out=out, kind="full")
+        mine, nginx = (median(raw[name]["plain1k"], "cpu_us_req") for name in ("gatewright", "nginx"))
+        verdict = "holds" if mine <= FULL * nginx else "**missed**"
+        print(f"| 1 KB chat, all of it on | {mine:.1f} | {nginx:.1f} | {mine / nginx:.2f} | {FULL} | {verdict} |")
 
 
 if __name__ == "__main__":
