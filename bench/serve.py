@@ -16,7 +16,7 @@ FULL: Final = """
 limits: [{per: minute, requests: 100000000}]
 budgets: {everybody: [{per: day, dollars: 1000000}]}
 teams: {bench: {limits: [{per: minute, tokens: 100000000000}, {per: hour, requests: 1000000000}]}}
-pricing: {models: {"*": {input: 1, output: 2}}}
+pricing: {models: {"burst/*": {input: 1, output: 2}}}
 """
 KEY: Final = "key: sk-bench-1234}"
 LIMITED: Final = "key: sk-bench-1234, team: bench, limits: [{per: second, requests: 1000000}, {concurrent: 100000}]}"
