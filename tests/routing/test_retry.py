@@ -100,9 +100,9 @@ def test_a_key_that_the_client_brought_is_the_clients_to_mend(status):
 
 
 def test_what_the_upstream_asks_for_is_waited_for_in_full():
-    found = after("throttled", others=0, asked_s=12.0)
+    found = after("throttled", others=0, asked_s=6.0)
     assert found.way == "same"
-    assert 12.0 <= found.wait_s <= 12.25
+    assert 6.0 <= found.wait_s <= 6.25
 
 
 def test_an_upstream_that_asks_for_too_long_is_left():
