@@ -16,7 +16,7 @@ MODELS: Mapping[str, Mapping[str, str]] = {
         "plain": "claude-haiku-4-5",
         "thinks": "claude-sonnet-4-6",
         "missing": "claude-nonexistent-1",
-        "limited": "claude-sonnet-4-5",
+        "limited": "claude-haiku-4-5-20251001",
     },
     "gemini": {
         "plain": "gemini-2.5-flash",
