@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.redis_here import redis_url
 
-from gatewright.stores.answers_redis import IN_A_ROW, REST_S, RedisAnswers
+from gatewright.stores.answers_redis import RedisAnswers
+from gatewright.stores.redis_link import IN_A_ROW, REST_S
 
 
 @asynccontextmanager

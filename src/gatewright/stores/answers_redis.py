@@ -10,22 +10,15 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+
+from gatewright.stores.redis_link import Rests, reached
 
 log = logging.getLogger("gatewright")
 
 DEADLINE_S: Final = 0.1
 """For one command, waiting for a connection included: a provider's answer is rarely there sooner, a cache's always."""
 CONNECTIONS: Final = 32
-IN_A_ROW: Final = 3
-"""Failures after which it is left alone."""
-REST_S: Final = 1.0
-"""For so long at first; twice as long each time, …"""
-LONGEST_REST_S: Final = 30.0
-"""… up to this."""
 PREFIX: Final = "gatewright:answer:1:"
 
 Result = TypeVar("Result")
@@ -39,24 +32,14 @@ class RedisAnswers:
     ) -> None:
         """`url`: `redis://`, `rediss://` (TLS), `valkey://` or `valkeys://`. Raises ValueError when it cannot be read."""
         self._deadline_s = deadline_s
-        self._clock = clock
         self._prefix = prefix
-        pool = BlockingConnectionPool.from_url(
-            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
-            max_connections=CONNECTIONS,
-            timeout=deadline_s,
-            socket_timeout=deadline_s,
-            socket_connect_timeout=deadline_s,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._redis = Redis(connection_pool=pool)
-        self._failures = 0
-        self._rests_until = 0.0
+        self._redis = reached(url, connections=CONNECTIONS, deadline_s=deadline_s)
+        self._rests = Rests(clock)
 
     @property
     def resting(self) -> bool:
         """Whether it is left alone now."""
-        return self._clock() < self._rests_until
+        return self._rests.resting
 
     async def get(self, key: bytes) -> bytes | None:
         found = await self._ask(lambda: self._redis.get(self._name(key)))
@@ -85,17 +68,11 @@ class RedisAnswers:
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             self._failed(error)
             return None
-        if self._failures >= IN_A_ROW:
+        if self._rests.answered():
             log.warning("cache: the shared store is back")
-        self._failures = 0
         return said
 
     def _failed(self, error: Exception) -> None:
-        self._failures += 1
-        if self._failures < IN_A_ROW:
-            return
-        doublings = min(self._failures - IN_A_ROW, 10)
-        self._rests_until = self._clock() + min(LONGEST_REST_S, REST_S * 2.0**doublings)
-        if self._failures == IN_A_ROW:  # once, however long it lasts
+        if self._rests.failed():
             why = str(error) or type(error).__name__
             log.warning("cache: the shared store does not answer (%s); answers are kept in memory alone until it does", why[:200])

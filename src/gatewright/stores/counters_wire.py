@@ -12,14 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 import msgspec
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from gatewright.limits.meters import Kind, Meter
 from gatewright.limits.windows import RING
 from gatewright.stores.counters_lua import SCRIPT
+from gatewright.stores.redis_link import Rests, reached
 
 log = logging.getLogger("gatewright")
 
@@ -28,12 +26,6 @@ DEADLINE_S: Final = 0.05
 CALL_S: Final = 1.0
 """For one call, waiting for a connection included: what it grants after its requests have gone on is given back."""
 CONNECTIONS: Final = 8
-IN_A_ROW: Final = 3
-"""Failures after which it is left alone."""
-REST_S: Final = 1.0
-"""For so long at first; twice as long each time, …"""
-LONGEST_REST_S: Final = 30.0
-"""… up to this."""
 PREFIX: Final = "gatewright:{limits}:1:"
 SETTLE_S: Final = 0.02
 """For so long settlements are gathered."""
@@ -67,15 +59,7 @@ class CountersWire:
         self.deadline_s = deadline_s
         self._prefix = prefix
         self._clock = clock
-        pool = BlockingConnectionPool.from_url(
-            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
-            max_connections=CONNECTIONS,
-            timeout=CALL_S,
-            socket_timeout=CALL_S,
-            socket_connect_timeout=CALL_S,
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._redis = Redis(connection_pool=pool)
+        self._redis = reached(url, connections=CONNECTIONS, deadline_s=CALL_S)
         self._sha = ""
         self._worker = secrets.token_hex(8)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,8 +69,7 @@ class CountersWire:
         self._is_sending = False
         self._batch = 0
         self._settling: asyncio.TimerHandle | None = None
-        self._failures = 0
-        self._rests_until = 0.0
+        self._rests = Rests(clock)
         self._closed = False
 
     def _change(self, meter: Meter, mark: int, by: int) -> None:
@@ -135,7 +118,7 @@ class CountersWire:
         corrections: Sequence[Wanted] = (),
     ) -> tuple[list[Answer], list[tuple[int, int]]] | None:
         """One call of the script. None: the store cannot say."""
-        if self._clock() < self._rests_until:
+        if self._rests.resting:
             if self._changes or self._sending:
                 self._send_in(TURN_S)
             return None
@@ -175,10 +158,8 @@ class CountersWire:
             self._sending = []
             if self._changes:
                 self._send_in(SETTLE_S)
-        if self._clock() - began <= self.deadline_s:
-            if self._failures >= IN_A_ROW:
-                log.warning("limits: the shared counters are back")
-            self._failures = 0
+        if self._clock() - began <= self.deadline_s and self._rests.answered():
+            log.warning("limits: the shared counters are back")
         answers: tuple[list[Answer], list[tuple[int, int]]] = msgspec.msgpack.decode(said)
         return answers
 
@@ -193,12 +174,7 @@ class CountersWire:
             return await run(self._sha, len(names), *names, *arguments)
 
     def _failed(self, error: Exception) -> None:
-        self._failures += 1
-        if self._failures < IN_A_ROW:
-            return
-        doublings = min(self._failures - IN_A_ROW, 10)
-        self._rests_until = self._clock() + min(LONGEST_REST_S, REST_S * 2.0**doublings)
-        if self._failures == IN_A_ROW:  # once, however long it lasts
+        if self._rests.failed():
             why = str(error) or type(error).__name__
             closed = [what for what in ("money", "rates") if what not in self.open_when_down]
             told = f"requests with limits on {' or '.join(closed)} are refused" if closed else "requests pass uncounted"
