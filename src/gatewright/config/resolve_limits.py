@@ -6,13 +6,12 @@ One rule: an amount is one whole number of one unit; what an operator wrote twic
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
-from urllib.parse import urlsplit
 
 from gatewright.config.model import CountersConfig, LimitsConfig
+from gatewright.config.redis_url import redis_url
 from gatewright.config.references import Desk, url_fault
-from gatewright.config.resolve_routing import SCHEMES
 from gatewright.config.schema_limits import BudgetSection, BudgetsSection, CountersSection, LimitSection
-from gatewright.config.secrets import Secret, is_reference
+from gatewright.config.secrets import Secret
 from gatewright.config.tree import KeyPath
 from gatewright.limits.terms import DAY, HOUR, MINUTE, MONTH, SECOND, Budget, Limit, Unit
 
@@ -100,20 +99,5 @@ def resolve_everybody(limits: Sequence[LimitSection], budgets: BudgetsSection, d
 
 
 def resolve_counters(section: CountersSection, desk: Desk) -> CountersConfig:
-    if section.url is None:
-        return CountersConfig(deadline_ms=section.deadline_ms, rates=section.rates, money=section.money)
-    path: KeyPath = ("counters",)
-    written = section.url.reveal()
-    text = desk.text(written, path)
-    if text is None:
-        return CountersConfig(deadline_ms=section.deadline_ms, rates=section.rates, money=section.money)
-    if not is_reference(written) and "@" in text:
-        desk.warn(path, "a literal secret; better a reference: env:NAME or file:/path")
-    try:
-        parts = urlsplit(text.strip())
-        good = parts.scheme in SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if not good:
-        desk.wrong(path, "expected the URL of a Redis or Valkey, such as redis://127.0.0.1:6379/0")
-    return CountersConfig(url=Secret(text.strip()), deadline_ms=section.deadline_ms, rates=section.rates, money=section.money)
+    url = redis_url(section.url, ("counters",), desk)
+    return CountersConfig(url=url, deadline_ms=section.deadline_ms, rates=section.rates, money=section.money)

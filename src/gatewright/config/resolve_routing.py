@@ -4,23 +4,20 @@ One rule: what a model does not say again is as `routing` has it.
 """
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 import msgspec
 
 from gatewright.config.model import CacheConfig, ProbeConfig, QueueConfig, RoutingConfig
+from gatewright.config.redis_url import redis_url
 from gatewright.config.references import Desk
 from gatewright.config.schema import ModelSection, ProviderSection
 from gatewright.config.schema_routing import BreakerSection, CacheSection, RetryOverride, RoutingSection, WhenSection
-from gatewright.config.secrets import Secret, is_reference
 from gatewright.config.tree import KeyPath
 from gatewright.pipeline.conditions import Hours, When, read_hours
 from gatewright.pipeline.policy import CacheRule, Policy, SemanticRule, Tier
 from gatewright.routing.breaker import Rule as BreakerRule
 from gatewright.routing.hedge import Rule as HedgeRule
 from gatewright.routing.retry import Rule as RetryRule
-
-SCHEMES = frozenset(("redis", "rediss", "valkey", "valkeys"))
 
 
 def resolve_routing(section: RoutingSection) -> RoutingConfig:
@@ -90,23 +87,7 @@ def warn_of_idle_rules(tiers: tuple[Tier, ...], section: ModelSection, path: Key
 
 
 def resolve_cache(section: CacheSection, desk: Desk) -> CacheConfig:
-    if section.url is None:
-        return CacheConfig(max_bytes=section.max_bytes)
-    path: KeyPath = ("cache", "url")
-    written = section.url.reveal()
-    text = desk.text(written, path)
-    if text is None:
-        return CacheConfig(max_bytes=section.max_bytes)
-    if not is_reference(written) and "@" in text:
-        desk.warn(path, "a literal secret; better a reference: env:NAME or file:/path")
-    try:
-        parts = urlsplit(text.strip())
-        good = parts.scheme in SCHEMES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        good = False
-    if not good:
-        desk.wrong(path, "expected the URL of a Redis or Valkey, such as redis://127.0.0.1:6379/0")
-    return CacheConfig(max_bytes=section.max_bytes, url=Secret(text.strip()))
+    return CacheConfig(max_bytes=section.max_bytes, url=redis_url(section.url, ("cache", "url"), desk))
 
 
 def resolve_queue(section: ProviderSection, path: KeyPath, desk: Desk) -> QueueConfig:
