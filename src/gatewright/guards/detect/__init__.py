@@ -1,0 +1,1 @@
+"""What rules look for: one file a kind, each with its settings and the function that compiles them."""
