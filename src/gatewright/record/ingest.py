@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -26,12 +26,15 @@ from gatewright.record.journal import LOCK, JournalFull, take_over
 from gatewright.record.ledger import Ledger
 from gatewright.record.rows import Pricer, Rows, unpriced
 from gatewright.record.segments import START, file_name, numbers, read
-from gatewright.stores.ledger_rows import Mark
+from gatewright.stores.ledger_rows import Batch, Mark
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 log = logging.getLogger("gatewright")
+
+Wrote: TypeAlias = Callable[[Batch, Mark], None]
+"""(what was written, up to where)."""
 
 TICK_S: Final = 0.25
 BATCH: Final = 1_000
@@ -79,6 +82,10 @@ class Ingest:
         self._seen = ledger.journal.written
         self._busy = False
         self._due = dict.fromkeys(("orphans", "retention", "heard", "sync"), 0.0)
+
+    def when_written(self, tell: "Wrote") -> None:
+        """Have `tell` called for each batch that has come to the database, in the thread. It must not fail."""
+        self._tail.wrote = tell
 
     def start(self) -> None:
         """Begin. Idempotent."""
@@ -223,6 +230,7 @@ class Tail:
         """None: not known yet."""
         self._known: set[str] = set()
         """Ids that stand in the tables as in flight."""
+        self.wrote: Wrote | None = None
 
     def has_more(self) -> bool:
         """Whether anything was written behind the mark. May say so in vain."""
@@ -284,6 +292,8 @@ class Tail:
         self._mark = after
         self._known.difference_update(batch.landed)
         self._known.update(one.id for one in batch.in_flight)
+        if self.wrote is not None:
+            self.wrote(batch, after)
         return more
 
     def read_through(self) -> list[int]:

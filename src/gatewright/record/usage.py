@@ -1,19 +1,20 @@
 """Usage counters: tokens per key and model, in this process."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from gatewright.errors import Problem
-from gatewright.exchange import Exchange, Operation
+from gatewright.exchange import AttemptRecord, CacheUse, Exchange, Operation
 
 MOST: Final = 16_384
 """Pairs of a key and a target that are told apart: clients choose the names of models."""
 OTHERS: Final = "…"
 """The target of all further ones."""
 
+_SPARED: Final[frozenset[CacheUse]] = frozenset(("hit", "coalesced"))
 _BILLED: Final[tuple[Operation, ...]] = ("generate", "forward")
 
 
@@ -53,19 +54,17 @@ class UsageCounter:
         principal = exchange.principal
         if principal is None:
             return
-        for attempt in exchange.attempts:
-            if attempt.sent:
-                calls = (
-                    self.calls.get((principal.name, attempt.target))
-                    or self.calls[_pair(self.calls, principal.name, attempt.target)]
-                )
-                calls.sent += 1
-                calls.failed += attempt.cause not in (None, "cancelled")
-                calls.hedges += attempt.hedge
-        served = exchange.served
-        tally = self.tallies.get((principal.name, served)) or self.tallies[_pair(self.tallies, principal.name, served)]
+        pair = (principal.name, exchange.served)
+        attempts = exchange.attempts
+        calls = self.calls.get(pair)
+        if calls is not None and len(attempts) == 1 and (one := attempts[0]).sent and one.cause is None and one.target == pair[1]:
+            calls.sent += 1  # as nearly all are
+        else:
+            self._count(principal.name, attempts)
+        tally = self.tallies.get(pair) or self.tallies[_pair(self.tallies, *pair)]
         tally.requests += 1
-        tally.spared += exchange.cache in ("hit", "coalesced")
+        if exchange.cache in _SPARED:
+            tally.spared += 1
         if status >= 400 or problem is not None:
             tally.errors += 1
         usage = exchange.usage
@@ -76,6 +75,14 @@ class UsageCounter:
         tally.output_tokens += usage.total_output
         if usage.cache_read:
             tally.cached_tokens += usage.cache_read
+
+    def _count(self, name: str, attempts: Sequence[AttemptRecord]) -> None:
+        for attempt in attempts:
+            if attempt.sent:
+                calls = self.calls.get((name, attempt.target)) or self.calls[_pair(self.calls, name, attempt.target)]
+                calls.sent += 1
+                calls.failed += attempt.cause not in (None, "cancelled")
+                calls.hedges += attempt.hedge
 
 
 def _pair(known: Mapping[tuple[str, str], object], name: str, target: str) -> tuple[str, str]:

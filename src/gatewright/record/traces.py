@@ -1,0 +1,48 @@
+"""Traces, for whoever reads, exports or replays them: the terms (`stores/trace_terms.py`), and who is given each as it ends.
+
+    capture ─▶ queue ─▶ one thread: redact ─▶ every TraceSink: the store, OTLP, Explorer
+
+One rule: a sink sees what is redacted, in the recording thread, and has its own queue if it must wait for anybody.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from gatewright.stores.trace_terms import (
+    LEGS,
+    BadCursor,
+    Fields,
+    Hit,
+    Hits,
+    LegName,
+    Link,
+    Message,
+    Page,
+    Trace,
+    TracedAttempt,
+    TracedLoss,
+    TraceFilter,
+    TraceStore,
+    TraceSummary,
+    UpstreamCall,
+)
+
+__all__ = [
+    "LEGS", "BadCursor", "Fields", "Hit", "Hits", "LegName", "Link", "Message", "Page", "Trace", "TraceFilter", "TraceSink",
+    "TraceStore", "TraceSummary", "TracedAttempt", "TracedLoss", "UpstreamCall",
+]  # fmt: skip
+
+
+class TraceSink(Protocol):
+    """Somebody who is given every trace as it ends."""
+
+    def take(self, traces: Sequence[Trace]) -> None:
+        """Some that have ended, the oldest first. Called by one thread. Must not wait for a network. May raise: the log tells."""
+        ...
+
+    # A sink with a method `begin` is called once, before all else. One with an attribute `waits` that is true is called with
+    # nothing, too, twice a second.
+
+    def close(self) -> None:
+        """Nothing more comes. May wait a moment to finish."""
+        ...
