@@ -69,6 +69,7 @@ def declared_by(config: Config) -> Records:
                     max_tokens=key.max_tokens,
                     metadata=dict(key.metadata),
                     show_cost=key.show_cost,
+                    traces=key.traces,
                 ),
                 digest=digest(key.key.reveal().encode()),
             )

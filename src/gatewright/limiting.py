@@ -7,13 +7,13 @@ from pathlib import Path
 
 from gatewright.config import Config
 from gatewright.dialects import BY_NAME
-from gatewright.exchange import Check, Stage
 from gatewright.limits.terms import Scope
 from gatewright.pipeline.alerts import BudgetAlerts
 from gatewright.pipeline.held import Prices, Ways
 from gatewright.pipeline.limit import LimitCheck, Limits, LimitStage
 from gatewright.stores.counters import Counters
-from gatewright.stores.counters_shared import FOLDER, SharedCounters
+from gatewright.stores.counters_batched import BatchedCounters
+from gatewright.stores.counters_shared import FOLDER
 from gatewright.transport.plain_fetch import PlainFetch
 
 
@@ -29,7 +29,10 @@ def counters_of(config: Config, before: Counters | None = None) -> Counters:
     """
     url = "" if config.counters.url is None else config.counters.url.reveal()
     if not url:
-        return before if isinstance(before, SharedCounters) else SharedCounters(Path(config.server.state_dir) / FOLDER)
+        if not isinstance(before, BatchedCounters):
+            return BatchedCounters(Path(config.server.state_dir) / FOLDER, open_when_down=_open_when_down(config))
+        before.open_when_down = _open_when_down(config)
+        return before
     try:
         from gatewright.stores.counters_redis import RedisCounters  # noqa: PLC0415 - only where it is configured
     except ImportError:
@@ -52,10 +55,14 @@ def everybody(config: Config) -> Scope:
     return Scope("all", "", config.limits.limits, config.limits.budgets)
 
 
-def limited(config: Config, counters: Counters, prices: Prices, clock: Callable[[], int] = now_us) -> tuple[Stage | Check, ...]:
+def limited(
+    config: Config, counters: Counters, prices: Prices, clock: Callable[[], int] = now_us
+) -> tuple[LimitCheck | LimitStage]:
     """The stage, for beneath `route`."""
     url = "" if config.limits.webhook is None else config.limits.webhook.reveal()
     tell = BudgetAlerts(counters, clock, PlainFetch(os.environ), url)
     ways = Ways(counters, prices, BY_NAME, clock, tell, config.limits.on_outgrown)
-    limits = Limits(ways, everybody(config), unknown="deny" if config.pricing.unknown == "deny" else "allow")
-    return (LimitCheck(limits) if isinstance(counters, SharedCounters) else LimitStage(limits),)
+    limits = Limits(
+        ways, everybody(config), unknown="deny" if config.pricing.unknown == "deny" else "allow", batches=config.pricing.batches
+    )
+    return (LimitCheck(limits, counters) if isinstance(counters, BatchedCounters) else LimitStage(limits),)

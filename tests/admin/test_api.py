@@ -80,6 +80,7 @@ async def test_a_key_lives_and_dies(api):
     assert (await api("PUT", f"/keys/{key['id']}", {"name": "ci"}, etag="*")).status == 409
     assert (await api("POST", f"/keys/{key['id']}/rotate")).status == 409
     assert (await api("POST", "/keys", {"name": "ci"})).status == 409, "names are not used twice"
+    assert (await api("POST", "/keys", {"name": "gatewright-probe"})).status == 422, "the gateway's own"
 
 
 @pytest.mark.parametrize(

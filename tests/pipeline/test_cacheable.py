@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from tests.plays.same import CLIENTS, parsed, path_of, saying
 
-from gatewright.exchange import Exchange, Principal
+from gatewright.exchange import Exchange, Narrowed, Principal
 from gatewright.ir.blocks import Text
 from gatewright.ir.response import Finish, FinishReason, Response
 from gatewright.pipeline.cacheable import KEPT_FINISHES, Keys, Wishes, why_not_asked, why_not_kept, wishes
@@ -152,8 +152,20 @@ def test_one_question_has_one_key():
     assert key(exchange("gemini", query={"alt": "sse"})) == key(exchange())
 
 
+def of(**more) -> Exchange:
+    """The same request, by a key that is another, or asks for more."""
+    made = exchange()
+    made.principal = msgspec.structs.replace(made.principal, key_id=more.pop("key_id", ""))
+    made.narrowed = Narrowed(**more) if more else None
+    return made
+
+
 OTHERS = {
     "who asks": key(exchange(who="bob")),
+    "a key that was made anew under an old name": key(of(key_id="k2")),
+    "what the key fills in": key(of(defaults={"temperature": 0.1}, max_tokens=None)),
+    "what else the key fills in": key(of(defaults={"temperature": 0.2}, max_tokens=None)),
+    "how long the key's answers may be": key(of(defaults={}, max_tokens=7)),
     "what is asked": key(exchange(text="ho")),
     "the name asked for": key(exchange(model="n")),
     "the route": key(exchange(), route="s"),

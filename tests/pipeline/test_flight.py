@@ -207,7 +207,7 @@ async def test_a_call_is_somebody_s_at_every_moment(tmp_path):
 
 
 def stage_books(gw):
-    return gw.gateway.stacks.by_operation["generate"].func.recorder
+    return gw.house.current.books.usage
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

@@ -61,8 +61,8 @@ def test_an_attempt_is_reckoned_by_what_was_told_else_by_what_was_seen(record, u
 def held(tmp_path):
     counters = SharedCounters(tmp_path / "c")
     granted = Levels().granted((SCOPE,), ("m",))
-    holding = Holding(Ways(counters, Cents(), {}, lambda: NOW), granted, granted.costs(100, 900, 600_000), 900, sure=True)
-    holding.reserved = counters.reserve(holding.claims, NOW)
+    holding = Holding(Ways(counters, Cents(), {}, lambda: NOW), granted, 100, 900, 600_000, True)
+    holding.taken = counters.reserve(holding.claims, NOW)
     return holding
 
 

@@ -15,9 +15,14 @@ ROLES = get_args(Role)
 YAML = """
 providers: {demo: {kind: demo}}
 teams: {red: {}}
+invariant: {enabled: true}
 """
 SECRETS = {role: f"gw-{role}-key-of-a-test" for role in ROLES}
-KEYS = ", ".join(f"{{name: {role}, key: {key}, role: {role}, team: red}}" for role, key in SECRETS.items())
+KEYS = ", ".join(
+    # Whatever is about all, such as metrics, no viewer of a team is told.
+    f"{{name: {role}, key: {key}, role: {role}{'' if role == 'viewer' else ', team: red'}}}"
+    for role, key in SECRETS.items()
+)
 CHAT = {"model": "demo/demo", "messages": [{"role": "user", "content": "hi"}]}
 CONVERSE = {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}
 INVOKE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": CHAT["messages"]}
@@ -39,8 +44,10 @@ ASKED: dict[Operation, tuple[str, str, object]] = {
     "ready": ("GET", "/ready", None),
     "target_health": ("GET", "/v1/health/targets", None),
     "usage": ("GET", "/v1/usage", None),
+    "metrics": ("GET", "/metrics", None),
     "reload": ("POST", "/admin/v1/reload", None),
     "admin": ("GET", "/admin/v1/self", None),
+    "invariant": ("GET", "/api/v1/gateway/health", None),
     "unknown": ("GET", "/nowhere", None),
 }
 """One request of each operation."""

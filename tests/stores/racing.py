@@ -1,6 +1,7 @@
 """Processes that race for the same counters: what tests of several workers start."""
 
 import asyncio
+import fcntl
 import json
 import os
 import random
@@ -103,6 +104,36 @@ class _Deadly:
         self.words[at] = value
 
 
+DAILY = Meter("team", "t", Budget("day", 1_000_000))
+BRIEFLY = Meter("team", "t", Limit(2, "requests", 10_000))
+LEASED = ((DAILY, 100), (BRIEFLY, 1), (BUDGET, 100), (RUNNING, 1))
+
+
+async def lease(where: str) -> None:
+    """Ask so often that more is leased, settle none of it, and be killed with that."""
+    counters = counters_at(where)
+    made = 0
+    while made < 6:
+        now = time.time_ns() // 1000
+        held = counters.reserve(LEASED, now) or await counters.ask(LEASED, now)
+        assert not isinstance(held, Denied)
+        made += 1
+    print(made, flush=True)
+    await asyncio.sleep(60)
+
+
+def stop(where: str) -> None:
+    """Be stopped within the lock, as by a debugger or a frozen container; go on when continued, until killed."""
+    counters = SharedCounters(Path(where))
+    counters.reserve([(BUDGET, 1)], time.time_ns() // 1000)
+    fcntl.flock(counters._file, fcntl.LOCK_EX)
+    print("stopped", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    fcntl.flock(counters._file, fcntl.LOCK_UN)
+    print("gone on", flush=True)
+    time.sleep(60)
+
+
 def die(where: str, what: str, writes: int) -> None:
     """Be killed within the lock, before the nth write of a reservation or a settlement; if it has no more, end well."""
     counters, now = SharedCounters(Path(where)), time.time_ns() // 1000
@@ -122,6 +153,10 @@ if __name__ == "__main__":
     order, *rest = sys.argv[1:]
     if order == "spend":
         asyncio.run(spend(rest[0], rest[1], int(rest[2]), int(rest[3])))
+    elif order == "lease":
+        asyncio.run(lease(rest[0]))
+    elif order == "stop":
+        stop(rest[0])
     elif order == "hold":
         asyncio.run(hold(rest[0]))
     else:

@@ -11,13 +11,14 @@ import time
 import pytest
 from redis.asyncio import Redis
 from tests.redis_here import redis_url
-from tests.stores.racing import BUDGET, REQUESTS, RUNNING, TOKENS
+from tests.stores.racing import BRIEFLY, BUDGET, DAILY, REQUESTS, RUNNING, TOKENS
 
 from gatewright.limits.meters import US, Meter
 from gatewright.limits.terms import Budget, Limit
 from gatewright.stores import counters_wire
 from gatewright.stores.counters import Denied, Reserved
 from gatewright.stores.counters_redis import RedisCounters
+from gatewright.stores.leases import MOST, SHARE
 
 
 def now() -> int:
@@ -220,6 +221,56 @@ async def test_what_a_silent_worker_held_is_given_back(counters, prefix, monkeyp
     assert isinstance(await got(counters, [(RUNNING, 5)]), Reserved)
     dead._closed = False
     await dead.close()
+
+
+async def test_what_a_killed_worker_had_leased_does_not_stay_for_ever(counters, prefix, monkeypatch):
+    """A real one, by SIGKILL: what it had in advance is little, ends with its window, and of a total budget there is none."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.stores.racing", "lease", f"{redis_url()}#{prefix}"], stdout=subprocess.PIPE, text=True
+    ) as one:
+        made = int(one.stdout.readline())
+        one.kill()
+    daily, briefly, total, running = await used(counters, DAILY, BRIEFLY, BUDGET, RUNNING)
+    assert total == made * 100, "not leased at all"
+    assert made * 100 < daily <= made * 100 + min(DAILY.amount // SHARE, MOST * 100)
+    assert made <= briefly <= made + MOST
+    assert running >= made
+    monkeypatch.setattr(counters_wire, "SILENT_US", 20_000)
+    end = time.monotonic() + 10
+    while (found := await used(counters, DAILY, BRIEFLY, BUDGET, RUNNING)) != [daily, 0, total, 0]:
+        assert time.monotonic() < end, found
+        await asyncio.sleep(0.1)
+
+
+async def test_workers_that_are_gone_are_forgotten(prefix, monkeypatch):
+    """However many there were: who ended well at once, who was killed when another comes after a day."""
+    async with Redis.from_url(redis_url()) as redis:
+
+        async def known() -> list[int]:
+            return [await redis.hlen(prefix + "alive"), await redis.hlen(prefix + "batches")]
+
+        for _ in range(3):
+            ends = RedisCounters(redis_url(), prefix=prefix, deadline_s=5)
+            ends.settle(await got(ends, [(BUDGET, 5)]), [1], now())
+            await ends.close()
+        assert await known() == [0, 0]
+        for _ in range(3):
+            with subprocess.Popen(
+                [sys.executable, "-m", "tests.stores.racing", "lease", f"{redis_url()}#{prefix}"],
+                stdout=subprocess.PIPE,
+                text=True,
+            ) as one:
+                one.stdout.readline()
+                one.kill()
+        assert (await known())[0] == 3
+        for worker in await redis.hkeys(prefix + "alive"):
+            await redis.hset(prefix + "batches", worker, 7)
+        monkeypatch.setattr(counters_wire, "FORGOTTEN_US", 10_000)
+        await asyncio.sleep(0.02)
+        comes = RedisCounters(redis_url(), prefix=prefix, deadline_s=5)
+        await got(comes, [(BUDGET, 5)])
+        assert await known() == [1, 0]
+        await comes.close()
 
 
 async def test_the_ledgers_word_on_what_was_spent_is_taken(counters):

@@ -12,7 +12,7 @@ from tests.stores.racing import BUDGET, REQUESTS, RUNNING, TOKENS
 from gatewright.limits import windows
 from gatewright.limits.meters import US, Meter
 from gatewright.limits.terms import Budget, Limit
-from gatewright.stores import counters_shared
+from gatewright.stores import counters_table
 from gatewright.stores.counters import Denied
 from gatewright.stores.counters_shared import SharedCounters
 
@@ -183,7 +183,7 @@ async def test_a_folder_that_cannot_be_used_closes_what_it_guards(tmp_path, capl
 async def test_a_file_that_is_none_of_ours_is_begun_anew(folder):
     """A disk's accident must not close the gateway."""
     folder.mkdir()
-    (folder / f"table-{counters_shared.MAGIC & 0xFFFF}").write_bytes(b"x" * 100)
+    (folder / f"table-{counters_table.MAGIC & 0xFFFF}").write_bytes(b"x" * 100)
     counters = SharedCounters(folder)
     assert not isinstance(counters.reserve([(BUDGET, 1)], NOW), Denied)
     assert await used(counters, BUDGET, now=NOW) == [1]

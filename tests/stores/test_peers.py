@@ -261,3 +261,25 @@ async def test_the_clock_that_events_are_told_by_is_the_same_in_every_process():
         subprocess.run, [sys.executable, "-c", "import time; print(time.monotonic())"], check=True, capture_output=True
     )
     assert before <= float(told.stdout) <= time.monotonic()
+
+
+async def test_what_is_told_a_thousand_times_lists_the_folder_a_few_times(opened, monkeypatch):
+    """A provider's refusals come in floods; and whoever comes meanwhile misses nothing."""
+    (a, _), (_, b_heard) = opened(), opened()
+    await asyncio.sleep(0.05)
+    listed = 0
+    inner = a._listed
+
+    def counted() -> list[str]:
+        nonlocal listed
+        listed += 1
+        return inner()
+
+    monkeypatch.setattr(a, "_listed", counted)
+    for _ in range(200):
+        a.tell("news", b"x")
+    assert listed <= 3
+    _, late = opened()
+    await until(lambda: a._listed_at < 0)
+    a.tell("news", b"y")
+    await until(lambda: b"y" in late.payloads and b"y" in b_heard.payloads)

@@ -1,6 +1,7 @@
 """Engines from URLs, and migrations: up and down, once, on both engines."""
 
 import multiprocessing
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -122,3 +123,28 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
             _twice(engine)
         with engine.connect() as connection:
             assert connection.execute(sa.select(sa.func.count()).select_from(ledger_tables.STATE)).scalar() == 0
+
+
+def test_two_threads_may_bring_two_databases_to_a_version_at_once(tmp_path):
+    """As the ledger's and the traces' threads do at a gateway's first request: Alembic's own state is one for the process."""
+    engines = [(sql.engine_of(sql.sqlite_url(tmp_path / f"{n}.db")), sql.TRACES if n % 2 else sql.BOOKS) for n in range(16)]
+    gate = threading.Barrier(len(engines))
+    failures = []
+
+    def bring(engine, lineage):
+        gate.wait()
+        try:
+            sql.migrate(engine, lineage=lineage)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=bring, args=pair) for pair in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    for engine, lineage in engines:
+        names = set(sa.inspect(engine).get_table_names())
+        assert ("trace_blobs" in names, "requests" in names) == (lineage is sql.TRACES, lineage is sql.BOOKS), names
+        engine.dispose()

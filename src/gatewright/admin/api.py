@@ -24,6 +24,7 @@ from gatewright.admin import problems
 from gatewright.admin.forms import FORMS, KeyForm, RotationForm, document_of, etag_of, record_of
 from gatewright.admin.registrar import Forbidden, Invalid, Registrar, Shown
 from gatewright.admin.stage import PREFIX, Asked
+from gatewright.admin.traces import trace, trace_body, traces
 from gatewright.errors import Refused
 from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.permissions import ADMIN, ROLES_OF, Method, Permission, forbidden
@@ -89,6 +90,9 @@ def application() -> FastAPI:
         ("GET", "/self"): whoami,
         ("GET", "/health"): health,
         ("GET", "/audit"): audit,
+        ("GET", "/traces"): traces,
+        ("GET", "/traces/{id}"): trace,
+        ("GET", "/traces/{id}/body/{leg}"): trace_body,
         ("GET", "/openapi.json"): app.openapi,
         ("POST", "/keys/{id}/rotate"): rotate,
         ("POST", "/keys/{id}/revoke"): revoke,
@@ -104,7 +108,7 @@ def application() -> FastAPI:
         raise LookupError(f"routes without a permission, or permissions without a route: {sorted(unlike)}")
     for (method, path), endpoint in endpoints.items():
         status = 201 if method == "POST" and path.count("/") == 1 else 204 if method == "DELETE" else 200
-        name = f"{method.lower()}{path.replace('/', '_').replace('{id}', 'one')}"
+        name = f"{method.lower()}{path.replace('/', '_').replace('{id}', 'one').replace('{leg}', 'leg')}"
         permission = ADMIN[method, path]
         app.add_api_route(
             PREFIX + path,

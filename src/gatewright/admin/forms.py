@@ -68,6 +68,8 @@ class OrganizationForm(Form):
     models: Globs = ["*"]
     """Models that its keys may use, with `*` for any text."""
     metadata: Notes = {}
+    traces: bool = True
+    """False: no traces are kept of what its keys ask, where any are."""
 
 
 class TeamForm(OrganizationForm):
@@ -110,6 +112,8 @@ class KeyForm(Form):
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     metadata: Notes = {}
     show_cost: bool = False
+    traces: bool = True
+    """False: no traces are kept of what it asks, where any are."""
 
 
 class LimitForm(LimitSection):

@@ -14,6 +14,7 @@ from gatewright.exchange import Role
 from gatewright.principals.networks import network
 from gatewright.principals.records import (
     KIND_OF,
+    RESERVED,
     ROLES,
     AnyRecord,
     Grant,
@@ -121,6 +122,8 @@ class Registrar:
     def create_key(self, key: Key) -> tuple[Row, str]:
         """The key, and what its clients send: it is told this once. Raises Forbidden, Invalid, Conflict."""
         record = self._checked("keys", key)
+        if key.name in RESERVED:
+            raise Invalid(f'"{key.name}" is the gateway\'s own; choose another name')
         if any(held.key.name == key.name for held in self._declared.keys):
             raise Conflict(f'the configuration declares a key "{key.name}", and what it says counts; choose another name')
         secret = new_key()

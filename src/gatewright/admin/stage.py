@@ -21,6 +21,7 @@ from gatewright.transport.strand import in_a_task
 
 if TYPE_CHECKING:
     from gatewright.stores.principals import PrincipalStore
+    from gatewright.stores.trace_terms import TraceStore
 
 log = logging.getLogger("gatewright.admin")
 
@@ -53,6 +54,8 @@ class Asked(msgspec.Struct, frozen=True):
     store: "PrincipalStore"
     declared: Records
     request_id: str
+    traces: "Callable[[], TraceStore | None] | None" = None
+    """Opens them; None of it: nothing was ever kept. It is to be closed."""
 
 
 class TellProblems:
@@ -77,8 +80,9 @@ class TellProblems:
 class AdminApi:
     """Innermost: hands the request to the application, and its answer back."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, traces: "Callable[[], TraceStore | None] | None" = None) -> None:
         self._directory = directory
+        self._traces = traces
         self._app: Asgi | None = None
         self._making = asyncio.Lock()
 
@@ -93,7 +97,7 @@ class AdminApi:
             store = await self._directory.store()
         except Exception as error:  # noqa: BLE001 - a database has many ways to fail
             raise _away(error) from None
-        asked = Asked(principal, store, self._directory.declared(), exchange.request_id)
+        asked = Asked(principal, store, self._directory.declared(), exchange.request_id, self._traces)
         status, headers, body = await _ask(app, exchange, asked)
         if exchange.method != "GET" and status < 300:
             await self._directory.changed()

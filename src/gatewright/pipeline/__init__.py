@@ -7,6 +7,8 @@ route         after who and what are known: which targets, in which order
 limit         beneath route: what a request may cost depends on its targets; above all that costs anything. What it reserves is
               settled by `settle`, however it ends
 state         beneath routing: whether `previous_response_id` passes or becomes items depends on the target
+guard         beneath state, where a conversation is all there and what passes is kept; above cache, so that what is given again
+              is looked at again. Only where rules are configured. `ForwardGuard` stands at its height for forwarded endpoints
 cache         beneath state: a conversation that goes on by an id is all there to be looked up, and what is given again is kept
               for its client; above attempts, which it spares. Only where a model keeps answers
 resume        above attempts, which it asks again when a stream breaks; beneath cache, whose listeners all hear the one answer.

@@ -15,7 +15,7 @@ from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.ir.loss import Loss
 from gatewright.pipeline.admit import Turned
 from gatewright.pipeline.endpoint import Candidate
-from gatewright.pipeline.failures import PASSED_OVER, is_open, rests
+from gatewright.pipeline.failures import PASSED_OVER, as_ours, is_open, rests
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.sources import BaseSource
 from gatewright.providers.auth.client_key import ClientKey
@@ -168,20 +168,23 @@ class Asking:
         `force`: although its circuit is open. `failed`: who goes on after a failure, and whose reply it is then.
         Raises Refused where the candidate cannot be asked this at all.
         """
-        if self.recorder is not None and not exchange.attempts:
-            self.recorder.begun(exchange, candidate.name, candidate.dialect_for(exchange.dialect))
+        dialect = candidate.dialect_for(exchange.dialect)
+        attempts = exchange.attempts
+        if self.recorder is not None and not attempts:
+            self.recorder.begun(exchange, candidate.name, dialect)
         health = self.health
         began = health.clock()
-        record = AttemptRecord(candidate.name, candidate.dialect_for(exchange.dialect), began, waited_s)
+        record = AttemptRecord(candidate.name, dialect, began, waited_s)
         if hedge:
             record.hedge = True
-        exchange.attempts.append(record)
-        may_rest = candidate.endpoint.credential is not None or health.board.keys
+        attempts.append(record)
+        endpoint = candidate.endpoint
+        may_rest = endpoint.credential is not None or health.board.keys
         if may_rest and (rests_s := health.rests_s(candidate, told=last)):
             reply = self._passed_over(exchange, record, "resting", rests(candidate, rests_s))
             return reply if failed is None else await failed(exchange, reply, hold=hold)
         ticket = None
-        if (gate := candidate.endpoint.gate) is not None:
+        if (gate := endpoint.gate) is not None:
             try:
                 ticket = await gate.enter("" if exchange.principal is None else exchange.principal.name, patience_s)
             except Turned as turned:
@@ -211,9 +214,11 @@ class Asking:
             clients_key = isinstance(candidate.endpoint.credential, ClientKey)
             cause = cause_of(problem, record.stage, clients_key=clients_key)
             _Begun(self, exchange, record, candidate, passed, ticket).over(cause)
+            if cause == "our_credential":
+                reply = self.attempt.error(exchange, as_ours(candidate, problem))
             return reply if failed is None else await failed(exchange, reply, hold=hold)
         now = health.clock()
-        record.ttft_s = now - record.began
+        record.ttft_s = ttft_s = now - began
         if source is not None:
             assert isinstance(source, BaseSource)
             source.when_ended(_Begun(self, exchange, record, candidate, passed, ticket, source))
@@ -222,12 +227,12 @@ class Asking:
             if usage is None or usage.output is None:
                 record.spoken = len(reply.body) // 4
             record.ended = now
-            health.ended(passed, candidate, None, record.ttft_s, now=now)
+            health.ended(passed, candidate, None, ttft_s, now=now)
             if ticket is not None and gate is not None:
                 gate.leave(ticket)
         if record.before:
             _tell_apart(exchange, record)
-        return reply if failed is None or len(exchange.attempts) == 1 else numbered(exchange, reply)
+        return reply if failed is None or len(attempts) == 1 else numbered(exchange, reply)
 
     def _passed_over(self, exchange: Exchange, record: AttemptRecord, why: str, problem: Problem) -> Reply:
         record.cause, record.message, record.ended = why, problem.message, self.health.clock()

@@ -6,11 +6,12 @@ tried again, and what has failed is a reply with a problem.
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import msgspec
 
 from gatewright.dialects.protocol import Dialect, StreamRenderer
-from gatewright.errors import Problem, Refused, UpstreamFailed
+from gatewright.errors import Problem, Refused, UpstreamFailed, scrubbed
 from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.fold import Folder, unfold
@@ -37,6 +38,7 @@ from gatewright.pipeline.seals import (
     without_seals,
 )
 from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.trace import Tap
 from gatewright.pipeline.translate import Dialects, Prepared, loss_lines, prepare
 from gatewright.pipeline.translated import TranslatedSource
 from gatewright.routing.retry_after import retry_after_s
@@ -58,7 +60,21 @@ _CARRIED = (
     b"request-id",
     b"x-amzn-requestid",
 )
-_CARRIED_BEGIN = bytes({name[0] for name in _CARRIED})
+
+
+class _Carried(dict[bytes, bytes]):
+    """Names of an upstream's headers → those that the client sees them by; empty: it does not. Remembered: there are few."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        told = name if name.startswith(_CARRIED) else b""
+        if name in (b"x-request-id", b"request-id"):
+            told = b"x-gatewright-upstream-request-id"
+        if len(self) < 4096:
+            self[name] = told
+        return told
+
+
+_carried_as = _Carried().__getitem__
 
 MAX_ERROR_BYTES = 1 << 20
 
@@ -76,6 +92,8 @@ class Attempt:
         self.fetcher = fetcher
         self._keeping: set[asyncio.Task[None]] = set()
         self.max_answer_bytes = max_answer_bytes
+        self.tap: Tap | None = None
+        """Who keeps what goes to upstreams and comes from them. None: nobody."""
 
     async def once(
         self,
@@ -91,14 +109,14 @@ class Attempt:
         `until_content`: hold a stream back for as long as nothing that a client can see has come.
         `lost`: what was taken out of the request for this try; nothing is put back into it then.
         """
-        dialect = candidate.dialect_for(exchange.dialect)
-        if not lost and dialect != exchange.dialect:
+        if not lost and (dialect := record.dialect) != exchange.dialect:
             await self._complete(exchange, dialect)
         prepared = prepare(exchange, candidate, self.dialects)
         if lost:
             prepared = msgspec.structs.replace(prepared, losses=(*lost, *prepared.losses))
         try:
-            incoming = await candidate.endpoint.send(
+            send = candidate.endpoint.send if self.tap is None else self.tap(exchange, candidate.endpoint, record)
+            incoming = await send(
                 dialect=prepared.dialect,
                 method="POST",
                 path=prepared.path,
@@ -131,11 +149,12 @@ class Attempt:
             return self.error(exchange, attributed(candidate, error.problem))
         except UpstreamFailed as error:
             incoming.abort()
-            return self.error(exchange, error.problem)
+            return self.error(exchange, scrubbed(error.problem, candidate.endpoint.scrub_for(exchange.call.headers)))
         except (Refused, BadJson) as error:  # the answer, not the request, is malformed
             incoming.abort()
             why = error.problem.message if isinstance(error, Refused) else str(error)
-            return self.error(exchange, Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {why}"))
+            nonsense = Problem(kind="upstream", message=f"{candidate.name} answered nonsense: {why}")
+            return self.error(exchange, scrubbed(nonsense, candidate.endpoint.scrub_for(exchange.call.headers)))
 
     def mended(self, exchange: Exchange, problem: Problem) -> tuple[Loss, ...]:
         """What is taken out of the request, now, so that the target that refused it will take it; empty: that would not help."""
@@ -227,7 +246,8 @@ class Attempt:
         if prepared.losses:
             head += loss_lines(prepared.losses)
         if exchange.stream and streamed:
-            return await self._stream(exchange, prepared, incoming, head, content_type, until_content=until_content)
+            scrub = candidate.endpoint.scrub_for(exchange.call.headers)
+            return await self._stream(exchange, prepared, incoming, head, content_type, scrub=scrub, until_content=until_content)
         if prepared.passing and not exchange.stream and not streamed:
             body = await incoming.read(self.max_answer_bytes)
             exchange.usage = client.read_usage(body)
@@ -272,6 +292,7 @@ class Attempt:
         head: bytes,
         content_type: bytes,
         *,
+        scrub: Callable[[bytes], bytes],
         until_content: bool,
     ) -> Reply:
         client = self.dialects[exchange.dialect]
@@ -302,6 +323,7 @@ class Attempt:
             )
             source.when_ended(lambda: self.keep_seals(exchange, translated.seals.rows()))
             head = stream_type(client, request.client.get("alt")) + named(head, client, exchange.request_id)
+        source.scrub = scrub
         try:
             await source.begin(until_content=until_content)
         except BaseException:
@@ -356,10 +378,9 @@ def error_reply(dialect: Dialect, problem: Problem, request_id: str) -> Reply:
 
 def carried(incoming: Incoming) -> bytes:
     """The upstream's rate-limit headers, as lines; its request id under a name that cannot be mistaken for ours."""
+    those = getattr(incoming, "those", None)  # a pooled connection's answer has it
+    found = [header for header in incoming.headers if _carried_as(header[0])] if those is None else those(_carried_as)
     lines = b""
-    for name, value in incoming.headers:
-        if name[0] in _CARRIED_BEGIN and name.startswith(_CARRIED):
-            if name in (b"x-request-id", b"request-id"):
-                name = b"x-gatewright-upstream-request-id"  # noqa: PLW2901 - renamed on the way
-            lines += b"%b: %b\r\n" % (name, value)
+    for name, value in found:
+        lines += b"%b: %b\r\n" % (_carried_as(name), value)
     return lines

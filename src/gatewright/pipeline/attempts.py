@@ -18,6 +18,7 @@ from gatewright.pipeline.asking import Asking, Begins, numbered
 from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.failures import Failure, all_failed, leaves_work
+from gatewright.pipeline.further import may_ask
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.hedging import Hedging
 from gatewright.pipeline.policy import DEFAULT, Policy
@@ -45,13 +46,13 @@ class Attempts:
         """Not `async` itself: what goes well at once is one coroutine the less."""
         route, plan = exchange.route, exchange.plan
         policy = route.policy if isinstance(route, Route) else DEFAULT
-        first = plan[0]
+        first, alone = plan[0], len(plan) == 1
         assert isinstance(first, Candidate)
-        hold = policy.retry.tries_each > 1 or len(plan) > 1
+        hold = not alone or policy.retry.tries_each > 1
         if exchange.stream and exchange.dialect == "openai_responses" and leaves_work(exchange):
             hold = False  # its client waits for the id, not for the answer
         if policy.hedge is None and first.endpoint.gate is None:  # nearly always
-            return self.asking.ask(exchange, first, hold=hold, last=len(plan) == 1, failed=self._failed)
+            return self.asking.ask(exchange, first, hold=hold, last=alone, failed=self._failed)
         return _Course(self, exchange, policy, hold=hold).run(None)
 
     def _failed(self, exchange: Exchange, reply: Reply, *, hold: bool) -> Awaitable[Reply]:
@@ -169,6 +170,8 @@ class _Course:
             self.exchange.request = None  # what was fetched, put back or taken out was for the one before
         else:
             self.waited_s = decision.wait_s
+        if self.exchange.held is not None and not await may_ask(self.exchange):
+            return self._end()
         if self.waited_s:
             await self.stage.pause(self.waited_s)
         return None

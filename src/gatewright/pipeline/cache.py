@@ -200,7 +200,8 @@ class Cache:
         return flight
 
     def _inherited(self, heir: Exchange, shadow: Exchange) -> None:
-        """Written down before the one who left is settled: the call is somebody's at every moment."""
+        """Written down before the one who left is settled: the call, and what it may yet cost, is somebody's at every moment."""
+        shadow.held = heir.held
         if not shadow.attempts:  # what will be called is written down as the heir's: the one who left is settled
             shadow.request_id, shadow.started = heir.request_id, heir.started
             shadow.principal, shadow.reserved = heir.principal, heir.reserved

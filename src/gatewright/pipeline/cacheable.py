@@ -119,13 +119,15 @@ class Keys:
     def key(self, exchange: Exchange, request: Request, route: str) -> bytes:
         """32 bytes for a request that is routed. `route`: the route's name.
 
-        Who asks, which route by which name, whoever could answer, what travels beside the body, and the whole request.
+        Who asks, and what the key asks for beside it, which route by which name, whoever could answer, what travels beside the
+        body, and the whole request.
         """
         principal = exchange.principal
         assert principal is not None
         digest = hashlib.sha256()
-        for part in (principal.name, route, exchange.model):
+        for part in (principal.name, principal.key_id, route, exchange.model):
             _write(digest, part.encode("utf-8", "surrogatepass"))
+        _write(digest, b"" if exchange.narrowed is None else msgspec.json.encode(exchange.narrowed, order="sorted"))
         candidates = [candidate for candidate in exchange.plan if isinstance(candidate, Candidate)]
         for identity in sorted({self._identity(candidate) for candidate in candidates}):
             _write(digest, identity)

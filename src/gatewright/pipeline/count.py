@@ -1,4 +1,7 @@
-"""Token counting: asked of the provider where it can count, in its own dialect; else estimated, and said to be an estimate."""
+"""Token counting: asked of the provider where it can count, in its own dialect; else estimated, and said to be an estimate.
+
+So it is where the provider is left alone (`small_calls.py`), and where it has no place for one call more.
+"""
 
 from collections.abc import Callable
 from urllib.parse import quote
@@ -8,9 +11,13 @@ from gatewright.exchange import Exchange, Next, Reply
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Target
 from gatewright.jsontypes import JsonObject
+from gatewright.pipeline.admit import Turned
 from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, Attempt
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers
+from gatewright.pipeline.failures import as_ours
+from gatewright.pipeline.health import Health
 from gatewright.pipeline.needs import estimate
+from gatewright.pipeline.small_calls import Place, is_up
 from gatewright.pipeline.translate import bytes_may_pass, fit, prepare
 from gatewright.transport import TransportError, header_lines
 from gatewright.wire.json import decode_lenient, decode_object, encode
@@ -69,24 +76,39 @@ def path_of(dialect: DialectName, model: str) -> str:
 class CountTokens:
     """Innermost stage of `count_tokens`."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, health: Health) -> None:
         self.attempt = attempt
+        self.health = health
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         candidate = exchange.plan[0]
         assert isinstance(candidate, Candidate)
         dialect = candidate.dialect_for(exchange.dialect)
-        if COUNTED_BY[dialect] and bytes_may_pass(exchange, candidate, dialect):
-            reply = await self._ask(exchange, candidate)
+        place = Place(candidate.endpoint)
+        if COUNTED_BY[dialect] and is_up(self.health, candidate):
+            try:
+                await place.taken(exchange)
+                reply = await self._told(exchange, candidate, dialect)
+            except Turned:
+                reply = None
+            finally:
+                place.leave()
             if reply is not None:
                 return reply
-        elif COUNTED_BY[dialect] and (count := await self._ask_abroad(exchange, candidate, dialect)) is not None:
-            exchange.served = candidate.name
-            return Reply(200, JSON + candidate.served_line, encode(_ANSWER[exchange.dialect](count)))
         request = self.attempt.dialects[exchange.dialect].parse_request(exchange.call)
         exchange.served = candidate.name
         head = JSON + candidate.served_line + b"x-gatewright-token-count: estimate\r\n"
         return Reply(200, head, encode(_ANSWER[exchange.dialect](estimate(request))))
+
+    async def _told(self, exchange: Exchange, candidate: Candidate, dialect: DialectName) -> Reply | None:
+        """What the provider says; None: it cannot."""
+        if bytes_may_pass(exchange, candidate, dialect):
+            return await self._ask(exchange, candidate)
+        count = await self._ask_abroad(exchange, candidate, dialect)
+        if count is None:
+            return None
+        exchange.served = candidate.name
+        return Reply(200, JSON + candidate.served_line, encode(_ANSWER[exchange.dialect](count)))
 
     async def _ask_abroad(self, exchange: Exchange, candidate: Candidate, dialect: DialectName) -> int | None:
         """The provider's count of the request in its own words; None when it cannot say: an estimate is better than an error."""
@@ -140,5 +162,5 @@ class CountTokens:
         exchange.served = candidate.name
         if incoming.status >= 400:
             seen = {n.decode("latin-1"): v.decode("latin-1") for n, v in incoming.headers}
-            return self.attempt.error(exchange, dialect.parse_error(incoming.status, seen, body))
+            return self.attempt.error(exchange, as_ours(candidate, dialect.parse_error(incoming.status, seen, body)))
         return Reply(incoming.status, JSON + candidate.served_line, body)

@@ -3,7 +3,7 @@
 import functools
 import posixpath
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 from urllib.parse import quote
 
 from gatewright.ir.blocks import DialectName
@@ -11,6 +11,7 @@ from gatewright.ir.request import Asked, Target
 from gatewright.jsontypes import JsonValue
 from gatewright.pipeline.admit import Gate
 from gatewright.pipeline.signed import send_signed
+from gatewright.providers.auth.client_key import ClientKey
 from gatewright.providers.auth.seam import Credential
 from gatewright.providers.catalog.host import Auth
 from gatewright.providers.quirks import Quirk, mendings
@@ -29,8 +30,19 @@ FORWARDED_REQUEST_HEADERS: dict[DialectName, tuple[str, ...]] = {
 _FORWARDED = {dialect: tuple((n, n.encode("ascii")) for n in names) for dialect, names in FORWARDED_REQUEST_HEADERS.items()}
 
 
+LONG_ENOUGH = 12
+"""Characters of a header's value that may be a credential; a shorter one stands in many words."""
+
+
 class Headers(Protocol):
     def get(self, name: str, /) -> str | None: ...
+
+
+@runtime_checkable
+class Counts(Protocol):
+    """A transport with connections."""
+
+    def connections(self) -> tuple[int, int, int]: ...
 
 
 class Endpoint:
@@ -38,7 +50,9 @@ class Endpoint:
 
     __slots__ = (
         "_base_paths",
+        "_fronts",
         "_heads",
+        "_hidden",
         "_origins",
         "credential",
         "dialects",
@@ -91,6 +105,8 @@ class Endpoint:
         self.betas = betas
         self.gate: Gate | None = None
         """Where calls wait for their turn. None: any number at once. Set before the first call."""
+        self._hidden = tuple(value.encode() for _, value in headers if len(value) >= LONG_ENOUGH)
+        self._fronts: dict[tuple[DialectName, str, bytes, bytes], tuple[bytes, bytes]] = {}
         self._heads = {d: header_lines(_auth_headers(auth[d], secret) + _PLAIN + headers) for d in dialects}
 
     def dialect_for(self, client: DialectName) -> DialectName:
@@ -121,17 +137,26 @@ class Endpoint:
         `model` (as the provider names it) and `stream` are for hosts that want to be told outside the body: see `shaped.py`.
         `trail`: told how often it is written.
         """
+        front = self._fronts.get((dialect, path, content_type, headers)) or self._front(dialect, path, content_type, headers)
         outgoing = Outgoing(
-            method=b"POST" if method == "POST" else method.encode("ascii"),
-            path=self._base_paths[dialect] + (_remembered(path) if len(path) <= _LONG else _quoted(path)),
-            headers=self._heads[dialect] + content_type + headers,
-            body=body,
-            timeouts=self.timeouts,
-            trail=trail,
+            b"POST" if method == "POST" else method.encode("ascii"), front[0], front[1], body, self.timeouts, trail
         )
         if self.credential is not None:
             return send_signed(self._transports[dialect], self.credential, outgoing, self._origins[dialect], client)
         return self._transports[dialect].send(outgoing)
+
+    def _front(self, dialect: DialectName, path: str, content_type: bytes, headers: bytes) -> tuple[bytes, bytes]:
+        """Path and headers of a call; the next one like it finds the very same."""
+        short = len(path) <= _LONG
+        front = (
+            self._base_paths[dialect] + (_remembered(path) if short else _quoted(path)),
+            self._heads[dialect] + content_type + headers,
+        )
+        if short and len(headers) <= _LONG:
+            if len(self._fronts) >= _FRONTS:
+                self._fronts.clear()
+            self._fronts[dialect, path, content_type, headers] = front
+        return front
 
     def get(
         self,
@@ -157,6 +182,12 @@ class Endpoint:
             return send_signed(transport, self.credential, outgoing, origin, None)
         return transport.send(outgoing)
 
+    def connections(self) -> tuple[int, int, int]:
+        """Connections that are busy, and idle; and calls that wait for one. None of a transport that has none."""
+        told = [t.connections() for t in dict.fromkeys(self._transports.values()) if isinstance(t, Counts)]
+        busy, idle, waiting = (sum(column) for column in zip(*told, strict=True)) if told else (0, 0, 0)
+        return busy, idle, waiting
+
     async def close(self) -> None:
         """Close all connections; the gateway is stopping."""
         if self.credential is not None:
@@ -164,8 +195,16 @@ class Endpoint:
         for transport in dict.fromkeys(self._transports.values()):
             await transport.close()
 
+    def scrub_for(self, client: Headers) -> Callable[[bytes], bytes]:
+        """`scrub`, for who has asked: a credential that is the client's own is not known but by its request."""
+        if isinstance(self.credential, ClientKey) and (key := self.credential.key_of(client).encode()):
+            return lambda text: self.scrub(text.replace(key, b"***"))
+        return self.scrub
+
     def scrub(self, text: bytes) -> bytes:
-        """`text` (an upstream's error) without this endpoint's credential."""
+        """`text` (an upstream's error) without this endpoint's credential, and without the values of its headers."""
+        for value in self._hidden:
+            text = text.replace(value, b"***")
         if self.credential is not None:
             return self.credential.scrub(text)
         return text.replace(self.secret, b"***") if self.secret and self.secret in text else text
@@ -177,6 +216,7 @@ _SAFE = "/:?&=%@!$'()*+,;-._~[]"
 _PLAIN: tuple[tuple[str, str], ...] = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "gatewright"))
 
 
+_FRONTS = 256
 _LONG = 512
 """Characters of a path that is not remembered: clients choose paths, and memory is ours."""
 

@@ -11,6 +11,7 @@ import msgspec
 from gatewright.errors import Problem, ProblemKind
 from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.pipeline.endpoint import Candidate
+from gatewright.providers.auth.client_key import ClientKey
 from gatewright.routing.retry import Cause
 
 PASSED_OVER: Final = frozenset(("open", "resting", "full"))
@@ -59,6 +60,24 @@ def rests(candidate: Candidate, rests_s: float) -> Problem:
         code="key_rests",
         message=f"{candidate.name}: its key is over its limit, and rests for {rests_s:.0f} s more.",
         retry_after_s=rests_s,
+    )
+
+
+def as_ours(candidate: Candidate, problem: Problem) -> Problem:
+    """What a client is told where a provider has refused the operator's credential: no 401, for the client's own key is good.
+
+    Where the client brought the provider's key itself, it is told what the provider says.
+    """
+    if problem.kind != "authentication" or isinstance(candidate.endpoint.credential, ClientKey):
+        return problem
+    name = candidate.endpoint.name
+    told = f"{name} has refused the gateway's own credential for it"
+    if problem.code == "credential_failed":
+        told = problem.message.removesuffix(".")
+    return Problem(
+        kind="upstream",
+        code="provider_credential_refused",
+        message=f"{told}. That is for the gateway's operator to mend; your key is not meant.",
     )
 
 

@@ -12,6 +12,7 @@ it leaves before the end, who joined next.
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -86,7 +87,8 @@ class Listener:
     def took(self, size: int) -> None:
         """It has come so far in the answer."""
         self.taken = size
-        self.flight.moved(size)
+        if self.leads or not self.flight.deaf:
+            self.flight.moved(size)
 
     def leave(self) -> Usage | None:
         """It wants no more, or has all. What it used; idempotent."""
@@ -141,7 +143,8 @@ class Flight:
         self._landed = landed
         self._over = over
         self._inherits = inherits
-        self._deaf = False
+        self.deaf = False
+        """The others are told no more: the leader alone goes on, and is alone waited for."""
         self._fastest = 0
         self._room: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -202,7 +205,10 @@ class Flight:
             self.payer = next(iter(self.listeners))
             self._inherits(self.payer.exchange, self.shadow)
         self._charge(listener)
-        if listener.taken >= self._fastest:  # the others are slower: the upstream waits for the fastest of them now
+        if self.deaf:
+            if listener is self.leader:
+                self.moved(sys.maxsize)  # nobody is to be waited for
+        elif listener.taken >= self._fastest:  # the others are slower: the upstream waits for the fastest of them now
             self._fastest = max(other.taken for other in self.listeners)
         return listener.usage
 
@@ -217,6 +223,8 @@ class Flight:
             usage = source.usage_so_far() if isinstance(source, BaseSource) else None
             listener.usage = usage if usage is not None else shadow.usage
         exchange.usage = listener.usage
+        if listener is self.leader:
+            exchange.trailers = shadow.trailers + exchange.trailers  # as its head has announced them
 
     # -- the call ------------------------------------------------------------------------------------------------------------
 
@@ -284,11 +292,11 @@ class Flight:
                 leader.wake()
             if segment.events is not None:
                 self._tell(segment.events, folder, source)
-            elif not self._deaf:
+            elif not self.deaf:
                 parser = parser or self.dialects[self.shadow.dialect].stream_parser(self._asked())
                 self._understand(partial(parser.feed, segment.wire), folder, source)
-            if self.size > self.max_answer_bytes and not self._deaf:  # too much to remember: the leader alone goes on
-                self._deaf = True
+            if self.size > self.max_answer_bytes and not self.deaf:  # too much to remember: the leader alone goes on
+                self._go_deaf()
                 self._tell([StreamError(_TOO_LONG)], folder, source)
             self._wake()
             if self.size - self._fastest > WINDOW:
@@ -310,8 +318,13 @@ class Flight:
             self._tell(read(), folder, source)
         except Exception:
             log.exception("request %s: its stream cannot be read, on a bug of ours", self.shadow.request_id)
-            self._deaf = True
+            self._go_deaf()
             self._add(StreamError(gateway_failed(self.shadow.request_id)), folder)
+
+    def _go_deaf(self) -> None:
+        self.deaf = True
+        leader = self.leader
+        self._fastest = leader.taken if leader is not None and not leader.left else sys.maxsize
 
     def _tell(self, events: Sequence[StreamEvent], folder: Folder, source: BaseSource) -> None:
         """Add to what is told. After its end nothing more is."""

@@ -4,6 +4,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from gatewright.dialects.forwarded import (
+    begins_batch,
     family_of,
     usage_in,
     usage_in_tail,
@@ -29,6 +30,8 @@ WHOLE_BYTES = 8 << 20
 TAIL_BYTES = 8 << 10
 """What is kept of the end of a stream, to find its usage in."""
 
+BATCH: Final = "unknown: a batch is billed when it is done"
+"""The `price_source` of the call that began one."""
 PATIENCE_S: Final = 600.0
 """The longest in a queue; what the queue itself allows is less."""
 
@@ -72,6 +75,8 @@ class Forward:
         reply = await asking.ask(exchange, candidate, hold=False, last=True, patience_s=PATIENCE_S)
         if exchange.attempts[-1].cause == "unreachable":  # nothing was sent; most often one of several addresses is down
             reply = await asking.ask(exchange, candidate, hold=False, last=True, patience_s=PATIENCE_S)
+        if reply.problem is None and begins_batch(exchange.method, exchange.call.path):
+            exchange.attempts[-1].price_source = BATCH  # and no cost: not free, but unknown
         return reply
 
     async def answer(self, exchange: Exchange, candidate: Candidate, incoming: Incoming, dialect: DialectName) -> Reply:
@@ -106,6 +111,7 @@ class Forward:
             # A legacy completion streams as chats do: the same watch takes the usage, and leaves it out where nobody asked.
             chat = self.attempt.dialects["openai_chat"]
             source = PassSource(incoming, chat, chat.watch(exchange.call), exchange.request_id, sse=True)
+            source.scrub = candidate.endpoint.scrub_for(exchange.call.headers)
             return Reply(incoming.status, head, source=source)
         return Reply(incoming.status, head, source=RawSource(incoming, sse=b"event-stream" in content_type))
 
@@ -148,8 +154,10 @@ class _Forwarded:
     ) -> Reply:
         """As `Attempt.once`."""
         record.dialect = self.dialect
+        tap = self.stage.attempt.tap
+        send = candidate.endpoint.send if tap is None else tap(exchange, candidate.endpoint, record)
         try:
-            incoming = await candidate.endpoint.send(
+            incoming = await send(
                 dialect=self.dialect,
                 method=exchange.method,
                 path=self.path,

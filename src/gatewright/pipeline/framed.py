@@ -5,7 +5,7 @@ One rule: a frame goes on when all of it is here and its checksums are right, an
 
 from gatewright.dialects.bedrock_converse.frames import KEEP_ALIVE
 from gatewright.dialects.protocol import Dialect, Watch
-from gatewright.errors import Problem
+from gatewright.errors import Problem, scrubbed
 from gatewright.exchange import Segment
 from gatewright.pipeline.passed import PassSource
 from gatewright.transport import Incoming
@@ -70,6 +70,11 @@ class FrameSource(PassSource):
 
     def __init__(self, incoming: Incoming, dialect: Dialect, watch: Watch, request_id: str) -> None:
         super().__init__(WholeFrames(incoming), dialect, watch, request_id, sse=False)
+
+    def _told(self, wire: bytes, problem: Problem) -> bytes:
+        """A frame says how long it is: what must not be told is not cut out of it, the error is told in one of ours."""
+        self.problem = scrubbed(problem, self.scrub)
+        return wire if self.scrub(wire) == wire else self._dialect.render_stream_error(self.problem, self._request_id)
 
     def _fail(self, problem: Problem) -> Segment | None:
         self._incoming.abort()

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from gatewright.ir.blocks import DialectName
 from gatewright.limits.meters import Kind, Meter, apart, meters_of
 from gatewright.limits.terms import Scope, Unit
+from gatewright.stores.counters_batched import Batch
 
 _PLACES: Final[dict[Unit, int]] = {
     "requests": 0,
@@ -28,10 +29,24 @@ Templates: TypeAlias = tuple[tuple[tuple[int, ...], tuple[bytes, ...]], ...]
 class Granted:
     """The meters that a request for a model is counted by. Empty: none."""
 
-    __slots__ = ("alarms", "budgets", "has_money", "has_tokens", "least", "meters", "named", "shown", "templates", "units")
+    __slots__ = (
+        "alarms",
+        "amounts",
+        "batch",
+        "budgets",
+        "has_money",
+        "has_tokens",
+        "least",
+        "meters",
+        "named",
+        "shown",
+        "templates",
+        "units",
+    )
 
     def __init__(self, meters: tuple[Meter, ...]) -> None:
         self.meters = meters
+        self.amounts = tuple(meter.amount for meter in meters)
         self.units = tuple(meter.unit for meter in meters)
         self.named = tuple((meter, _PLACES[meter.unit]) for meter in meters)
         self.least = min((meter.bound for meter in meters if meter.unit in _TOKENS), default=0)
@@ -48,6 +63,8 @@ class Granted:
             if unit in self.units
         )
         """For each unit that headers tell of: where its limits stand."""
+        self.batch: Batch | None = None
+        """Seats for those to come, where many come: see `stores/counters_batched.py`."""
         self.templates: dict[DialectName, Templates] = {}
         """Their lines, made at the first answer in a dialect: see `held.py`."""
 
@@ -59,9 +76,9 @@ class Granted:
         amounts = (1, 1, micros, tokens, reads, writes)  # as in `_PLACES`
         return [(meter, amounts[place]) for meter, place in self.named]
 
-    def used(self, reads: int, writes: int, micros: int) -> list[int]:
-        """What it has used in the end. What ran runs no more."""
-        amounts = (1, 0, micros, reads + writes, reads, writes)
+    def used(self, reads: int, writes: int, micros: int, requests: int = 1) -> list[int]:
+        """What it has used in the end, or so many have together. What ran runs no more."""
+        amounts = (requests, 0, micros, reads + writes, reads, writes)
         return [amounts[place] for _, place in self.named]
 
     def more(self, writes: int, micros: int) -> list[int]:

@@ -188,6 +188,13 @@ class Health:
         if now is None:
             now = self.clock()
         target = self._targets.get(candidate.name)
+        if cause is None and target is not None and ttft_s is not None and not self.board.keys:  # as nearly all end
+            target.in_flight -= 1
+            target.samples.append((ttft_s, now))
+            target.unread += 1
+            if self.breaks and not ((pair := passed.pair) is not None and pair.went_well(passed, now, self.board.heap_s)):
+                self._tell_of(self.board.ended(passed, None, now), now)
+            return
         if target is not None:
             target.in_flight -= 1
             if cause is not None and OUTCOME_OF[cause] == "failure":

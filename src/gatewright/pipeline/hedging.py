@@ -12,6 +12,7 @@ from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.pipeline.asking import Asking
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.failures import Failure, leaves_work
+from gatewright.pipeline.further import may_ask
 from gatewright.routing.hedge import Rule, Running, delay_s, may_hedge, saved, spent
 from gatewright.transport.strand import in_a_task
 
@@ -60,7 +61,7 @@ class Hedging:
         repeatable = not leaves_work(exchange)
         runners: list[_Runner] = []
         failed: list[Failure] = []
-        hedges = 0
+        hedges, covered = 0, True
 
         def begin(who: Candidate, *, hedge: bool) -> float:
             runner = _Runner(exchange, who)
@@ -76,7 +77,7 @@ class Hedging:
             silence_s = delay_s(health.samples(candidate), rule)
             while True:
                 now = health.clock()
-                others = [other for other in left if self._may_ask(other)]
+                others = [other for other in left if covered and self._may_ask(other)]
                 running = Running(
                     waited_s=now - began,
                     delay_s=silence_s,
@@ -86,7 +87,9 @@ class Hedging:
                     repeatable=repeatable,
                 )
                 reason = may_hedge(running, self.purses[name], rule)
-                if reason == "hedge":
+                if reason == "hedge" and exchange.held is not None and not (covered := await may_ask(exchange)):
+                    continue
+                if reason == "hedge" and not any(runner.task.done() for runner in runners):  # while that was asked
                     self.purses[name] = spent(self.purses[name]) or 0.0
                     left.remove(others[0])
                     hedges += 1

@@ -7,7 +7,7 @@ One rule: every attempt counts that an upstream may bill, whatever became of it;
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ from gatewright.limits.meters import Claim, Meter
 from gatewright.limits.windows import resets_us
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.estimate import input_tokens
+from gatewright.pipeline.further import covers
 from gatewright.pipeline.granted import Granted, Templates
 from gatewright.pipeline.limit_words import shown_lines, template
 from gatewright.pipeline.outgrown import MeteredSource
@@ -79,50 +80,76 @@ class Ways(msgspec.Struct, frozen=True, eq=False):
     on_outgrown: Literal["extend", "stop"] = "extend"
 
 
-class Holding:
+class Holding(msgspec.Struct, eq=False):
     """Implements `exchange.Held`."""
 
-    __slots__ = ("claims", "granted", "reserved", "sure", "ways", "writes", "_micros", "_reads", "_writes")
+    ways: Ways
+    granted: Granted
+    reads: int
+    """Tokens, …"""
+    writes: int
+    """… tokens of output, …"""
+    micros: int
+    """… and micro-dollars that are reserved."""
+    sure: bool
+    """The answer cannot be longer."""
+    taken: Reserved | None = None
+    """Set when they have been granted."""
+    _grown: int = 0
+    """Of `writes`: what was added later."""
+    _reads: int = 0
+    _writes: int = 0
+    _micros: int = 0
 
-    def __init__(self, ways: Ways, granted: Granted, claims: Sequence[Claim], writes: int, *, sure: bool) -> None:
-        """`writes`: tokens of output that are reserved. `sure`: the answer cannot be longer."""
-        self.ways = ways
-        self.granted = granted
-        self.claims = claims
-        self.reserved: Reserved
-        """Set when they have been granted."""
-        self.writes = writes
-        self.sure = sure
-        self._reads = self._writes = self._micros = 0
+    @property
+    def reserved(self) -> Reserved:
+        assert self.taken is not None
+        return self.taken
+
+    @property
+    def claims(self) -> list[Claim]:
+        """What is reserved at first."""
+        return self.granted.costs(self.reads, self.writes - self._grown, self.micros)
 
     def told(self, exchange: Exchange, reply: Reply) -> Reply:
-        granted, left, ways = self.granted, self.reserved.left, self.ways
-        lines = b""
-        shown = granted.templates.get(exchange.dialect)
+        reserved = self.taken
+        assert reserved is not None
+        granted, batch = self.granted, reserved.batch
+        lines = None if batch is None else batch.lines.get(exchange.dialect)
+        if lines is None:
+            lines = self._lines(reserved, exchange.dialect)
+            if batch is not None:
+                batch.lines[exchange.dialect] = lines
+        if granted.shown and reply.headers.find(b"ratelimit-") >= 0:
+            reply.headers = _FOREIGN.sub(b"", reply.headers)
+        reply.headers += lines
+        source = reply.source
+        if source is not None and granted.has_money and not self.sure and isinstance(source, BaseSource) and not source.ended:
+            reply.source = MeteredSource(source, self, exchange, self.ways.dialects[exchange.dialect])
+        return reply
+
+    def _lines(self, reserved: Reserved, dialect: DialectName) -> bytes:
+        """The header lines that tell of limits and budgets."""
+        granted, left, ways = self.granted, reserved.left, self.ways
+        amounts, lines = granted.amounts, b""
+        shown = granted.templates.get(dialect)
         if shown is None:
-            shown = granted.templates[exchange.dialect] = _templates(granted, exchange.dialect)
+            shown = granted.templates[dialect] = _templates(granted, dialect)
         for places, templates in shown:
-            which = 0
-            if len(places) > 1:  # of each unit the limit that is used up most
-                shares = [left[i] / granted.meters[i].amount for i in places]
-                which = shares.index(min(shares))
-            at = places[which]
+            which, at = 0, places[0]
+            for other, i in enumerate(places[1:], 1) if len(places) > 1 else ():  # of each unit the limit that is used up most
+                if left[i] * amounts[at] < left[at] * amounts[i]:
+                    which, at = other, i
             if line := templates[which]:
                 lines += line % left[at]
             else:
                 meter, now = granted.meters[at], ways.clock()
-                lines += shown_lines(meter, left[at], resets_us(meter, self.reserved.marks[at], now), now, exchange.dialect)
+                lines += shown_lines(meter, left[at], resets_us(meter, reserved.marks[at], now), now, dialect)
         for i, alarm in granted.alarms:
             if left[i] <= alarm:
                 lines += self._budget_line(ways.clock())
                 break
-        if granted.shown and b"ratelimit-" in reply.headers:
-            reply.headers = _FOREIGN.sub(b"", reply.headers)
-        reply.headers += lines
-        source = reply.source
-        if granted.has_money and not self.sure and isinstance(source, BaseSource) and not source.ended:
-            reply.source = MeteredSource(source, self, exchange, ways.dialects[exchange.dialect])
-        return reply
+        return lines
 
     def budget_left(self) -> int | None:
         """Micro-dollars that the tightest budget had left when this was reserved. None: there is none that stops anybody."""
@@ -158,13 +185,34 @@ class Holding:
         got = self.ways.counters.extend(self.reserved, self.granted.more(writes, micros), self.ways.clock())
         if got:
             self.writes += writes
+            self._grown += writes
         return got
 
     async def ask_more(self, micros: int, writes: int) -> bool:
         got = await self.ways.counters.ask_more(self.reserved, self.granted.more(writes, micros), self.ways.clock())
         if got:
             self.writes += writes
+            self._grown += writes
         return got
+
+    # -- a further attempt -----------------------------------------------------------------------------------------------------
+
+    async def covers(self, exchange: Exchange, *, onward: bool) -> bool:
+        return await covers(self, exchange, onward=onward)
+
+    def spent(self, exchange: Exchange, records: Iterable[AttemptRecord]) -> tuple[int, int, int]:
+        """Tokens read and written, and micro-dollars, of attempts that are over."""
+        reads = writes = micros = 0
+        for record in records:
+            usage = used_by(exchange, record)
+            if usage is None:
+                continue
+            reads += usage.total_input
+            writes += usage.total_output
+            if self.granted.has_money:
+                provider, _, model = record.target.partition("/")
+                micros += self.ways.prices.price(provider, model, usage, self.ways.clock()).micros or 0
+        return reads, writes, micros
 
     # -- the end ---------------------------------------------------------------------------------------------------------------
 
@@ -195,8 +243,15 @@ class Holding:
         self._reads, self._writes, self._micros = reads, writes, micros
 
     def settle(self, exchange: Exchange) -> None:
-        reserved = self.reserved
-        if reserved.open:
+        reserved = self.taken
+        assert reserved is not None
+        if reserved.batch is not None and not reserved.more:
+            if reserved.open:
+                reserved.open = False
+                reserved.batch.vacate(self._reads, self._writes, self._micros)
+        elif reserved.open:
+            if reserved.batch is not None:
+                reserved.batch.withdraw()
             self.ways.counters.settle(reserved, self.granted.used(self._reads, self._writes, self._micros), self.ways.clock())
 
 
@@ -213,6 +268,8 @@ def used_by(exchange: Exchange, record: AttemptRecord) -> Usage | None:
         if not record.sent or record.status >= 400 or exchange.operation == "forward":
             return None
         return Usage(input=input_tokens(exchange.call.body, exchange.dialect), output=max(record.spoken, 0))
+    if exchange.operation == "forward" and record.cause is None and record.ended:
+        return usage  # vectors and the like: nothing is written
     if usage.output is None or record.cause is not None or not record.ended:
         told = usage.total_output
         if record.spoken > told or usage.input is None:

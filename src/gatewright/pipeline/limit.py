@@ -8,9 +8,9 @@ One rule: what it may use at most is reserved before it is sent, at all levels o
 
 import logging
 from collections.abc import Awaitable
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
-from gatewright.dialects.forwarded import family_of
+from gatewright.dialects.forwarded import begins_batch
 from gatewright.dialects.media_runs import SMALL_BYTES
 from gatewright.errors import Problem, Refused
 from gatewright.exchange import Check, Exchange, Next, Principal, Reply
@@ -25,6 +25,7 @@ from gatewright.pipeline.limit_words import CLOSED, UNPRICED, refusal
 from gatewright.pipeline.narrow import narrow
 from gatewright.pipeline.route import Route
 from gatewright.stores.counters import Denied, Reserved
+from gatewright.stores.counters_batched import BatchedCounters
 from gatewright.transport.strand import back_to, in_a_task
 
 log = logging.getLogger("gatewright")
@@ -33,6 +34,7 @@ KEPT: Final = 4096
 """Keys and names whose limits are remembered; clients choose names."""
 LONG: Final = 512
 _GENERATES: Final = frozenset(("generate", "invoke"))
+Way: TypeAlias = Literal["deny", "allow"]
 _DEAR: Final = (b"udio", b"ervice_tier", b"erviceTier", b'"speed"', b"odalities", b"mage")
 """A body without these words asks neither for sound nor for pictures, nor to be served faster than others."""
 _MOST_PRICED: Final = 8
@@ -42,11 +44,14 @@ _MOST_PRICED: Final = 8
 class Limits:
     """Sets `exchange.held`, `reserved` and `narrowed`."""
 
-    def __init__(self, ways: Ways, everybody: Scope | None = None, *, unknown: Literal["deny", "allow"] = "allow") -> None:
-        """`everybody`: what holds for all keys together. `unknown`: what a budget says to a model without a price."""
+    def __init__(self, ways: Ways, everybody: Scope | None = None, *, unknown: Way = "allow", batches: Way = "deny") -> None:
+        """`everybody`: what holds for all keys together. `unknown`: what a budget says to a model without a price; `batches`: and
+        one that stops anybody to a batch, whose cost nobody knows.
+        """
         self.ways = ways
         self.everybody = () if everybody is None or not (everybody.limits or everybody.budgets) else (everybody,)
         self.unknown = unknown
+        self.batches = batches
         self._levels = Levels()
         self._granted: dict[tuple[Principal, str], Granted] = {}
         self._by_service: dict[str, bool] = {}
@@ -76,13 +81,13 @@ class Limits:
         elif exchange.operation == "forward":
             reads = input_tokens(exchange.call.body, exchange.dialect) if granted.has_tokens else 0
             if granted.has_money:
-                micros = exchange.reserved = self._most_forwarded(exchange)
-        return Holding(self.ways, granted, granted.costs(reads, writes, micros), writes, sure=sure)
+                micros = exchange.reserved = self._most_forwarded(exchange, granted)
+        return Holding(self.ways, granted, reads, writes, micros, sure)
 
     def held(self, exchange: Exchange, wanted: Holding, got: Reserved | Denied) -> None:
         """Raises Refused where it was denied."""
         if isinstance(got, Reserved):
-            wanted.reserved = got
+            wanted.taken = got
             exchange.held = wanted
             return
         if got.meter is None:
@@ -132,34 +137,34 @@ class Limits:
                     )
             elif cost > most:
                 most = cost
-        route = exchange.route
-        if len(plan) > 1 and isinstance(route, Route) and (hedge := route.policy.hedge) is not None:
-            most *= 1 + hedge.hedges
         return most
 
-    def _most_forwarded(self, exchange: Exchange) -> int:
+    def _most_forwarded(self, exchange: Exchange, granted: Granted) -> int:
         """As `_most`. What names no model (files, lists of batches) costs nothing, but for a batch: nobody knows what it will."""
         candidate = exchange.plan[0]
         assert isinstance(candidate, Candidate)
-        if candidate.model:
-            return self._most(exchange, most_written(exchange))
-        if self.unknown == "deny" and exchange.method == "POST" and family_of(exchange.call.path) == "batches":
-            raise Refused(Problem(kind="permission", code="price_unknown", message=BATCHES))
-        return 1
+        if begins_batch(exchange.method, exchange.call.path):
+            stops = any(meter.unit == "micros" and meter.bound == meter.amount for meter in granted.meters)
+            if self.unknown == "deny" or (stops and self.batches == "deny"):
+                why = "pricing.unknown" if self.unknown == "deny" else "pricing.batches"
+                raise Refused(Problem(kind="permission", code="price_unknown", message=BATCHES.format(why)))
+            return 1
+        return self._most(exchange, most_written(exchange)) if candidate.model else 1
 
 
 BATCHES: Final = (
-    "What a batch costs is not known before it is done, and this key's budget takes no unknown prices (pricing.unknown: deny)."
+    "What a batch costs is not known before it is done, and this key has a budget, which it could not be held to ({}: deny)."
 )
 
 
 class LimitCheck(Check):
     """The stage where counters answer at once: those of one machine."""
 
-    __slots__ = ("limits",)
+    __slots__ = ("counters", "limits")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, counters: BatchedCounters) -> None:
         self.limits = limits
+        self.counters = counters
 
     def check(self, exchange: Exchange) -> None:
         limits, principal = self.limits, exchange.principal
@@ -168,10 +173,23 @@ class LimitCheck(Check):
         ):
             return
         wanted = limits.wanted(exchange)
-        if wanted is not None:
-            got = limits.ways.counters.reserve(wanted.claims, limits.ways.clock())
-            assert got is not None
-            limits.held(exchange, wanted, got)
+        if wanted is None:
+            return
+        now, batch = limits.ways.clock(), wanted.granted.batch
+        reads, writes, micros = wanted.reads, wanted.writes, wanted.micros
+        if (
+            batch is not None
+            and batch.free
+            and now < batch.until
+            and reads <= batch.reads
+            and writes <= batch.writes
+            and micros <= batch.micros
+        ):
+            batch.free -= 1
+            wanted.taken = Reserved(batch.claims, batch.marks, batch.left, batch)
+            exchange.held = wanted
+            return
+        limits.held(exchange, wanted, self.counters.open(wanted.granted, reads, writes, micros, now))
 
 
 class LimitStage:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from gatewright.dialects.protocol import Dialect, Watch
-from gatewright.errors import Problem
+from gatewright.errors import Problem, scrubbed
 from gatewright.exchange import Client, Segment
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.response import Usage
@@ -52,7 +52,7 @@ class PassSource(BaseSource):
                     self._passed += len(wire)
                     self.content = watch.content
                     if watch.problem is not None:
-                        self.problem = watch.problem
+                        wire = self._told(wire, watch.problem)
                     elif watch.finished and not events.held and getattr(self._incoming, "over", False):
                         self.usage = watch.usage
                         self._end()
@@ -68,11 +68,17 @@ class PassSource(BaseSource):
             return self._fail(bug(self._request_id))
         self.usage = watch.usage
         self.content = watch.content
-        self.problem = watch.problem
-        if not watch.finished and watch.problem is None:
+        if watch.problem is not None:
+            rest = self._told(rest, watch.problem)
+        elif not watch.finished:
             return self._fail(CUT)
         self._end()
         return Segment(rest) if rest else None
+
+    def _told(self, wire: bytes, problem: Problem) -> bytes:
+        """What told of the error that ends the stream, without what it must not tell."""
+        self.problem = scrubbed(problem, self.scrub)
+        return self.scrub(wire)
 
     async def flow(self, client: Client) -> None:
         if type(self) is PassSource:  # a subclass does more with what it pulls
@@ -95,7 +101,7 @@ class PassSource(BaseSource):
                 self._last = wire
                 self._passed += len(wire)
                 if watch.problem is not None:
-                    self.problem = watch.problem
+                    wire = self._told(wire, watch.problem)
                 push(wire)
             return True
 

@@ -19,6 +19,7 @@ Permission: TypeAlias = Literal[
     "call",  # what reaches a provider, or costs
     "read",  # principals, grants, usage, audit: a team's own, or all for those who belong to none
     "write",  # users, keys and what is granted to them: a team's own, or all
+    "metrics",  # how the gateway does: of those who belong to nobody in particular, for it is about all
     "govern",  # the gateway itself: organizations, teams, what they are granted, its configuration
 ]
 
@@ -28,6 +29,7 @@ ROLES_OF: Final[Mapping[Permission, frozenset[Role]]] = {
     "call": frozenset({"admin", "team_admin", "member"}),
     "read": frozenset({"admin", "team_admin", "viewer"}),
     "write": frozenset({"admin", "team_admin"}),
+    "metrics": frozenset({"admin", "viewer"}),
     "govern": frozenset({"admin"}),
 }
 
@@ -48,8 +50,10 @@ OPERATIONS: Final[Mapping[Operation, Permission]] = {
     "ready": "open",
     "target_health": "look",
     "usage": "look",  # of oneself; of a team or of all by role
+    "metrics": "metrics",
     "reload": "govern",
     "admin": "look",  # each of its routes asks for more
+    "invariant": "open",
     "unknown": "look",
 }
 
@@ -60,6 +64,9 @@ ADMIN: Final[Mapping[tuple[Method, str], Permission]] = {
     ("GET", "/self"): "look",
     ("GET", "/health"): "read",
     ("GET", "/audit"): "read",
+    ("GET", "/traces"): "read",
+    ("GET", "/traces/{id}"): "read",
+    ("GET", "/traces/{id}/body/{leg}"): "read",
     ("GET", "/organizations"): "read",
     ("POST", "/organizations"): "govern",
     ("GET", "/organizations/{id}"): "read",

@@ -17,13 +17,14 @@ from gatewright.exchange import Exchange, Principal
 from gatewright.pipeline.asking import Asking
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.settle import Recorder
+from gatewright.principals.records import PROBER as NAME
 from gatewright.wire.http import Call
 from gatewright.wire.json import encode
 
 log = logging.getLogger("gatewright")
 
-PROBER: Final = Principal("gatewright-probe", models=())
-"""Whose calls they are in the counts of usage. It has no key, so nobody else can call by this name."""
+PROBER: Final = Principal(NAME, models=())
+"""Whose calls they are in the counts of usage. It has no key, and no key may have its name, so nobody else can call by it."""
 MAX_TOKENS: Final = 16
 """The least that every API takes."""
 

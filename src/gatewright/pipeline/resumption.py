@@ -18,6 +18,7 @@ from gatewright.ir.request import Request
 from gatewright.ir.response import Usage
 from gatewright.pipeline.continuation import Live, Spliced, takes_prefill
 from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.further import may_ask
 from gatewright.pipeline.policy import Policy
 from gatewright.pipeline.route import Route
 from gatewright.pipeline.translate import Dialects
@@ -125,7 +126,10 @@ class Resumption:
             return None
         rule = replace(rule, tries_all=left, tries_each=rule.tries_each if last else 1)
         policy: Policy = replace(self._route.policy, on_cut="fail", hedge=None, cache=None, retry=rule)
+        if exchange.held is not None and not await may_ask(exchange, onward=True):
+            return None
         onwards = copy.copy(self._asked_as)
+        onwards.held = exchange.held  # another's by now, where others wait for this answer too
         onwards.route = replace(self._route, policy=policy)
         onwards.plan = (candidate,)  # one at a time: for a next one the attempts begin anew with what the client sent
         onwards.request = onwards.neutral = onward.request

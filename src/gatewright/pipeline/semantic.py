@@ -8,6 +8,7 @@ Paris". Asking costs a call, which is the client's, and is in the books as any o
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -20,6 +21,7 @@ from gatewright.ir.loss import Loss
 from gatewright.ir.request import Request
 from gatewright.pipeline.asking import Asking, Begins
 from gatewright.pipeline.attempt import attributed, error_reply
+from gatewright.pipeline.beside import Beside
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.nearest import Vector, direction
@@ -88,13 +90,16 @@ class Meanings:
         health: Health,
         settles: Recorder,
         recorder: Begins | None = None,
+        *,
+        beside: Beside | None = None,
     ) -> None:
-        """`settles` and `recorder`: whose books the calls are in."""
+        """`settles` and `recorder`: whose books the calls are in. `beside`: whom it is asked whether they may be made."""
         self._endpoints = endpoints
         self._dialects = dialects
         self._health = health
         self._settles = settles
         self._recorder = recorder
+        self._beside = beside
         self._rests_until = 0.0
 
     def check(self, rule: SemanticRule) -> None:
@@ -102,7 +107,10 @@ class Meanings:
         spoken(self._endpoints[rule.provider])
 
     async def direction_of(self, text: str, asker: Exchange, rule: SemanticRule) -> Vector | None:
-        """Where a text lies among all texts; None where nobody says so in time. To be awaited in a task."""
+        """Where a text lies among all texts; None where nobody says so in time, or what it costs is not left to the asker.
+
+        To be awaited in a task.
+        """
         now = self._health.clock()
         if now < self._rests_until:
             return None
@@ -119,6 +127,8 @@ class Meanings:
             started=now,
         )
         exchange.principal, exchange.model, exchange.plan = asker.principal, candidate.name, (candidate,)
+        if self._beside is not None and not await self._beside.reserved(exchange):
+            return None
         call = _Embedding(self._dialects)
         status, problem = 499, None
         try:
@@ -130,7 +140,7 @@ class Meanings:
         except GatewrightError as error:
             status, problem = error.problem.http_status, error.problem
         finally:
-            self._settles.settle(exchange, status, problem)
+            Beside.settle(exchange, partial(self._settles.settle, exchange, status, problem))
         if problem is not None:
             self._rests_until = self._health.clock() + REST_S
             log.warning("cache: questions are compared word by word for %d s: %s", REST_S, problem.message[:300])

@@ -74,7 +74,8 @@ class ShowCost:
         for record in exchange.attempts:
             usage = used_by(exchange, record)
             if usage is None:
-                if record.sent and record.status < 400 and exchange.operation == "forward" and exchange.model:
+                known = not exchange.model and (record.cost_micros is not None or not record.price_source)
+                if record.sent and record.status < 400 and exchange.operation == "forward" and not known:
                     return None  # nobody told what it used
                 continue
             if not record.price_source:

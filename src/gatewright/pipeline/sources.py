@@ -45,7 +45,7 @@ def first_ping(dialect: DialectName) -> bytes:
 class BaseSource:
     """What both kinds share: the first segment is taken early (`begin`), the end is told once."""
 
-    __slots__ = ("_first", "_incoming", "_on_end", "broken", "content", "ended", "left", "problem", "usage")
+    __slots__ = ("_first", "_incoming", "_on_end", "broken", "content", "ended", "left", "problem", "scrub", "usage")
 
     def __init__(self, incoming: Incoming) -> None:
         self._incoming = incoming
@@ -60,6 +60,8 @@ class BaseSource:
         """Whether anything a client can see has been told."""
         self.left = False
         """The client left before the end."""
+        self.scrub: Callable[[bytes], bytes] = bytes
+        """Takes the upstream's credentials out of its errors. Set before the first step, by who knows them."""
         self.broken = False
         """The framing has no error event: the server must not end the body cleanly."""
 

@@ -4,32 +4,55 @@ Where the provider keeps the response too, it is asked first: only it knows how 
 https://platform.openai.com/docs/api-reference/responses
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 import msgspec
 
-from gatewright.errors import refuse
+from gatewright.errors import Refused, refuse
 from gatewright.exchange import Exchange, Next, Reply
 from gatewright.jsontypes import JsonObject, JsonValue
+from gatewright.pipeline.admit import Turned
 from gatewright.pipeline.attempt import JSON, MAX_ERROR_BYTES, SSE, Attempt, carried
-from gatewright.pipeline.endpoint import Endpoint
+from gatewright.pipeline.endpoint import Candidate, Endpoint
+from gatewright.pipeline.failures import as_ours
+from gatewright.pipeline.health import Health
 from gatewright.pipeline.passed import PassSource
+from gatewright.pipeline.small_calls import Place, is_up
+from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.state import Keeper, KeepingSource, Record, StateStage
 from gatewright.transport import TransportError
 from gatewright.wire.json import encode
 
 _TAILS = {"cancel_response": "/cancel", "list_input_items": "/input_items"}
+_LOOKS = frozenset(("get_response", "list_input_items"))
+"""What the gateway can answer from what it keeps itself."""
+_ANSWERS = ("get_response", "cancel_response")
+"""What gives the response itself."""
 _NOT_THERE = (404, 405, 501)
+
+
+Screen: TypeAlias = Callable[[Exchange, Reply], Awaitable[Reply]]
 
 
 class StoredResponses:
     """Innermost stage of get, delete, cancel and input_items."""
 
-    def __init__(self, stage: StateStage, attempt: Attempt, endpoints: Mapping[str, Endpoint]) -> None:
+    def __init__(
+        self,
+        stage: StateStage,
+        attempt: Attempt,
+        endpoints: Mapping[str, Endpoint],
+        health: Health,
+        screen: Screen | None = None,
+    ) -> None:
+        """`screen`: lets of an answer go on, and be kept, what rules allow."""
+        self.screen = screen
         self.stage = stage
         self.attempt = attempt
         self.endpoints = endpoints
+        self.health = health
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         response_id = exchange.params[0]
@@ -37,10 +60,15 @@ class StoredResponses:
         if record is None:
             raise refuse("not_found", f"Response with id '{response_id[:100]}' not found.", code="response_not_found")
         endpoint = self.endpoints.get(record.provider)
-        reply = None if endpoint is None else await self._ask(exchange, endpoint, record)
+        reply = None if endpoint is None else await self._asked(exchange, endpoint, record)
         if exchange.operation == "delete_response":
             await self.stage.forget(exchange, response_id, record)
-        return reply or self._own(exchange, record)
+        return reply or await self._screened(exchange, self._own(exchange, record))
+
+    async def _screened(self, exchange: Exchange, reply: Reply) -> Reply:
+        if self.screen is None or exchange.operation not in _ANSWERS:
+            return reply
+        return await self.screen(exchange, reply)
 
     def _own(self, exchange: Exchange, record: Record) -> Reply:
         """What the gateway itself can say."""
@@ -57,6 +85,29 @@ class StoredResponses:
                 return Reply(200, JSON, encode(page(record.input, exchange.call.query.get)))
             case _:
                 raise refuse("invalid_request", "Only responses that run in the background can be cancelled.")
+
+    async def _asked(self, exchange: Exchange, endpoint: Endpoint, record: Record) -> Reply | None:
+        """As `_ask`, in its turn. What only the provider can do is asked of it whatever is known of it."""
+        looks = exchange.operation in _LOOKS
+        if looks and not is_up(self.health, Candidate(endpoint, record.served.removeprefix(f"{endpoint.name}/"))):
+            return None
+        place = Place(endpoint)
+        try:
+            await place.taken(exchange)
+        except Turned as turned:
+            if looks:
+                return None
+            raise Refused(turned.problem) from None
+        source = None
+        try:
+            reply = await self._ask(exchange, endpoint, record)
+            source = None if reply is None else reply.source
+            if isinstance(source, BaseSource):
+                source.when_ended(place.leave)
+            return reply
+        finally:
+            if source is None:
+                place.leave()
 
     async def _ask(self, exchange: Exchange, endpoint: Endpoint, record: Record) -> Reply | None:
         """The provider's own answer; None when it cannot be reached or does not know."""
@@ -75,16 +126,27 @@ class StoredResponses:
             if incoming.status < 400 and b"event-stream" in (incoming.header(b"content-type") or b""):
                 dialect = self.attempt.dialects["openai_responses"]
                 source = PassSource(incoming, dialect, dialect.watch(exchange.call), exchange.request_id, sse=True)
-                return Reply(incoming.status, SSE + carried(incoming), source=KeepingSource(source, keeper))
+                reply = await self._screened(exchange, Reply(incoming.status, SSE + carried(incoming), source=source))
+                assert reply.source is not None
+                reply.source = KeepingSource(reply.source, keeper)
+                return reply
             limit = self.attempt.max_answer_bytes if incoming.status < 400 else MAX_ERROR_BYTES
             body = endpoint.scrub(await incoming.read(limit))
         except TransportError:
             return None
         if incoming.status in _NOT_THERE or incoming.status >= 500:
             return None
-        if incoming.status < 400 and exchange.operation in ("get_response", "cancel_response"):
-            await keeper.keep_body(body)
-        return Reply(incoming.status, JSON + carried(incoming), body)
+        reply = Reply(incoming.status, JSON + carried(incoming), body)
+        if incoming.status in (401, 403):
+            seen = {n.decode("latin-1"): v.decode("latin-1") for n, v in incoming.headers}
+            problem = self.attempt.dialects["openai_responses"].parse_error(incoming.status, seen, body)
+            if (told := as_ours(Candidate(endpoint, ""), problem)) is not problem:
+                return self.attempt.error(exchange, told)
+        if incoming.status < 400 and exchange.operation in _ANSWERS:
+            reply = await self._screened(exchange, reply)
+            if reply.problem is None:
+                await keeper.keep_body(reply.body)
+        return reply
 
 
 def page(items: list[JsonValue], query: Callable[[str], str | None]) -> JsonObject:

@@ -63,13 +63,13 @@ def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectNam
 
 def prepare(exchange: Exchange, candidate: Candidate, dialects: Dialects) -> Prepared:
     """The request for `candidate`. Raises Refused for what the client must change."""
-    dialect = candidate.dialect_for(exchange.dialect)
-    target = candidate.target
+    own = exchange.dialect
+    dialect = own if own in candidate.dialects else candidate.dialects[0]  # as `dialect_for`
     try:
         if bytes_may_pass(exchange, candidate, dialect):
-            prepared = _pass(exchange, candidate, target, dialects[dialect])
+            prepared = _pass(exchange, candidate, candidate.target, dialects[dialect])
         else:
-            prepared = _cross(exchange, candidate, target, dialects)
+            prepared = _cross(exchange, candidate, candidate.target, dialects)
         return prepared if exchange.operation != "invoke" else _with_wrapping(exchange, candidate, prepared)
     except BadJson as error:
         raise Refused(Problem(kind="invalid_request", message=f"The request body is {error}.")) from None
@@ -84,20 +84,21 @@ def _with_wrapping(exchange: Exchange, candidate: Candidate, prepared: Prepared)
 
 def _pass(exchange: Exchange, candidate: Candidate, target: Target, dialect: Dialect) -> Prepared:
     call = exchange.call
+    name = dialect.name
     edits = dialect.pass_edits(call, target)
     body = splice(call.body, edits) if edits else call.body
     losses: tuple[Loss, ...] = ()
     if candidate.mendings or candidate.endpoint.betas is not None:
-        forwarded, body, losses = fit(candidate, dialect.name, forwarded_headers(dialect.name, call.headers), body)
+        forwarded, body, losses = fit(candidate, name, forwarded_headers(name, call.headers), body)
         headers = header_lines(forwarded)
         if candidate.losses == "refuse":
             refuse_losses(losses, candidate)
     else:
-        headers = forwarded_lines(dialect.name, call.headers)
-    if dialect.name == "anthropic" and call.headers.get("anthropic-version") is None:
+        headers = forwarded_lines(name, call.headers)
+    if name == "anthropic" and call.headers.get("anthropic-version") is None:
         headers += b"anthropic-version: 2023-06-01\r\n"
     return Prepared(
-        dialect=dialect.name,
+        dialect=name,
         path=dialect.pass_path(call, target),
         headers=headers,
         body=body,

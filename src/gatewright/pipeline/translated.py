@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 
 from gatewright.dialects.protocol import StreamParser, StreamRenderer
-from gatewright.errors import Problem
+from gatewright.errors import Problem, scrubbed
 from gatewright.exchange import Client, Segment
 from gatewright.ir.blocks import Block, Reasoning, Text
 from gatewright.ir.events import (
@@ -30,6 +32,7 @@ from gatewright.transport import Incoming, TransportError
 from gatewright.wire.sse import without_line_separators
 
 log = logging.getLogger("gatewright")
+_text_of = attrgetter("text")
 
 
 def _only_opened(block: Block) -> bool:
@@ -171,40 +174,51 @@ class TranslatedSource(BaseSource):
     def _note(self, events: list[StreamEvent]) -> None:
         """Learn what the events tell; in place, name tool calls without an id and mark what is unsealed."""
         marks: list[tuple[int, StreamEvent]] = []
-        characters = 0
-        for i, event in enumerate(events):
-            if type(event) is TextDelta:
-                characters += len(event.text)
+        at = characters = 0
+        for kind, run in groupby(events, type):
+            if kind is TextDelta:  # in a burst, nearly all
+                sizes = list(map(len, map(_text_of, run)))
+                at += len(sizes)
+                characters += sum(sizes)
                 continue
-            match event:
-                case BlockStart():
-                    self.content = self.content or not _only_opened(event.block)
-                    named = client_name(name_call(event, self._request_id), self._names)
-                    event = events[i] = named  # noqa: PLW2901 - the same event, named
-                case UsageUpdate():
-                    self.usage = update_usage(self.usage, event.usage)
-                case StreamError():
-                    self.problem = event.problem
-                    self._told = True
-                case MessageStop():
-                    self._told = True
-                case ReasoningDelta():
-                    self.content = True
-                    characters += len(event.text)
-                case ArgumentsDelta():
-                    characters += len(event.text)
-                case SealDelta() | CitationDelta():
-                    self.content = True
-                case _:
-                    pass
-            self.seals.add(event)
-            if self._marker is not None and self._marker.needs(event) and isinstance(event, BlockStop):
-                marks.append((i, self._marker.delta(event.index)))
+            for event in list(run):
+                events[at], spoken = self._noted(event)
+                characters += spoken
+                if self._marker is not None and self._marker.needs(events[at]) and isinstance(event, BlockStop):
+                    marks.append((at, self._marker.delta(event.index)))
+                at += 1
         if characters:
             self._characters += characters
             self.content = True
         for i, delta in reversed(marks):
             events.insert(i, delta)
+
+    def _noted(self, event: StreamEvent) -> tuple[StreamEvent, int]:
+        """The same event, named where it begins a call without an id; and how many characters it says."""
+        spoken = 0
+        match event:
+            case BlockStart():
+                self.content = self.content or not _only_opened(event.block)
+                event = client_name(name_call(event, self._request_id), self._names)
+            case UsageUpdate():
+                self.usage = update_usage(self.usage, event.usage)
+            case StreamError():
+                self.problem = scrubbed(event.problem, self.scrub)
+                event = StreamError(self.problem)  # the same, without what it must not tell
+                self._told = True
+            case MessageStop():
+                self._told = True
+            case ReasoningDelta():
+                self.content = True
+                spoken = len(event.text)
+            case ArgumentsDelta():
+                spoken = len(event.text)
+            case SealDelta() | CitationDelta():
+                self.content = True
+            case _:
+                pass
+        self.seals.add(event)
+        return event, spoken
 
     def keepalive(self) -> bytes:
         return b"" if self.ended else self.renderer.keepalive()

@@ -43,6 +43,8 @@ class Group(Record, frozen=True, kw_only=True):
     models: Globs = ("*",)
     """Globs of the model names that may be asked for."""
     metadata: Notes = {}
+    traces: bool = True
+    """False: no traces are kept of what its keys ask, where any are."""
 
 
 class Organization(Group, frozen=True, kw_only=True):
@@ -82,6 +84,7 @@ class Key(Record, frozen=True, kw_only=True):
     max_tokens: Annotated[int, Meta(ge=1)] | None = None
     metadata: Notes = {}
     show_cost: bool = False
+    traces: bool = True
     revoked: Annotated[int, Meta(ge=0)] = 0
     """Unix seconds since when it is good for nothing, for ever. 0: it is not."""
 
@@ -135,6 +138,10 @@ class Granted(msgspec.Struct, frozen=True):
 
 
 NOTHING: Final = Granted()
+
+PROBER: Final = "gatewright-probe"
+RESERVED: Final = frozenset((PROBER,))
+"""Names of keys that are the gateway's own: what it calls of its own accord is written down under them."""
 
 
 class Records(msgspec.Struct, frozen=True, kw_only=True):

@@ -122,6 +122,7 @@ def _principal(roll: Roll, held: Held, now: float, ends: int) -> Principal | Why
         max_tokens=key.max_tokens,
         metadata=key.metadata,
         show_cost=key.show_cost,
+        traced=key.traces and all(group.traces for group in place.groups),
         expires=float(expires),
         scopes=scopes_of(roll, place, key.id),
         guarded=bool(expires or networks or key.dialects or key.routes),

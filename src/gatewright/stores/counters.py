@@ -13,23 +13,32 @@ from typing import Protocol
 import msgspec
 
 from gatewright.limits.meters import Claim, Meter
+from gatewright.limits.windows import SOON_US
 
 
-class Reserved:
+class Vacated(Protocol):
+    """Where several requests sit that were reserved together: `counters_batched.Batch`."""
+
+    lines: dict[str, bytes]
+
+    def vacate(self, reads: int, writes: int, micros: int) -> None: ...
+    def withdraw(self) -> None: ...
+
+
+class Reserved(msgspec.Struct, eq=False):
     """What one request holds, until it is settled."""
 
-    __slots__ = ("claims", "left", "marks", "more", "open")
-
-    def __init__(self, claims: Sequence[Claim], marks: Sequence[int], left: Sequence[int]) -> None:
-        self.claims = claims
-        self.marks = marks
-        """Under which each is counted."""
-        self.left = left
-        """What remained of each, directly afterwards."""
-        self.more: tuple[Reserved, ...] = ()
-        """What was added later, oldest first: of the same meters in the same order."""
-        self.open = True
-        """Not settled yet."""
+    claims: Sequence[Claim]
+    marks: Sequence[int]
+    """Under which each is counted."""
+    left: Sequence[int]
+    """What remained of each, directly afterwards."""
+    batch: Vacated | None = None
+    """Set where it is told what it used, and settles with others."""
+    more: tuple["Reserved", ...] = ()
+    """What was added later, oldest first: of the same meters in the same order."""
+    open: bool = True
+    """Not settled yet."""
 
     def reserved(self) -> list[int]:
         """Units of each claim, additions included."""
@@ -93,6 +102,16 @@ class Counters(Protocol):
     async def close(self) -> None:
         """Give back what nobody uses. Idempotent."""
         ...
+
+
+def uncounted(claims: Sequence[Claim], open_when_down: frozenset[str]) -> Reserved | Denied:
+    """What becomes of a request while the counters cannot say. `open_when_down`: of `money` and `rates`, what passes then."""
+    kinds = {"money" if meter.unit == "micros" else "rates" for meter, _ in claims}
+    if not kinds <= open_when_down:
+        return Denied(None, SOON_US)
+    passes = Reserved(claims, [0] * len(claims), [meter.bound for meter, _ in claims])
+    passes.open = False
+    return passes
 
 
 def parts_given_back(reserved: Reserved, used: Sequence[int]) -> list[tuple[Meter, int, int]]:

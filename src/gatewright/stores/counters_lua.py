@@ -1,7 +1,8 @@
 """The same rules as `limits.windows`, for a Redis or Valkey: one script, several requests a call, each all or nothing.
 
-KEYS: who is alive, then the meters' states, all of one hash slot. ARGV: the worker, microseconds after which a silent worker is
-dead, the number of this worker's batch of changes, and the orders in MessagePack. The clock is the server's.
+KEYS: who is alive, who has sent which batch, then the meters' states, all of one hash slot. ARGV: the worker, microseconds after
+which a silent worker is dead, the number of this worker's batch of changes, the orders in MessagePack, and microseconds after
+which a silent worker is forgotten. The clock is the server's.
 """
 
 from typing import Final
@@ -125,7 +126,15 @@ local function adjust(c)
   end
 end
 
-redis.call('HSET', KEYS[1], worker, now)
+if redis.call('HSET', KEYS[1], worker, now) == 1 then  -- a new one: room is made for it
+  local seen, forgotten = redis.call('HGETALL', KEYS[1]), tonumber(ARGV[5])
+  for i = 1, #seen, 2 do
+    if now - tonumber(seen[i + 1]) > forgotten then
+      redis.call('HDEL', KEYS[1], seen[i])
+      redis.call('HDEL', KEYS[2], seen[i])
+    end
+  end
+end
 redis.call('PEXPIRE', KEYS[1], 86400000)
 if batch > 0 then  -- once, however often it is sent
   if tonumber(redis.call('HGET', KEYS[2], worker) or 0) < batch then

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gatewright.limits.meters import Claim, Kind, Meter
-from gatewright.limits.windows import NEVER, SOON_US
-from gatewright.stores.counters import Denied, Reserved, Seen, parts_given_back
+from gatewright.limits.windows import NEVER
+from gatewright.stores.counters import Denied, Reserved, Seen, parts_given_back, uncounted
 from gatewright.stores.counters_wire import (
     CALL_S,
     DEADLINE_S,
@@ -104,7 +104,7 @@ class RedisCounters(CountersWire):
                 lease.pending -= 1
         if answer is None:
             self._untake(taken)
-            return self._without(claims)
+            return uncounted(claims, self.open_when_down)
         if answer[0] == 0:
             self._untake(taken)
             _, at, waits, left = answer
@@ -209,15 +209,6 @@ class RedisCounters(CountersWire):
             self._turn_on()
 
     # -- asking ---------------------------------------------------------------------------------------------------------------
-
-    def _without(self, claims: Sequence[Claim]) -> Reserved | Denied:
-        """The store cannot say."""
-        kinds = {"money" if meter.unit == "micros" else "rates" for meter, _ in claims}
-        if not kinds <= self.open_when_down:
-            return Denied(None, SOON_US)
-        uncounted = Reserved(claims, [0] * len(claims), [meter.bound for meter, _ in claims])
-        uncounted.open = False
-        return uncounted
 
     async def _asked(self, wanted: list[Wanted]) -> Answer | None:
         """What the store says to one request; all of one turn of the loop go together."""

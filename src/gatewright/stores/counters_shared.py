@@ -1,75 +1,48 @@
 """Counters in memory that the workers of one machine share: one file, mapped by all, changed under one short lock.
 
-    head     what the file is, and the log of the change that is being made
-    seats    what each worker holds of gauges, so that it can be given back for one that dies
-    slots    one for each meter, found by its key
-
-A change is written to the log first and then made; whoever gets the lock after a process was killed within makes it again, which
-changes nothing that was made. The kernel frees the lock of the dead. One rule: a meter without a slot is never a meter without
-a limit; where the table is full of what still counts, requests are refused.
+The file is `counters_table.py`, the lock `counters_lock.py`. One rule: where the table is full of what still counts, requests are
+refused; and where the lock cannot be had, what becomes of them is the operator's to say, for money and for all else.
 """
 
-import logging
-import mmap
+import asyncio
 import os
-from array import array
+import time
 from collections.abc import Sequence
-from fcntl import LOCK_EX, LOCK_UN, flock
+from contextlib import suppress
+from fcntl import LOCK_UN, flock
 from pathlib import Path
 from typing import Final
 
 from gatewright.limits import windows
 from gatewright.limits.meters import Claim, Kind, Meter
-from gatewright.limits.windows import CELLS, NEVER, REFUSED, RING, TOTAL, WORDS, Writes
-from gatewright.stores.counters import Denied, Reserved, Seen, parts_given_back
-from gatewright.stores.seats import Seats
-
-log = logging.getLogger("gatewright")
+from gatewright.limits.windows import CELLS, NEVER, REFUSED, RING, TOTAL, Writes
+from gatewright.stores.counters import Denied, Reserved, Seen, parts_given_back, uncounted
+from gatewright.stores.counters_lock import TRY
+from gatewright.stores.counters_table import BUSY, EVICTED, SLOTS, TORN, CountersTable
 
 FOLDER: Final = "counters"
 """Within the state folder."""
-MAGIC: Final = 0x6777_636F_756E_0001
-"""Says what the file is, and how it is laid out."""
-BUSY: Final = 1
-"""Index of what is going on: 0 nothing, TORN a reservation, else so many words of the log are being made true."""
-TORN: Final = -1
-EVICTED: Final = 2
-"""Index of how many slots have become another meter's."""
-LOG: Final = 3
-"""Where the log begins."""
-LOG_WORDS: Final = 16_384
-SLOTS: Final = 32_768
-SLOT_WORDS: Final = 68
-_LO, _SHAPE, _STATE = 1, 2, 3
-"""Within a slot: the key is at 0 and here, then what `windows.shape_of` says, then the state."""
-PROBES: Final = 64
-"""Slots that a key may be in, one after another."""
 SWEEP_US: Final = 1_000_000
 """Before a gauge refuses, the dead are looked for, at most so often."""
-
-_SEATS_AT: Final = LOG + LOG_WORDS
+LATER_S: Final = 0.2
+"""What could not be settled is tried again so soon."""
+MOST_LATER: Final = 100_000
+"""Settlements that are kept for that."""
 _GAUGE: Final = Kind.GAUGE
 _CALENDAR: Final = Kind.CALENDAR
 
 
-class SharedCounters:
+class SharedCounters(CountersTable):
     """`Counters` for the workers of one machine. Used by one thread; another one, or another process, has its own."""
 
-    def __init__(self, folder: Path, *, slots: int = SLOTS) -> None:
-        """`folder`: made at the first use, if it is not there; its owner's alone."""
-        self._folder = folder
-        self._slots = slots
-        self._slots_at = _SEATS_AT + Seats.WORDS
-        self._file = -1
-        """-1: not open."""
-        self._map: mmap.mmap
-        self._words: memoryview
-        self._seats: Seats
-        self._places: dict[Meter, int] = {}
-        """Where each meter's state is. Forgotten whenever a slot has become another's."""
-        self._evicted = 0
+    def __init__(self, folder: Path, *, slots: int = SLOTS, open_when_down: frozenset[str] = frozenset(("rates",))) -> None:
+        """`folder`: made at the first use, if it is not there; its owner's alone. `open_when_down`: as for `RedisCounters`."""
+        super().__init__(folder, slots)
+        self.open_when_down = open_when_down
         self._swept = 0
-        self._closed_once = False
+        self._later: list[tuple[Reserved, Sequence[int]]] = []
+        """To be settled when the lock can be had."""
+        self._coming_back: asyncio.TimerHandle | None = None
 
     # -- what requests ask -----------------------------------------------------------------------------------------------------
 
@@ -80,7 +53,12 @@ class SharedCounters:
         marks: list[int] = []
         left: list[int] = []
         writes: Writes = []
-        flock(self._file, LOCK_EX)
+        try:
+            flock(self._file, TRY)
+        except BlockingIOError:
+            if not self._lock.had(self._file):
+                self._come_back()
+                return uncounted(claims, self.open_when_down)
         try:
             if words[BUSY] or words[EVICTED] != self._evicted:
                 self._repair()
@@ -130,7 +108,12 @@ class SharedCounters:
             return
         writes: Writes = []
         more = False
-        flock(self._file, LOCK_EX)
+        try:
+            flock(self._file, TRY)
+        except BlockingIOError:
+            if not self._lock.had(self._file):
+                self._settle_later(reserved, used)
+                return
         try:
             words, places = self._words, self._places
             if words[BUSY] or words[EVICTED] != self._evicted:
@@ -176,11 +159,37 @@ class SharedCounters:
                     self._seats.count(at, by, writes)
                 self._make(writes)
 
+    def _settle_later(self, reserved: Reserved, used: Sequence[int]) -> None:
+        """The lock cannot be had now: what was reserved stays counted until it can."""
+        if len(self._later) < MOST_LATER:
+            self._later.append((reserved, used))
+        self._come_back()
+
+    def _come_back(self) -> None:
+        if self._coming_back is None:
+            with suppress(RuntimeError):  # outside a loop nobody comes back but `close`
+                self._coming_back = asyncio.get_running_loop().call_later(LATER_S, self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._coming_back = None
+        if not self._had():
+            self._come_back()
+            return
+        flock(self._file, LOCK_UN)
+        later, self._later = self._later, []
+        now = time.time_ns() // 1000
+        for reserved, used in later:
+            reserved.open = True
+            self.settle(reserved, used, now)
+
     def extend(self, reserved: Reserved, more: Sequence[int], now: int) -> bool:
+        if not reserved.open:
+            return True  # settled already, or let pass uncounted
         got = self.reserve([(meter, cost) for (meter, _), cost in zip(reserved.claims, more, strict=True)], now)
         if isinstance(got, Denied):
             return False
-        reserved.more += (got,)
+        if got.open:
+            reserved.more += (got,)
         return True
 
     async def ask_more(self, reserved: Reserved, more: Sequence[int], now: int) -> bool:
@@ -193,7 +202,8 @@ class SharedCounters:
         if self._file < 0 and not self._opened():
             return None
         found: list[Seen] = []
-        flock(self._file, LOCK_EX)
+        if not self._had():
+            return None
         try:
             words = self._words
             if words[BUSY] or words[EVICTED] != self._evicted:
@@ -210,7 +220,8 @@ class SharedCounters:
     async def correct(self, meter: Meter, used: int, now: int) -> None:
         if self._file < 0 and not self._opened():
             return
-        flock(self._file, LOCK_EX)
+        if not self._had():
+            raise TimeoutError("another process holds the counters and does not go on")
         try:
             if self._words[BUSY] or self._words[EVICTED] != self._evicted:
                 self._repair()
@@ -220,7 +231,13 @@ class SharedCounters:
             flock(self._file, LOCK_UN)
 
     async def close(self) -> None:
+        if self._coming_back is not None:
+            self._coming_back.cancel()
         if self._file >= 0:
+            if self._later:
+                self._catch_up()
+            if self._coming_back is not None:
+                self._coming_back.cancel()
             self._seats.leave()
             self._words.release()
             self._map.close()
@@ -228,137 +245,14 @@ class SharedCounters:
             self._file = -1
             self._places.clear()
 
-    # -- the file --------------------------------------------------------------------------------------------------------------
-
-    def _opened(self) -> bool:
-        """Open the file, or make it. False where that cannot be: told once."""
+    def _had(self) -> bool:
+        """Whether the lock is held now."""
         try:
-            self._open()
-        except OSError as error:
-            if not self._closed_once:
-                self._closed_once = True
-                log.error("limits: %s cannot be used (%s); requests with limits are refused until it can", self._folder, error)  # noqa: TRY400 - an operator's matter, not a bug
-            return False
-        self._closed_once = False
+            flock(self._file, TRY)
+        except BlockingIOError:
+            return self._lock.had(self._file)
+        self._lock.back()
         return True
-
-    def _open(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        size = (self._slots_at + self._slots * SLOT_WORDS) * 8
-        file = os.open(self._folder / f"table-{MAGIC & 0xFFFF}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            flock(file, LOCK_EX)
-            if os.fstat(file).st_size < size:
-                os.ftruncate(file, size)
-                if hasattr(os, "posix_fallocate"):  # a hole in a file on a full disk would be a signal that kills
-                    os.posix_fallocate(file, 0, size)
-            mapped = mmap.mmap(file, size)
-        except BaseException:
-            os.close(file)
-            raise
-        self._file, self._map = file, mapped
-        words = self._words = memoryview(mapped).cast("q")
-        try:
-            if words[0] != MAGIC:  # new, or nothing of ours
-                mapped[:] = bytes(size)
-                words[0] = MAGIC
-            self._seats = Seats(words, _SEATS_AT, self._folder)
-            self._repair()
-            self._give_back()
-            self._seats.sit()
-        finally:
-            flock(file, LOCK_UN)
-
-    def _make(self, writes: Writes) -> None:
-        """Change the words: all of it, or after a death none of it, or all of it again."""
-        if not writes:
-            return
-        words = self._words
-        words[LOG : LOG + len(writes)] = array("q", writes)
-        words[BUSY] = len(writes)
-        pairs = iter(writes)
-        for at, value in zip(pairs, pairs, strict=True):
-            words[at] = value
-        words[BUSY] = 0
-
-    def _repair(self) -> None:
-        """Somebody was killed within a change, or a slot is another meter's now."""
-        words = self._words
-        length = words[BUSY]
-        if length == TORN:
-            self._add_up()
-        elif 0 < length <= LOG_WORDS:
-            pairs = iter(words[LOG : LOG + length].tolist())
-            for at, value in zip(pairs, pairs, strict=False):
-                if at == EVICTED or _SEATS_AT <= at < len(words):
-                    words[at] = value
-        words[BUSY] = 0
-        self._evicted = words[EVICTED]
-        self._places.clear()
-
-    def _add_up(self) -> None:
-        """Make every total what its parts come to: sub-buckets of a window, seats of a gauge."""
-        words = self._words
-        held = self._seats.held()
-        for state in range(self._slots_at + _STATE, len(words), SLOT_WORDS):
-            if words[state - _STATE] == 0:
-                continue
-            if words[state - _STATE + _SHAPE] > 0:
-                words[state + TOTAL] = sum(words[state + CELLS : state + WORDS].tolist())
-            elif words[state - _STATE + _SHAPE] == windows.GAUGE:
-                words[state + TOTAL] = held.get(state, 0)
-
-    # -- slots -----------------------------------------------------------------------------------------------------------------
-
-    def _find(self, meter: Meter) -> int:
-        """Where the meter's state is; 0: nowhere."""
-        words, first = self._words, meter.hi % self._slots
-        for i in range(PROBES):
-            slot = self._slots_at + (first + i) % self._slots * SLOT_WORDS
-            if words[slot] == meter.hi and words[slot + _LO] == meter.lo:
-                return slot + _STATE
-            if not words[slot]:
-                break
-        return 0
-
-    def _place(self, meter: Meter, now: int, writes: Writes | None = None) -> int:
-        """Where it is from now on; 0: there is no room. `writes`: what is to be made yet; a slot that is in them is not taken."""
-        if len(self._places) > 4 * self._slots:  # of configurations that were
-            self._places.clear()
-        at = self._find(meter) or self._take(meter, now, writes or [])
-        if at:
-            self._places[meter] = at
-        elif not self._closed_once:
-            self._closed_once = True
-            log.error("limits: the table of counters is full; requests are refused. Share counters over Redis (`counters:`)")
-        return at
-
-    def _take(self, meter: Meter, now: int, planned: Writes) -> int:
-        """A slot for it: an empty one, else that which has been idle for the longest."""
-        words, first = self._words, meter.hi % self._slots
-        idle = 0
-        for i in range(PROBES):
-            slot = self._slots_at + (first + i) % self._slots * SLOT_WORDS
-            state = slot + _STATE
-            if not words[slot]:
-                idle = slot
-                break
-            if any(state <= at < slot + SLOT_WORDS for at in planned[::2]):
-                continue
-            if windows.is_idle(words, state, words[slot + _SHAPE], now) and (not idle or words[state] < words[idle + _STATE]):
-                idle = slot
-        if not idle:
-            return 0
-        writes: Writes = []
-        for cell in range(idle + _STATE, idle + _STATE + WORDS):
-            if words[cell]:
-                writes += (cell, 0)
-        if words[idle]:
-            writes += (EVICTED, words[EVICTED] + 1)
-            self._places.clear()
-            self._evicted += 1
-        self._make([*writes, idle + _LO, meter.lo, idle + _SHAPE, windows.shape_of(meter), idle, meter.hi])
-        return idle + _STATE
 
     # -- who was refused, and who died -----------------------------------------------------------------------------------------
 
@@ -385,11 +279,3 @@ class SharedCounters:
             return False
         self._swept = now
         return self._give_back()
-
-    def _give_back(self) -> bool:
-        any_held = False
-        for gauge, (held, *entry) in self._seats.dead():
-            total = self._words[gauge + TOTAL]
-            self._make([gauge + TOTAL, max(0, total - held), *entry])
-            any_held = True
-        return any_held

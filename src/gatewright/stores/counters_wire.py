@@ -33,6 +33,8 @@ TURN_S: Final = 0.5
 """How often leases are looked through, while there are any, and changes sent that did not get there."""
 SILENT_US: Final = 10_000_000
 """A worker that has said nothing for so long is taken for dead, and what it ran for ended."""
+FORGOTTEN_US: Final = 86_400_000_000
+"""A worker that has said nothing for so long is forgotten, and which batches it has sent: it will send none again."""
 MOST_CHANGES: Final = 100_000
 """Kept while the store does not answer; beyond it what was given back is forgotten, which is too strict and never too loose."""
 BIG: Final = 1 << 52
@@ -142,7 +144,7 @@ class CountersWire:
             [[*_place(keys, m, now), used, 0, 0, _ttl_ms(m, now)] for m, used, _ in corrections],
         )
         names = [self._prefix + "alive", self._prefix + "batches", *(self._prefix + meter.key.hex() for meter in keys)]
-        arguments = (self._worker, SILENT_US, batch, msgspec.msgpack.encode(orders))
+        arguments = (self._worker, SILENT_US, batch, msgspec.msgpack.encode(orders), FORGOTTEN_US)
         try:
             async with asyncio.timeout(max(CALL_S, self.deadline_s)):
                 said = await self._evaluated(names, arguments)
@@ -191,6 +193,9 @@ class CountersWire:
                 break
         try:
             async with asyncio.timeout(1.0):
+                if self._sha and not (self._changes or self._sending):  # else what was sent could be counted again
+                    for name in ("alive", "batches"):
+                        await self._redis.hdel(self._prefix + name, self._worker)
                 await self._redis.aclose(close_connection_pool=True)
         except (RedisError, OSError):
             return

@@ -2,6 +2,9 @@
 
 A lease is a reservation: it is counted where all see it, and nobody else can use it. One rule: a unit that is served from a
 lease counts from when the lease was taken, so the lease of a window ends with the sub-bucket that it was taken in.
+
+What a worker had leased when it was killed stays counted until the window or the period is over: which of it was used nobody
+else can know, and what was used must not be given back. It is at most a `SHARE`th of what was left, or `MOST` requests.
 """
 
 from typing import Final
@@ -57,6 +60,8 @@ class Lease:
         elif since > SELDOM_US:
             self.for_requests = 0
         if self.meter.kind is Kind.SLIDING and self.meter.width < SHORTEST_US:
+            return 0
+        if self.meter.period == "total":  # what a killed worker had leased of it would stay counted for ever
             return 0
         if self.pending:  # many ask at once: one of them leases
             return 0

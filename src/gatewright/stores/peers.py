@@ -40,6 +40,8 @@ RETRY_S: Final = 0.01
 """A peer's queue is full: by default the kernel keeps ten datagrams. The pause doubles each time, …"""
 LONGEST_RETRY_S: Final = 1.0
 """… up to this."""
+LISTED_S: Final = 0.1
+"""How long who was there is taken to be there still, for what is told to all: a provider may refuse a thousand times a second."""
 AT_ONCE: Final = 32
 """Datagrams that are read in one turn of the loop."""
 FORGOTTEN_S: Final = 30 * 86_400.0
@@ -86,6 +88,9 @@ class Peers:
         self._base = ""
         """The folder, opened, and its path by that handle: the kernel takes 107 bytes, and folders of state lie deep."""
         self._socket: socket.socket | None = None
+        self._listed_at = -LISTED_S
+        self._present: tuple[PeerName, ...] = ()
+        """Who was there then."""
         self._topics: dict[str, tuple[Hear, Standing]] = {}
         self._outboxes: dict[PeerName, _Outbox] = {}
         self._decoder = msgspec.msgpack.Decoder(Letter)
@@ -111,6 +116,7 @@ class Peers:
                 box.timer.cancel()
         self._outboxes.clear()
         self._unbind()
+        self._present, self._listed_at = (), -LISTED_S
         if self._at >= 0:
             os.close(self._at)
             self._at = -1
@@ -126,7 +132,7 @@ class Peers:
         """
         if len(payload) > MOST_BYTES:
             raise ValueError(f"a note of {len(payload)} bytes: a datagram bears {MOST_BYTES}")
-        present = self.present()
+        present = self.present() if to or topic == _ASK else self._lately_present()
         told = present if not to else (to,) if to in present else ()
         for name in told:
             box = self._outboxes.get(name)
@@ -139,6 +145,13 @@ class Peers:
             if box.timer is None:
                 box.timer = asyncio.get_running_loop().call_later(0, self._send, name)
         return told
+
+    def _lately_present(self) -> tuple[PeerName, ...]:
+        """As `present`, but for those who have come just now and have not asked yet: they are told what stands."""
+        now = time.monotonic()
+        if not self._present or now - self._listed_at >= LISTED_S:
+            self._present, self._listed_at = self.present(), now
+        return self._present
 
     def present(self) -> tuple[PeerName, ...]:
         """The others that have a socket. One that ended without a word is among them until it is written to."""
@@ -172,6 +185,7 @@ class Peers:
                 return
             except (ConnectionRefusedError, FileNotFoundError):  # it has ended
                 self._remove(name)
+                self._listed_at = -LISTED_S
                 break
             except OSError as error:
                 log.debug("%s: not told: %s", name, error)
@@ -227,6 +241,7 @@ class Peers:
 
     def _asked(self, sender: PeerName, *, again: bool) -> None:
         """Tell a newcomer what stands; `again`: it is we who have missed something."""
+        self._listed_at = -LISTED_S
         if again:
             self.tell(_ASK, b"")
             return

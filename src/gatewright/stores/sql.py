@@ -8,6 +8,7 @@ One rule: nothing that a request waits for comes here. All of it blocks, so it r
 https://docs.sqlalchemy.org/en/20/core/
 """
 
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
@@ -31,10 +33,22 @@ CONNECT_S: Final = 5
 DEAD_MS: Final = 10_000
 """After so long without an answer to what was sent, a connection to PostgreSQL is given up."""
 
-_VERSION_TABLE: Final = "alembic_version"
 _LOCK: Final = zlib.crc32(b"gatewright migrations")
-_FOLDER: Final = Path(__file__).parent / "migrations"
+_ALEMBIC: Final = threading.Lock()
+"""Alembic keeps the migration that runs in its modules: two threads that migrate two databases would run each other's."""
 _WRITES: Final = "gatewright_writes"
+
+
+class Lineage(msgspec.Struct, frozen=True):
+    """A line of migrations. Two may stand in one database."""
+
+    folder: Path
+    version_table: str
+
+
+BOOKS: Final = Lineage(Path(__file__).parent / "migrations", "alembic_version")
+"""Of the ledger and of all that is stored beside it."""
+TRACES: Final = Lineage(Path(__file__).parent / "trace_migrations", "trace_version")
 
 
 class BadDatabase(ValueError):
@@ -70,10 +84,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def migrate(engine: Engine, to: str = "head") -> None:
+def migrate(engine: Engine, to: str = "head", lineage: Lineage = BOOKS) -> None:
     """Bring the tables to a version, up or down. One transaction, one process at a time. Raises DatabaseError, BadDatabase."""
-    wanted = head() if to == "head" else to
-    if to == "head" and (now := version(engine)) is not None:
+    wanted = head(lineage) if to == "head" else to
+    if to == "head" and (now := version(engine, lineage)) is not None:
         if now == wanted:
             return
         if now > wanted:
@@ -82,34 +96,34 @@ def migrate(engine: Engine, to: str = "head") -> None:
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    with writing(engine) as connection:
+    config.set_main_option("script_location", str(lineage.folder).replace("%", "%%"))
+    with _ALEMBIC, writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         config.attributes["connection"] = connection
-        now = _version(connection) if _has_version(connection) else None
+        now = _version(connection, lineage) if _has_version(connection, lineage) else None
         if wanted == "base" or (now is not None and wanted < now):
             command.downgrade(config, to)
         else:
             command.upgrade(config, to)
 
 
-def version(engine: Engine) -> str | None:
+def version(engine: Engine, lineage: Lineage = BOOKS) -> str | None:
     """Which migration came last. None: none ever did. Raises DatabaseError."""
     try:
         with engine.connect() as connection:
-            return _version(connection)
+            return _version(connection, lineage)
     except (OperationalError, ProgrammingError):  # there is no such table, or no such server: the second try says which
         with engine.connect() as connection:
-            if not _has_version(connection):
+            if not _has_version(connection, lineage):
                 return None
         raise
 
 
 @cache
-def head() -> str:
+def head(lineage: Lineage = BOOKS) -> str:
     """The newest migration there is: their files are named after their numbers, and each follows the one before."""
-    return max(file.name[:4] for file in (_FOLDER / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
+    return max(file.name[:4] for file in (lineage.folder / "versions").glob("[0-9][0-9][0-9][0-9]_*.py"))
 
 
 def is_transient(error: BaseException) -> bool:
@@ -117,13 +131,13 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
-def _version(connection: Connection) -> str | None:
-    found = connection.execute(sa.select(sa.column("version_num")).select_from(sa.table(_VERSION_TABLE))).scalar()
+def _version(connection: Connection, lineage: Lineage) -> str | None:
+    found = connection.execute(sa.select(sa.column("version_num")).select_from(sa.table(lineage.version_table))).scalar()
     return None if found is None else str(found)
 
 
-def _has_version(connection: Connection) -> bool:
-    return sa.inspect(connection).has_table(_VERSION_TABLE)
+def _has_version(connection: Connection, lineage: Lineage) -> bool:
+    return sa.inspect(connection).has_table(lineage.version_table)
 
 
 def _postgresql(url: URL) -> Engine:

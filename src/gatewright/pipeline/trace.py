@@ -1,0 +1,227 @@
+"""Trace: the outermost stage where exchanges are recorded, and what it puts around the legs to see what passes.
+
+    client ◀─ TracedSource ◀─ settle … attempt ─▶ Tapped ─▶ endpoint
+                   │                                  │
+                   └────────── Finished ◀─── Leg ─────┘──▶ record/trace_queue.py
+
+One rule: it sees and never changes; without it in the stack nothing of this is there. References are kept, never copies.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
+
+from gatewright.errors import Problem
+from gatewright.exchange import AttemptRecord, Client, Exchange, Next, Reply, Segment, Source
+from gatewright.pipeline.endpoint import Endpoint
+from gatewright.record.trace_capture import Finished, Leg, Pieces
+from gatewright.transport import Incoming
+
+Send: TypeAlias = Callable[..., Awaitable[Incoming]]
+"""As `Endpoint.send`."""
+
+
+Tap: TypeAlias = Callable[[Exchange, Endpoint, AttemptRecord], Send]
+
+
+Onward: TypeAlias = Callable[[str, str, int], bytes]
+"""A request's id, the client's `traceparent` and an attempt's number → a header line for the provider."""
+
+
+class Records(Protocol):
+    """Who is given exchanges that have ended: `record.trace_queue.Recording`."""
+
+    def take(self, finished: Finished) -> None:
+        """Must not raise or wait."""
+        ...
+
+
+class TraceStage:
+    """Outermost: what it sees is what the client gets."""
+
+    def __init__(self, records: Records, most: int, onward: Onward | None = None) -> None:
+        """`most`: bytes of a body. `onward`: by which providers are told of the trace. None: they are not."""
+        self.records = records
+        self.most = most
+        self.onward = onward
+
+    async def __call__(self, exchange: Exchange, following: Next) -> Reply:
+        call, body = exchange.call, Pieces(self.most)  # the call may be replaced beneath
+        try:
+            reply = await following(exchange)
+        except BaseException:  # the client has left; `settle` lets nothing else through
+            if is_traced(exchange):
+                self.records.take(Finished(exchange, call, 499, None, b"", body, time.monotonic()))
+            raise
+        if not is_traced(exchange):
+            return reply
+        if reply.source is None:
+            if reply.body:
+                body.add(reply.body)
+            self.records.take(Finished(exchange, call, reply.status, reply.problem, reply.headers, body, time.monotonic()))
+        else:
+            inner = reply.source
+
+            def end(problem: Problem | None) -> None:
+                self.records.take(Finished(exchange, call, reply.status, problem, reply.headers, body, time.monotonic()))
+
+            reply.source = TracedSource(inner, body, end)
+        return reply
+
+    def tap(self, exchange: Exchange, endpoint: Endpoint, record: AttemptRecord) -> Send:
+        """`endpoint.send`, of which what goes and comes is kept in the record."""
+        if not is_traced(exchange):
+            return endpoint.send
+        more = b""
+        if self.onward is not None and record in exchange.attempts:
+            named = exchange.call.headers.get("traceparent") or ""
+            more = self.onward(exchange.request_id, named, exchange.attempts.index(record) + 1)
+        return _Tapped(endpoint, record, self.most, more).send
+
+
+def is_traced(exchange: Exchange) -> bool:
+    """Whether somebody known asked, whose key does not forbid it."""
+    principal = exchange.principal
+    return principal is not None and principal.traced
+
+
+class TracedSource:
+    """Around the source that answers: every step goes on as it is."""
+
+    __slots__ = ("_body", "_end", "_inner", "_over", "_tee")
+
+    def __init__(self, inner: Source, body: Pieces, end: Callable[[Problem | None], None]) -> None:
+        self._inner = inner
+        self._body = body
+        self._end = end
+        self._over = False
+        self._tee: _Tee | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self._inner.ended
+
+    @property
+    def broken(self) -> bool:
+        return bool(getattr(self._inner, "broken", False))
+
+    async def next(self) -> Segment | None:
+        segment = await self._inner.next()
+        if segment is None:
+            self._finish()
+            return None
+        self._body.add(segment.wire)
+        if self._inner.ended:
+            self._finish()
+        return segment
+
+    async def flow(self, client: Client) -> None:
+        tee = self._tee
+        if tee is None:
+            tee = self._tee = _Tee(client, self._body)
+        await self._inner.flow(tee)
+
+    def abort(self) -> None:
+        self._inner.abort()
+        self._finish()
+
+    def keepalive(self) -> bytes:
+        return self._inner.keepalive()
+
+    def _finish(self) -> None:
+        if not self._over:
+            self._over = True
+            self._end(getattr(self._inner, "problem", None))
+
+
+class _Tee:
+    """A client whose steps are kept as they are pushed."""
+
+    __slots__ = ("_client", "push")
+
+    def __init__(self, client: Client, body: Pieces) -> None:
+        self._client = client
+        self.push = body.before(client.push)
+
+    @property
+    def unread(self) -> bool:
+        return self._client.unread
+
+
+class _Tapped:
+    """An endpoint, for one attempt."""
+
+    __slots__ = ("_endpoint", "_more", "_most", "_record")
+
+    def __init__(self, endpoint: Endpoint, record: AttemptRecord, most: int, more: bytes) -> None:
+        self._endpoint = endpoint
+        self._record = record
+        self._most = most
+        self._more = more
+
+    async def send(self, **call: Any) -> Incoming:
+        if self._more:
+            call["headers"] += self._more
+        leg = self._record.leg = Leg(
+            dialect=call["dialect"],
+            method=call["method"],
+            path=call["path"],
+            sent=call.get("content_type", b"content-type: application/json\r\n") + call["headers"],
+            body=call["body"],
+            most=self._most,
+            scrub=self._endpoint.scrub,
+        )
+        incoming = await self._endpoint.send(**call)
+        leg.status, leg.headers = incoming.status, incoming.headers
+        return _TappedIncoming(incoming, leg.answer)
+
+
+class _TappedIncoming:
+    """An answer whose pieces are kept as they are read."""
+
+    __slots__ = ("_body", "_inner", "headers", "status")
+
+    def __init__(self, inner: Incoming, body: Pieces) -> None:
+        self._inner = inner
+        self._body = body
+        self.status = inner.status
+        self.headers = inner.headers
+
+    def header(self, name: bytes) -> bytes | None:
+        return self._inner.header(name)
+
+    @property
+    def over(self) -> bool:
+        return bool(getattr(self._inner, "over", False))
+
+    def at_once(self, max_bytes: int) -> bytes | None:
+        """As the transport's own answers have it; None where this one has not."""
+        inner = getattr(self._inner, "at_once", None)
+        if inner is None:
+            return None
+        body: bytes | None = inner(max_bytes)
+        if body:
+            self._body.add(body)
+        return body
+
+    async def next(self) -> bytes | None:
+        piece = await self._inner.next()
+        if piece is not None:
+            self._body.add(piece)
+        return piece
+
+    async def pour(self, sink: Callable[[bytes], bool]) -> None:
+        """As the transport's own answers have it; where this one has not, it is pulled."""
+        inner = getattr(self._inner, "pour", None)
+        if inner is None:
+            return
+        await inner(self._body.behind(sink))
+
+    async def read(self, max_bytes: int) -> bytes:
+        body = await self._inner.read(max_bytes)
+        if body:
+            self._body.add(body)
+        return body
+
+    def abort(self) -> None:
+        self._inner.abort()
