@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gatewright.dialects.forwarded import family_of, model_in_json, rename_in_embeddings, usage_in, usage_in_tail
+from gatewright.dialects.forwarded import begins_batch, family_of, model_in_json, rename_in_embeddings, usage_in, usage_in_tail
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,21 @@ def test_the_last_usage_of_a_stream_is_found_in_its_tail():
     assert (usage.input, usage.output) == (7, 2)
     assert usage_in_tail(b'data: {"usage": {"input_tokens": 1}}\n\ndata: {"usage": null}\n\n').input == 1
     assert usage_in_tail(b'data: {"usage": {"input_tokens": ') is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "begins"),
+    [
+        ("POST", "/v1/batches", True),
+        ("POST", "/v1/messages/batches", True),
+        ("POST", "/v1beta/models/gemini-2.5-flash:batchGenerateContent", True),
+        ("GET", "/v1/batches", False),
+        ("GET", "/v1/batches/b", False),
+        ("POST", "/v1/batches/b/cancel", False),
+        ("DELETE", "/v1/messages/batches/b", False),
+        ("POST", "/v1beta/models/gemini-embedding-001:batchEmbedContents", False),
+    ],
+)
+def test_what_begins_a_batch(method, path, begins):
+    """Not what asks for one, ends one, or is answered at once."""
+    assert begins_batch(method, path) is begins

@@ -8,6 +8,11 @@ from gatewright.transport import BadAnswer, Cut, TooLarge
 from gatewright.transport.answer import HIGH_WATER_BYTES, MAX_HEAD_BYTES, MAX_HEADERS
 from tests.transport.upstream import CHUNKED, OK, always, answering, client, on_both_loops, post, silent, until, upstream, whole
 
+
+def _headers(count: int) -> bytes:
+    return b"".join(b"x-%d: y\r\n" % i for i in range(count))
+
+
 GOOD = {
     "content-length": (OK, 200, b"ok"),
     "chunked": (CHUNKED + b"3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nt: v\r\n\r\n", 200, b"abcd"),
@@ -41,11 +46,11 @@ async def test_an_answer_is_the_same_however_it_is_cut(case):
 
 @on_both_loops
 async def test_headers_come_as_they_were_sent():
-    """Names in lower case, values untouched but for the space around them, repeated ones all there, 1xx ones gone."""
+    """Names in lower case, values untouched but for the space around them, the first of repeated ones, 1xx ones gone."""
     head = b"HTTP/1.1 103 Early\r\nx-hint: 1\r\n\r\nHTTP/1.1 200 OK\r\nX-A:  b c \r\nSet-Cookie: 1\r\nset-cookie: 2\r\ncontent-length: 0\r\n"
     async with upstream(answering(head + b"x-empty:\r\n\r\n")) as server, client(server.url) as transport:
         incoming = await transport.send(post())
-        names = ((b"x-a", b"b c"), (b"set-cookie", b"1"), (b"set-cookie", b"2"), (b"content-length", b"0"), (b"x-empty", b""))
+        names = ((b"x-a", b"b c"), (b"set-cookie", b"1"), (b"content-length", b"0"), (b"x-empty", b""))
         assert incoming.headers == names
         assert incoming.header(b"set-cookie") == b"1"
         assert incoming.header(b"x-hint") is None
@@ -94,8 +99,8 @@ BAD = {
     "an unknown coding": b"HTTP/1.1 200 OK\r\ncontent-encoding: rot13\r\ncontent-length: 2\r\n\r\nok",
     "too many codings": b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip,gzip,gzip,gzip,gzip\r\ncontent-length: 2\r\n\r\nok",
     "switching protocols": b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
-    "10,000 headers": b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 10_000 + b"content-length: 2\r\n\r\nok",
-    "one header too many": b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * MAX_HEADERS + b"content-length: 2\r\n\r\nok",
+    "10,000 headers": b"HTTP/1.1 200 OK\r\n" + _headers(10_000) + b"content-length: 2\r\n\r\nok",
+    "one header too many": b"HTTP/1.1 200 OK\r\n" + _headers(MAX_HEADERS) + b"content-length: 2\r\n\r\nok",
     "a header of 1 MB": b"HTTP/1.1 200 OK\r\nx: " + b"y" * 1_000_000 + b"\r\n\r\n",
     "a header just too large": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\nok",
     "endless 1xx": b"HTTP/1.1 102 Processing\r\n\r\n" * 10_000,
@@ -117,7 +122,7 @@ async def test_a_bad_head_is_refused(case):
 @on_both_loops
 async def test_limits_are_where_they_are_said_to_be():
     """As many headers and as large a head as allowed still pass."""
-    many = b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * (MAX_HEADERS - 1) + b"content-length: 2\r\n\r\nok"
+    many = b"HTTP/1.1 200 OK\r\n" + _headers(MAX_HEADERS - 1) + b"content-length: 2\r\n\r\nok"
     large = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: " + b"y" * (MAX_HEAD_BYTES - 200) + b"\r\n\r\nok"
     async with upstream(answering(many, large)) as server, client(server.url) as transport:
         assert await whole(await transport.send(post())) == (200, b"ok")

@@ -162,7 +162,9 @@ async def test_an_early_answer_is_read_even_after_a_failed_write():
             served.sendall(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig")
             served.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             served.close()
-            answer = conn.begin(outgoing, b"POST / HTTP/1.1\r\n\r\n", asyncio.get_running_loop().time() + 60)
+            answer = conn.begin(
+                outgoing, b"POST / HTTP/1.1\r\n\r\n", asyncio.get_running_loop().time() + 60, asyncio.get_running_loop().time()
+            )
             assert await answer.read(100) == b"big"
             assert answer.status == 413
 
@@ -277,7 +279,7 @@ async def test_a_connection_read_out_after_its_end_is_not_asked_again():
             loop = asyncio.get_running_loop()
             conn = await transport._pool.obtain(post().timeouts)
             served, _ = listening.accept()
-            answer = conn.begin(post(body=b"x" * 100_000), b"POST / HTTP/1.1\r\n\r\n", loop.time() + 60)
+            answer = conn.begin(post(body=b"x" * 100_000), b"POST / HTTP/1.1\r\n\r\n", loop.time() + 60, loop.time())
             offered = []
 
             async def read():

@@ -46,6 +46,16 @@ def model_field(body: bytes, content_type: str) -> Field | None:
     return found
 
 
+def contents(body: bytes, content_type: str) -> list[tuple[int, int]]:
+    """(start, end) of each part's content, in order. Raises Refused for what cannot be walked."""
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
+        raise refuse("invalid_request", "The multipart form's content-type names no boundary.")
+    delimiter = b"--" + (boundary[1] or boundary[2]).encode("latin-1", "replace")
+    found = ((start, body.find(b"\r\n\r\n", start, end), end) for start, end in _parts(body, delimiter))
+    return [(head + 4 if head >= 0 else start, end) for start, head, end in found]
+
+
 def _parts(body: bytes, delimiter: bytes) -> list[tuple[int, int]]:
     """(start of the headers, end of the content) of each part. Raises Refused for a form that does not end."""
     place = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2

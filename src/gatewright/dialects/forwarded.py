@@ -3,6 +3,8 @@
 One rule: bytes only. A body is never rewritten beyond its model name (and the wish for usage in a streamed completion).
 """
 
+from typing import Final
+
 import msgspec
 
 from gatewright.ir.response import Usage
@@ -39,6 +41,15 @@ def family_of(path: str) -> str:
         return "batches"
     action = segments[-1].rpartition(":")[2]
     return FAMILIES.get(action) or FAMILIES.get(segments[0], "any")
+
+
+_BATCH_ACTIONS: Final = ("batchGenerateContent", "asyncBatchEmbedContent")
+
+
+def begins_batch(method: str, path: str) -> bool:
+    """Whether the call begins a batch, which is billed when it is done; not where it asks for one, or cancels it."""
+    last = path.rstrip("/").rpartition("/")[2]
+    return method == "POST" and (last == "batches" or last.rpartition(":")[2] in _BATCH_ACTIONS)
 
 
 class _Model(msgspec.Struct):

@@ -5,10 +5,12 @@ https://www.rfc-editor.org/rfc/rfc9112#name-message-body
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import httptools
+import msgspec
 
 from gatewright.transport import strand
 from gatewright.transport.coding import Decoding, decoding_of
@@ -21,64 +23,97 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 65536
 """Most bytes of an answer's head, 1xx heads before it included; also of trailers or chunk extensions with no body between."""
 MAX_HEADERS = 256
+_CODING = re.compile(rb"\ncontent-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 HIGH_WATER_BYTES = 131072
 """Reading from the socket stops when more waits for the reader. One read of the loop (up to 256 KB) may come on top."""
 _PIECE_OVERHEAD = 48
 """What a piece costs beyond its bytes: an answer in one-byte chunks must reach the high water too."""
 
-_FRAMING = frozenset({b"transfer-encoding", b"content-encoding"})
 _BODILESS = frozenset({204, 304})
 
 
-class Answer:
-    """An `Incoming` over a `Connection`. Also the parser's listener, hence the `on_` methods."""
+class _Lower(dict[bytes, bytes]):
+    """Names of headers in lower case, remembered: upstreams have few, and send them with every answer."""
 
-    __slots__ = (
-        "_bodiless", "_conn", "_decoding", "_fault", "_fields", "_loop", "_parser", "_pieces", "_quiet_bytes", "_sink",
-        "_size", "_until_close", "_waker", "_where", "complete", "error", "extra", "has_body", "head_done", "headers",
-        "heard", "keep_alive", "on_body", "paused", "status", "timeouts",
-    )  # fmt: skip
+    def __missing__(self, name: bytes) -> bytes:
+        lower = name.lower()
+        if len(self) < 4096:
+            self[name] = lower
+        return lower
 
-    def __init__(self, conn: "Connection", loop: asyncio.AbstractEventLoop, method: bytes, timeouts: Timeouts) -> None:
-        self.status = 0
-        self.headers: tuple[tuple[bytes, bytes], ...] = ()
-        self.timeouts = timeouts
-        self.heard = False
-        """Whether a single byte has come."""
-        self.head_done = False
-        self.has_body = False
-        """Whether a byte of the body has come."""
-        self.complete = False
-        """The whole message has come (it may still wait here for the reader)."""
-        self.extra = False
-        """Bytes came that belong to no answer."""
-        self.keep_alive = False
-        self.paused = False
-        self.error: TransportError | None = None
-        self._bodiless = method == b"HEAD"
-        self._conn: Connection | None = conn
-        self._decoding: Decoding | None = None
-        self._fault = ""
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._loop = loop
-        self._pieces: list[bytes] = []
-        self.on_body = self._pieces.append
-        """The parser's callback for each piece of the body, and no Python in between: a burst has hundreds."""
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._quiet_bytes = 0
-        self._sink: Callable[[bytes], bool] | None = None
-        self._size = 0
-        self._until_close = False
-        self._waker: Callable[[], None] | None = None
-        self._where = conn.where
+
+_lower = _Lower().__getitem__
+
+
+class Answer(msgspec.Struct, eq=False):
+    """An `Incoming` over a `Connection`. Also the parser's listener, hence the `on_` fields. (Structs are made fastest.)"""
+
+    _conn: "Connection | None"
+    _loop: asyncio.AbstractEventLoop
+    timeouts: Timeouts
+    where: str
+    """host:port, for messages."""
+    status: int = 0
+    fields: dict[bytes, bytes] = {}
+    """Headers: names in lower case, the first of several."""
+    heard: bool = False
+    """Whether a single byte has come."""
+    head_done: bool = False
+    has_body: bool = False
+    """Whether a byte of the body has come."""
+    complete: bool = False
+    """The whole message has come (it may still wait here for the reader)."""
+    extra: bool = False
+    """Bytes came that belong to no answer."""
+    keep_alive: bool = False
+    paused: bool = False
+    error: TransportError | None = None
+    on_header: Callable[[bytes, bytes], object] | None = None
+    on_body: Callable[[bytes], object] | None = None
+    """The parser's callbacks for headers and for pieces of the body, and no Python in between: a burst has hundreds."""
+    _parser: httptools.HttpResponseParser | None = None
+    _bodiless: bool = False
+    _decoding: Decoding | None = None
+    _fault: str = ""
+    _seen: dict[bytes, bytes] = {}
+    """Headers as they come: those of the head, then whatever trails the body."""
+    _head: bytes = b""
+    """What came last while the head was not done, …"""
+    _earlier: list[bytes] = []
+    """… and what came of it before."""
+    _pieces: list[bytes] = []
+    _quiet_bytes: int = 0
+    _sink: Callable[[bytes], bool] | None = None
+    _size: int = 0
+    _until_close: bool = False
+    _waker: Callable[[], None] | None = None
+
+    @classmethod
+    def of(cls, conn: "Connection", loop: asyncio.AbstractEventLoop, method: bytes, timeouts: Timeouts) -> "Answer":
+        """The answer to a request that is being written."""
+        answer = cls(conn, loop, timeouts, conn.where)
+        if method == b"HEAD":
+            answer._bodiless = True
+        answer.on_header = answer._seen.setdefault
+        answer.on_body = answer._pieces.append
+        answer._parser = httptools.HttpResponseParser(answer)
+        return answer
 
     # For the reader: `Incoming`.
 
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        return tuple(self.fields.items())
+
     def header(self, name: bytes) -> bytes | None:
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self.fields.get(name)
+
+    def those(self, wanted: Callable[[bytes], object]) -> tuple[tuple[bytes, bytes], ...]:
+        """Of the headers, those whose names are wanted."""
+        fields = self.fields
+        names = tuple(filter(wanted, fields))
+        return tuple((name, fields[name]) for name in names) if names else ()
 
     @property
     def over(self) -> bool:
@@ -98,10 +133,11 @@ class Answer:
             if self.complete:
                 return None
             try:
-                if strand.running is None:
+                reader = strand.running
+                if reader is None or reader.loop is not self._loop:
                     await self.arrival()
                 else:  # as `arrival`, without a call for each piece of a stream
-                    self._waker = strand.running.resume
+                    self._waker = reader.resume
                     await strand.paused()
             except asyncio.CancelledError:
                 self.given_up()
@@ -114,7 +150,14 @@ class Answer:
         wait, or no strand to wait in.
         """
         reader = strand.running
-        if reader is None or self._pieces or self.complete or self.error is not None or self._decoding is not None:
+        if (
+            reader is None
+            or reader.loop is not self._loop
+            or self._pieces
+            or self.complete
+            or self.error is not None
+            or self._decoding is not None
+        ):
             return
         self._sink = sink
         self._waker = reader.resume
@@ -152,12 +195,12 @@ class Answer:
         conn = self._conn
         if conn is not None:
             conn.discard()
-            self.fail(Cut(f"{self._where}: given up before the end of the answer", phase=self.phase, sent=True))
+            self.fail(Cut(f"{self.where}: given up before the end of the answer", phase=self.phase, sent=True))
         self._pieces.clear()
 
     def _too_large(self, max_bytes: int) -> TooLarge:
         self.abort()
-        return TooLarge(f"{self._where} sent a body of more than {max_bytes} bytes", phase="body", sent=True)
+        return TooLarge(f"{self.where} sent a body of more than {max_bytes} bytes", phase="body", sent=True)
 
     def given_up(self) -> None:
         """The reader was cancelled as it waited: `abort`, and nobody is to be woken."""
@@ -173,7 +216,7 @@ class Answer:
     def arrival(self) -> Awaitable[None]:
         """To be awaited at once: done when something has changed."""
         reader = strand.running
-        if reader is not None:
+        if reader is not None and reader.loop is self._loop:
             self._waker = reader.resume
             return strand.paused()
         waiter: asyncio.Future[None] = self._loop.create_future()
@@ -192,6 +235,8 @@ class Answer:
         if parser is None:
             self.extra = True
             return
+        if not self.head_done:
+            self._head = data
         pieces = self._pieces
         before = len(pieces)
         size = len(data)
@@ -248,6 +293,7 @@ class Answer:
             self._break(f"{what} of more than {MAX_HEAD_BYTES} bytes")
             return False
         if not self.head_done:
+            self._earlier.append(self._head)
             return False
         if not self.paused:
             conn.expect(self.timeouts.idle_s if self.has_body else self.timeouts.first_event_s)
@@ -277,41 +323,46 @@ class Answer:
 
     # For the parser. Exceptions raised here stop it; `_fault` keeps the reason.
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.head_done:
-            self._fields.append((name.lower(), value.rstrip()))
-
     def on_headers_complete(self) -> None:
         parser = self._parser
         if parser is None or self.head_done:
             self.extra = True
             self._refuse("a second message")  # stops the parser: not a byte of it must join this answer's body
         assert parser is not None
-        fields = self._fields
-        self._fields = []
+        seen = self._seen
         status = parser.get_status_code()
         if status < 200:
             if status == 101:
                 self._refuse("101 Switching Protocols, which nobody asked for")
             if status < 100:
                 self._refuse("a status below 100")
+            seen.clear()
+            self._earlier.clear()
+            self._head = _END_OF_HEAD.split(self._head, 1)[-1]
             return
-        if len(fields) > MAX_HEADERS:
+        if len(seen) > MAX_HEADERS:
             self._refuse(f"more than {MAX_HEADERS} headers")
-        if self._quiet_bytes > MAX_HEAD_BYTES and sum(len(name) + len(value) + 4 for name, value in fields) > MAX_HEAD_BYTES:
+        if (
+            self._quiet_bytes > MAX_HEAD_BYTES
+            and sum(len(name) + len(value) + 4 for name, value in seen.items()) > MAX_HEAD_BYTES
+        ):
             self._refuse(f"a head of more than {MAX_HEAD_BYTES} bytes")
-        bodiless = self._bodiless = self._bodiless or status in _BODILESS
-        self._until_close = not bodiless
-        for name, value in fields:
-            if name == b"content-length":
-                self._until_close = False
-            elif name in _FRAMING:
-                self._note_framing(name, value)
+        fields = self.fields = dict(zip(map(_lower, seen), map(bytes.rstrip, seen.values())))  # noqa: B905 - of one dict
+        if len(fields) < len(seen):  # one name in two spellings: the first wins there too
+            fields.clear()
+            for name, value in seen.items():
+                fields.setdefault(_lower(name), value.rstrip())
+        if status in _BODILESS:
+            self._bodiless = True
+        if b"transfer-encoding" in fields or b"content-encoding" in fields:
+            self._note_framing(fields)
+        elif b"content-length" not in fields:
+            self._until_close = not self._bodiless
         self.status = status
-        self.headers = tuple(fields)
         self.keep_alive = parser.should_keep_alive()
         self.head_done = True
-        self.complete = bodiless
+        self._head = b""
+        self.complete = self._bodiless
 
     def on_message_complete(self) -> None:
         if self.head_done:
@@ -345,26 +396,31 @@ class Answer:
             if self._conn is not None:
                 self._break(str(error))
             else:
-                self.error = BadAnswer(f"{self._where} answered with {error}", phase="body", sent=True)
+                self.error = BadAnswer(f"{self.where} answered with {error}", phase="body", sent=True)
             return b""
         if self.complete and self.error is None and not decoding.complete:
-            self.error = Cut(f"{self._where} ended its answer inside of compressed data", phase="body", sent=True)
+            self.error = Cut(f"{self.where} ended its answer inside of compressed data", phase="body", sent=True)
         return b""
 
-    def _note_framing(self, name: bytes, value: bytes) -> None:
-        match name:
-            case b"content-encoding" if self._bodiless:
-                pass
-            case b"content-encoding":
-                try:
+    def _note_framing(self, fields: dict[bytes, bytes]) -> None:
+        """What a body has around it beside its length."""
+        coding = fields.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            # Anything else would have to be read to the close of the connection and decoded once more: nobody sends it.
+            self._refuse("a transfer-encoding other than chunked")
+        if coding is None and b"content-length" not in fields:
+            self._until_close = not self._bodiless
+        if b"content-encoding" in fields and not self._bodiless:
+            try:
+                for value in self._codings() or [fields[b"content-encoding"]]:
                     self._decoding = decoding_of(value, then=self._decoding)
-                except ValueError as error:
-                    self._refuse(str(error))
-            case b"transfer-encoding" if value.lower() != b"chunked":
-                # Anything else would have to be read to the close of the connection and decoded once more: nobody sends it.
-                self._refuse("a transfer-encoding other than chunked")
-            case _:
-                self._until_close = False
+            except ValueError as error:
+                self._refuse(str(error))
+
+    def _codings(self) -> list[bytes]:
+        """All of them: of headers of one name, `fields` has the first alone."""
+        head = _END_OF_HEAD.split(b"".join(self._earlier) + self._head, 1)[0]
+        return [value.rstrip() for value in _CODING.findall(head)]
 
     def _refuse(self, reason: str) -> None:
         self._fault = reason
@@ -374,7 +430,7 @@ class Answer:
         conn = self._conn
         if conn is not None:
             conn.discard()
-            self.fail(BadAnswer(f"{self._where} answered with {reason}", phase=self.phase, sent=True))
+            self.fail(BadAnswer(f"{self.where} answered with {reason}", phase=self.phase, sent=True))
 
     def _finish(self, conn: "Connection") -> None:
         self._conn = None

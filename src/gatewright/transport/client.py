@@ -62,8 +62,8 @@ class HttpTransport:
             self._path_prefix = b"http://" + target.host_header
             if via.authorization:
                 self._host_line += b"proxy-authorization: %b\r\n" % via.authorization
-        self._last_path = b"\n"
-        """One that was found good; at first one that is not."""
+        self._last = (b"POST", b"\n", b"", b"")
+        """Method, path and headers of the last call, and the head they came to: a model's calls differ in their bodies."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool = Pool(target.where, self._dial, max_connections=max_connections, idle_pool_s=idle_pool_s)
 
@@ -77,18 +77,18 @@ class HttpTransport:
         conn = self._pool.take(now)
         if conn is None:
             conn = await self._pool.obtain(outgoing.timeouts)
-        written_at = loop.time()
-        answer = conn.begin(outgoing, head, total_at)
+            now = loop.time()
+        answer = conn.begin(outgoing, head, total_at, now)
         if outgoing.trail is not None:
             outgoing.trail.wrote()
         try:
             while not answer.head_done:
                 if answer.error is not None:
-                    if not _is_stale_race(conn, answer, loop.time() - written_at):
+                    if not _is_stale_race(conn, answer, loop.time() - conn.written_at):
                         raise answer.error.again()
                     conn = await self._pool.obtain(outgoing.timeouts, retry=True)
                     conn.served = 0
-                    answer = conn.begin(outgoing, head, total_at)
+                    answer = conn.begin(outgoing, head, total_at, loop.time())
                     if outgoing.trail is not None:
                         outgoing.trail.wrote()
                     continue
@@ -98,6 +98,10 @@ class HttpTransport:
             raise
         return answer
 
+    def connections(self) -> tuple[int, int, int]:
+        """Connections that are busy, and idle; and calls that wait for one."""
+        return self._pool.counts()
+
     async def close(self) -> None:
         self._pool.close()
 
@@ -105,12 +109,14 @@ class HttpTransport:
         return await dial(self._target, self._proxy, self._context, home, seconds)
 
     def _head(self, outgoing: Outgoing) -> bytes:
-        method, path, size = outgoing.method, outgoing.path, len(outgoing.body)
-        if path != self._last_path:  # a model's calls go to one path
+        method, path, headers = outgoing.method, outgoing.path, outgoing.headers
+        last_method, last_path, last_headers, start = self._last
+        if headers is not last_headers or path is not last_path or method is not last_method:
             if not path or _BAD_IN_PATH.search(path) is not None:
                 raise ValueError("the path of a request must be percent-encoded ASCII without spaces")
-            self._last_path = path
-        start = b"%b %b%b%b%b" % (method, self._path_prefix, path, self._host_line, outgoing.headers)
+            start = b"%b %b%b%b%b" % (method, self._path_prefix, path, self._host_line, headers)
+            self._last = method, path, headers, start
+        size = len(outgoing.body)
         if not size and method in _BODILESS_METHODS:
             return start + b"\r\n"
         return b"%bcontent-length: %d\r\n\r\n" % (start, size)

@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         "idle_since",
         "served",
         "where",
+        "written_at",
     )
 
     def __init__(self, home: Home, loop: asyncio.AbstractEventLoop) -> None:
@@ -64,6 +65,8 @@ class Connection(asyncio.Protocol):
         """What must happen next must do so within so many seconds of that."""
         self._home = home
         self.where = home.where
+        self.written_at = 0.0
+        """When the last request was begun to be written."""
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -81,19 +84,26 @@ class Connection(asyncio.Protocol):
 
     # For the client.
 
-    def begin(self, outgoing: Outgoing, head: bytes, total_at: float) -> Answer:
-        """Write a request. `head` is complete; `total_at` is when the exchange must be over, in loop seconds."""
+    def begin(self, outgoing: Outgoing, head: bytes, total_at: float, now: float) -> Answer:
+        """Write a request. `head` is complete; `total_at` is when the exchange must be over, in loop seconds, as `now` is."""
         wire = self._wire
         assert wire is not None
-        answer = self.answer = Answer(self, self._loop, outgoing.method, outgoing.timeouts)
+        answer = self.answer = Answer.of(self, self._loop, outgoing.method, outgoing.timeouts)
         self.served += 1
         self._total_at = total_at
+        self.written_at = now
         body = outgoing.body
-        self._uploads = len(body) > SMALL_BODY_BYTES
-        if not self._uploads:
-            wire.write(head + body if body else head)
-            self.expect(outgoing.timeouts.headers_s)
+        if len(body) <= SMALL_BODY_BYTES:
+            self._uploads = False
+            wire.write(head + body)
+            self._patience_s = patience_s = outgoing.timeouts.headers_s  # as `expect`
+            self.heard_at = now
+            at = now + patience_s
+            at = min(at, total_at)
+            if self._timer is None or at < self._timer_at:
+                self._arm(at)
         else:
+            self._uploads = True
             wire.write(head)
             self._upload = memoryview(body)
             self._pump()

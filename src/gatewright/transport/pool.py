@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from gatewright.transport.connection import Connection
 from gatewright.transport.failures import Closed, ConnectFailed, PoolTimeout
 from gatewright.transport.seam import Timeouts
-from gatewright.transport.strand import back_to, in_a_task
+from gatewright.transport.strand import back_to, in_a_task, paused, running_in
 
 DOUBT_AFTER_S = 1.0
 """An idle connection unused for longer is looked at before it is used: one system call, and fewer lost races."""
@@ -58,6 +58,14 @@ class Pool:
         To be called when `take` gave None, or for a `retry`, which distrusts idle connections.
         Raises `PoolTimeout`, `ConnectFailed`, `TimedOut` or `Closed`, all with `sent` False.
         """
+        loop = asyncio.get_running_loop()
+        strand = running_in(loop)
+        if strand is not None and not retry:  # one may be given back in this very turn of the loop: that needs no task
+            loop.call_soon(strand.resume)
+            await paused()
+            idle = self.take(loop.time())
+            if idle is not None:
+                return idle
         left = await in_a_task()
         conn = await self._obtained(timeouts, retry=retry)
         await back_to(left)
@@ -100,6 +108,11 @@ class Pool:
         if conn in self._all:
             self._all.remove(conn)
             self._free_slot()
+
+    def counts(self) -> tuple[int, int, int]:
+        """Connections that are busy, and idle; and calls that wait for one."""
+        idle = sum(not conn.closed for conn in self._idle)
+        return len(self._all) - idle, idle, sum(not waiter.done() for waiter in self._waiters)
 
     def close(self) -> None:
         self._is_closed = True

@@ -24,7 +24,13 @@ _HOME: Final = _Pause()
 """Yielded by who needs its task no more."""
 
 running: "Strand | None" = None
-"""The strand whose coroutine runs now; None in a task and elsewhere."""
+"""The strand whose coroutine runs now; None in a task and elsewhere. Of one thread: who may be in another looks at its loop."""
+
+
+def running_in(loop: asyncio.AbstractEventLoop) -> "Strand | None":
+    """The strand whose coroutine runs now, where that is in this loop: another thread may have one of its own."""
+    found = running  # read once: another thread may change it
+    return found if found is not None and found.loop is loop else None
 
 
 @types.coroutine
@@ -38,7 +44,7 @@ async def in_a_task() -> "Strand | None":
 
     Gives what `back_to` takes when that is over: the strand that was left, or None in what was a task before.
     """
-    left = running
+    left = running_in(asyncio.get_running_loop())
     if left is not None:
         await asyncio.sleep(0)
     return left
@@ -50,17 +56,17 @@ def back_to(left: "Strand | None") -> Generator[_Pause, None, None]:
 
     Only by who left the strand, and with nothing of its own that holds on to the task, such as a timeout that still runs.
     """
-    if left is not None and running is None:
+    if left is not None and running_in(left.loop) is None:
         yield _HOME
 
 
 class Strand:
     """Steps one coroutine at a time. The coroutine answers for its own exceptions."""
 
-    __slots__ = ("_coro", "_loop", "_task")
+    __slots__ = ("_coro", "_task", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._coro: Coroutine[Any, Any, None] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -103,7 +109,7 @@ class Strand:
             self._coro = None
             rest = _adopted(self, coro, waits_for)
             rest.send(None)
-            self._task = self._loop.create_task(rest)
+            self._task = self.loop.create_task(rest)
 
     def cancel(self) -> None:
         """Raise CancelledError in the coroutine, where it waits; nothing when it has ended."""
@@ -115,7 +121,7 @@ class Strand:
         if coro is None:
             return
         if coro.cr_running:  # type: ignore[attr-defined] # coroutines have it
-            self._loop.call_soon(self.cancel)  # where it waits next
+            self.loop.call_soon(self.cancel)  # where it waits next
             return
         self._coro = None
         try:

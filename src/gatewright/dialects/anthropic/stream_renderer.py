@@ -5,7 +5,9 @@ https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
 from collections.abc import Sequence
-from typing import assert_never
+from itertools import groupby
+from operator import attrgetter
+from typing import assert_never, cast
 
 import msgspec
 
@@ -47,7 +49,16 @@ _EVENT_LEVEL = frozenset({"context_management"})
 _HELD_ORIGINS = frozenset({"gemini"})
 """Origins that tell a call whole and sign it afterwards: its carrier has to come before it."""
 _encode = msgspec.json.Encoder().encode
+_logprobs_of = attrgetter("logprobs")
 _END = b"}}\n\n"
+
+
+def _all_encoded(texts: list[str], between: bytes) -> bytes:
+    """Texts as JSON strings, with something between them."""
+    together = _encode(texts)
+    if "," in texts or together.find(b'\\","') >= 0:  # in a list these would look like what stands between two others
+        return between.join(map(_encode, texts))
+    return together[1:-1].replace(b'","', b'"%b"' % between)
 
 
 def _event(document: JsonObject) -> bytes:
@@ -91,12 +102,26 @@ class MessagesRenderer:
         if len(events) == 1 and type(event := events[0]) is TextDelta and not event.logprobs:
             return self._text_head + _encode(event.text) + _END
         out: list[bytes] = []
-        for event in events:
-            if type(event) is TextDelta and not event.logprobs:
-                out.append(self._text_head + _encode(event.text) + _END)
-            elif not self._done:
-                self._render(event, out)
+        for kind, run in groupby(events, type):
+            if kind is TextDelta:
+                self._say(cast("list[TextDelta]", list(run)), out)
+            else:
+                for event in run:
+                    if not self._done:
+                        self._render(event, out)
         return b"".join(out)
+
+    def _say(self, run: Sequence[TextDelta], out: list[bytes]) -> None:
+        """Text in several pieces; no call for each, for in a burst these are nearly all."""
+        texts = [event.text for event in run]
+        if any(map(_logprobs_of, run)):
+            for event in run:
+                if event.logprobs and not self._done:
+                    self._render(event, out)
+                else:
+                    out += (self._text_head, _encode(event.text), _END)
+        else:
+            out += (self._text_head, _all_encoded(texts, _END + self._text_head), _END)
 
     def _render(self, event: StreamEvent, out: list[bytes]) -> None:
         if self._pending and not isinstance(event, UsageUpdate | NativeEvent):

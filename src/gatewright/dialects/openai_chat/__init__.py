@@ -77,11 +77,10 @@ class OpenAIChat:
             most = older
         elif isinstance(most, int) and isinstance(older, int):  # nobody knows which one a host goes by, and to some -1 is no end
             most = max(most, older) if min(most, older) >= 0 else 0
-        return most * self.asked_answers(call) if isinstance(most, int) and most > 0 else 0
+        return most * _answers(peeked.n) if isinstance(most, int) and most > 0 else 0
 
     def asked_answers(self, call: Call) -> int:
-        n = _pass_peek(call).n
-        return n if isinstance(n, int) and n > 1 else 1
+        return _answers(_pass_peek(call).n)
 
     def parse_request(self, call: Call) -> Request:
         return parse_request(call)
@@ -134,6 +133,10 @@ class OpenAIChat:
 
     def render_stream_error(self, problem: Problem, request_id: str) -> bytes:
         return errors.render_stream_error(problem)
+
+
+def _answers(n: object) -> int:
+    return n if isinstance(n, int) and n > 1 else 1
 
 
 def _read_usage_slowly(body: bytes) -> Usage | None:

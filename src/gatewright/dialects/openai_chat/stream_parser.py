@@ -5,6 +5,7 @@ string: the bytes around it are learnt, and as long as they stay the same only t
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
+from itertools import repeat
 from typing import cast
 
 import msgspec
@@ -54,7 +55,10 @@ from gatewright.wire.sse import OversizedEvent, SseParser, parse_block
 
 IGNORED = frozenset({"obfuscation", "p", "id", "created", "model", "choices", "usage", "error"})
 """Keys of a chunk that are padding, or are read on their own."""
+MANY = 4
+"""From so many chunks on it pays to read them together."""
 _string = msgspec.json.Decoder(str).decode
+_strings = msgspec.json.Decoder(list[str]).decode
 replace = msgspec.structs.replace
 
 
@@ -111,6 +115,42 @@ class ChatStreamParser(OpenBlocks):
         return events
 
     def _read(self, blocks: list[bytes]) -> None:
+        """Chunks that differ in their text alone are read together; the others one after the other."""
+        at, count, template = 0, len(blocks), self._template
+        while count - at > MANY:
+            head = template.text[0]
+            last = count - 1
+            while head and last > at and not blocks[last].startswith(head):
+                last -= 1
+            size = last + 1 - at if head else 0
+            if size < MANY or not self._read_run(blocks[at : at + size]):
+                size = max(size, 1) if head else MANY
+                self._read_each(blocks[at : at + size])
+                if self._over:
+                    return
+            at += size
+        if at < count:
+            self._read_each(blocks[at:] if at else blocks)
+
+    def _read_run(self, run: list[bytes]) -> bool:
+        """Chunks, all of them like the one that was learnt but for the text; False where they are not.
+
+        What they would be, were it so, is put together and compared with what they are: no call for each of them.
+        """
+        head, tail, _, start, end = self._template.text
+        texts = [block[start:end] for block in run]
+        if head[:-1] + (b"%b\n%b" % (tail[1:], head[:-1])).join(texts) + tail[1:] != b"\n".join(run):
+            return False
+        try:
+            words = _strings(b"[%b]" % b",".join(texts))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+        if len(words) != len(run) or "" in words:
+            return False
+        self._events += map(TextDelta, repeat(self._index), words)
+        return True
+
+    def _read_each(self, blocks: list[bytes]) -> None:
         template, events, index = self._template, self._events, self._index
         head, tail, _, start, end = template.text
         for block in blocks:

@@ -59,26 +59,42 @@ def parse_usage(raw: JsonObject, service_tier: JsonValue = None) -> Usage:
 def usage_of(told: Figures, service_tier: JsonValue, raw: JsonObject) -> Usage:
     """The axes, apart."""
     prompt, completion = told.prompt_tokens, told.completion_tokens
-    into, out = told.prompt_tokens_details or _NO_PROMPT, told.completion_tokens_details or _NO_COMPLETION
-    cached = into.cached_tokens
+    into, out = told.prompt_tokens_details, told.completion_tokens_details
+    cached = written = audio_in = audio_out = None
+    reasoning = told.reasoning_tokens
+    if into is not None:
+        cached, written, audio_in = into.cached_tokens, into.cache_write_tokens, into.audio_tokens
+    if out is not None:
+        audio_out = out.audio_tokens
+        if out.reasoning_tokens is not None:
+            reasoning = out.reasoning_tokens
     if cached is None:
-        for elsewhere in (told.prompt_cache_hit_tokens, told.cache_read_input_tokens, told.cached_tokens, told.num_cached_tokens):
+        cached = told.prompt_cache_hit_tokens
+        for elsewhere in (told.cache_read_input_tokens, told.cached_tokens, told.num_cached_tokens) if cached is None else ():
             cached = elsewhere if cached is None else cached
-    written = told.cache_creation_input_tokens if into.cache_write_tokens is None else into.cache_write_tokens
-    audio_in, audio_out = into.audio_tokens, out.audio_tokens
-    reasoning = told.reasoning_tokens if out.reasoning_tokens is None else out.reasoning_tokens
-    both = (prompt or 0) + (completion or 0)
-    beside = bool(reasoning) and (told.total_tokens == both + (reasoning or 0) or told.citation_tokens is not None)
-    within = 0 if audio_in and told.total_tokens == both + audio_in else audio_in or 0
-    visible = None
-    if completion is not None:
-        visible = completion - (audio_out or 0) - (0 if beside else reasoning or 0)
+    if written is None:
+        written = told.cache_creation_input_tokens
+    fresh, visible = prompt, completion
+    if fresh is not None:
+        if cached:
+            fresh -= cached
+        if written:
+            fresh -= written
+        if audio_in and told.total_tokens != (prompt or 0) + (completion or 0) + audio_in:
+            fresh -= audio_in
+        fresh = max(fresh, 0)
+    if visible is not None:
+        if audio_out:
+            visible -= audio_out
+        if reasoning and not _beside(told, reasoning):
+            visible -= reasoning
+        visible = max(visible, 0)
     tier = told.service_tier or service_tier
     return Usage(
-        input=None if prompt is None else max(0, prompt - (cached or 0) - (written or 0) - within),
+        input=fresh,
         cache_read=cached,
         cache_write_5m=written,
-        output=None if visible is None else max(0, visible),
+        output=visible,
         reasoning=reasoning,
         audio_in=audio_in,
         audio_out=audio_out,
@@ -87,8 +103,12 @@ def usage_of(told: Figures, service_tier: JsonValue, raw: JsonObject) -> Usage:
     )
 
 
-_NO_PROMPT = _Prompt()
-_NO_COMPLETION = _Completion()
+def _beside(told: Figures, reasoning: int) -> bool:
+    """Whether the reasoning is not within the completion."""
+    both = (told.prompt_tokens or 0) + (told.completion_tokens or 0)
+    return told.total_tokens == both + reasoning or told.citation_tokens is not None
+
+
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
 
 
