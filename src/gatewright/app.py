@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import random
+import secrets
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -27,19 +28,25 @@ from gatewright.costing import has_money, prices_of
 from gatewright.dialects import BY_NAME
 from gatewright.endpoints import endpoint_of, endpoints_of, transport_of
 from gatewright.exchange import Next, Operation, Stage
+from gatewright.exploring import exploring_of, invariant_endpoints, pinned_by_paths, pushes, with_invariant
+from gatewright.guarding import guards_of
 from gatewright.house import Generation, House
 from gatewright.limiting import counters_of, limited, now_us
 from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
 from gatewright.logins import accounts_of
+from gatewright.logs import set_up
+from gatewright.measuring import RUN_VARIABLE, Measures
 from gatewright.pipeline import Stacks, compose
 from gatewright.pipeline.admin import Reload, ReloadDesk
 from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.attempts import Attempts
+from gatewright.pipeline.beside import Beside
 from gatewright.pipeline.count import CountTokens
 from gatewright.pipeline.endpoint import Candidate, Endpoint
 from gatewright.pipeline.explain import Explain
 from gatewright.pipeline.forward import Forward
 from gatewright.pipeline.forward_to import ForwardTo
+from gatewright.pipeline.guard_kinds import Means
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.health_report import HealthReport
 from gatewright.pipeline.invoke import CountInput, Framing, Invoke
@@ -68,6 +75,7 @@ from gatewright.sharing import share
 from gatewright.stores.kept import KeptStore
 from gatewright.stores.peers import FOLDER as PEERS_FOLDER
 from gatewright.stores.peers import Peers
+from gatewright.tracing import Tracing
 from gatewright.transport.fetch import MediaFetcher
 
 log = logging.getLogger("gatewright")
@@ -115,7 +123,7 @@ def _kept_endpoint(before: Generation | None, config: ProviderConfig) -> Endpoin
     return None if config.ca_file is not None or isinstance(config.credential, ClientConfig) else before.endpoints[config.name]
 
 
-def generation_of(config: Config, environ: Mapping[str, str], before: Generation | None = None) -> Generation:
+def generation_of(config: Config, environ: Mapping[str, str], before: Generation | None = None) -> Generation:  # noqa: PLR0915 - the house, top to bottom
     """What `config` describes. `before`: what serves now; it is not touched, but what goes on unchanged is taken from it."""
     directory = Directory(config) if before is None else before.directory
     authenticate = directory.stage(config, environ)
@@ -126,13 +134,15 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         name: _kept_endpoint(before, provider) or endpoint_of(provider, environ, authenticate.is_ours, book)
         for name, provider in config.providers.items()
     }
+    endpoints = invariant_endpoints(config, endpoints, authenticate.is_ours)
     prices = prices_of(config) if before is None else before.prices
     lists = lists_of(config, endpoints, partial(transport_of, environ=environ), prices=prices)
     router = router_of(config, endpoints, lists)
     books = books_of(config, prices.price) if before is None else before.books
     usage = books.usage
     recorder = usage if isinstance(usage, Ledger) else None
-    settle = Settle(BY_NAME, usage, ShowCost(prices, now_us))
+    measures = Measures(config, books, environ) if before is None else before.measures
+    settle = Settle(BY_NAME, measures.recorder(config), ShowCost(prices, now_us))
     peek = PeekStage(BY_NAME)
     health = Health(config.routing.breaker, time.monotonic) if before is None else before.health
     if before is None:
@@ -144,13 +154,34 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         kept = before.kept
     media = config.media_fetch
     fetcher = MediaFetcher(allow_hosts=media.allow_hosts, max_bytes=media.max_bytes) if media.enabled else None
-    attempt = Attempt(BY_NAME, kept, fetcher)
+    attempt = Attempt(BY_NAME, kept, fetcher, config.server.max_answer_bytes)
+    tracing = Tracing(config, environ, prices.price) if before is None else before.tracing
+    traced = tracing.stages(config, attempt)
     answers = answers_of(config, None if before is None else before.answers)
     attempts = Attempts(attempt, health, random.random, recorder)
     policies = (config.routing.policy, *(model.policy for model in config.models.values()))
     resume = (Resume(BY_NAME, time.monotonic),) if any(policy.on_cut == "resume" for policy in policies) else ()
+    limit = limited(config, counters := counters_of(config, None if before is None else before.counters), prices)
+    beside = Beside(limit[0].limits)
+    means = Means(
+        environ=environ,
+        endpoints=endpoints,
+        dialects=BY_NAME,
+        health=health,
+        settles=usage,
+        recorder=recorder,
+        attempt=attempt,
+        beside=beside,
+    )
+    guards = guards_of(config.guards, means)
     asked: tuple[Stage, ...] = (
-        *cache_of(config, answers, attempt.keep_seals, Meanings(endpoints, BY_NAME, health, usage, recorder), recorder),
+        *cache_of(
+            config,
+            answers,
+            attempt.keep_seals,
+            Meanings(endpoints, BY_NAME, health, usage, recorder, beside=beside),
+            recorder,
+        ),
         *resume,
         attempts,
     )
@@ -158,16 +189,50 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     matched = partial(match, "POST", providers=frozenset(endpoints))
     explain = Explain(peek, route, health, matched, lists.load_prices, state=state)
     lists.known.subscribe(route.forget)
-    limit = limited(config, counters := counters_of(config, None if before is None else before.counters), prices)
     models = compose([settle, authenticate, stage_of(router, lists)])
     desk = ReloadDesk() if before is None else before.desk
     stacks: dict[Operation, Next] = {
-        "generate": compose([settle, authenticate, peek, route, *limit, *asked]),
-        "invoke": compose([Framing(BY_NAME, time.monotonic), settle, authenticate, Invoke(BY_NAME), peek, route, *limit, *asked]),
-        "count_tokens": compose([settle, authenticate, peek, route, *limit, CountTokens(attempt)]),
-        "count_input": compose([settle, authenticate, CountInput(BY_NAME), peek, route, *limit, CountTokens(attempt)]),
+        "generate": compose([*traced, settle, authenticate, peek, route, *limit, *guards.generate, *asked]),
+        "invoke": compose(
+            [
+                *traced,
+                Framing(BY_NAME, time.monotonic),
+                settle,
+                authenticate,
+                Invoke(BY_NAME),
+                peek,
+                route,
+                *limit,
+                *guards.generate,
+                *asked,
+            ]
+        ),
+        "count_tokens": compose(
+            [*traced, settle, authenticate, peek, route, *limit, *guards.generate, CountTokens(attempt, health)]
+        ),
+        "count_input": compose(
+            [
+                *traced,
+                settle,
+                authenticate,
+                CountInput(BY_NAME),
+                peek,
+                route,
+                *limit,
+                *guards.generate,
+                CountTokens(attempt, health),
+            ]
+        ),
         "forward": compose(
-            [settle, authenticate, ForwardTo(BY_NAME, router), *limit, Forward(attempt, health, config.server.scheme, recorder)]
+            [
+                *traced,
+                settle,
+                authenticate,
+                ForwardTo(BY_NAME, router),
+                *limit,
+                *guards.forward,
+                Forward(attempt, health, config.server.scheme, recorder),
+            ]
         ),
         "explain": compose([settle, authenticate, explain]),
         "list_models": models,
@@ -175,21 +240,34 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         "usage": compose([settle, authenticate, UsageReport(books.reports)]),
         "target_health": compose([settle, authenticate, HealthReport(router, health)]),
         "reload": compose([settle, authenticate, Reload(desk, directory.noted)]),
-        "admin": compose([TellProblems(), authenticate, AdminApi(directory)]),
+        "admin": compose([TellProblems(), authenticate, AdminApi(directory, tracing.reading)]),
     }
+    stacks |= measures.stack(config, settle, authenticate)
     for operation in _STORED:
-        stacks[operation] = compose([settle, authenticate, StoredResponses(state, attempt, endpoints)])
+        held = () if operation == "cancel_response" else limit  # who stops a call must not have to wait for that
+        stacks[operation] = compose(
+            [settle, authenticate, *held, StoredResponses(state, attempt, endpoints, health, guards.screen)]
+        )
     gateway = Gateway(
-        stacks=behind_issuers(
-            Stacks(
-                stacks,
-                responses=compose([settle, authenticate, peek, route, *limit, state, *asked]),
-                otherwise=compose([settle, authenticate]),
+        stacks=with_invariant(
+            exploring := exploring_of(config, environ, None if before is None else before.exploring),
+            behind_issuers(
+                Stacks(
+                    stacks,
+                    responses=compose([*traced, settle, authenticate, peek, route, *limit, state, *guards.generate, *asked]),
+                    otherwise=compose([settle, authenticate]),
+                ),
+                authenticate,
             ),
-            authenticate,
+            above=(*traced, settle),
+            authenticate=authenticate,
+            before=(peek, route, *limit),
+            guards=guards.generate,
+            asked=asked,
+            endpoints=endpoints,
         ),
         dialects=BY_NAME,
-        providers=frozenset(endpoints),
+        providers=pinned_by_paths(config, endpoints),
         max_body_bytes=config.server.max_body_bytes,
         max_concurrent=config.server.max_concurrent,
         keepalive_s=config.server.keepalive_s,
@@ -204,8 +282,12 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         random.random,
     )
     gateway.starting.append(probes.start)
+    measures.measure(config, gateway, endpoints, health)
+    measures.traces_dropped = tracing.dropped
+    measures.explorer_pushes = partial(pushes, exploring, tracing)
     if climbed := ladder_providers(config):
         gateway.starting.append(partial(lists.keep, climbed))
+    gateway.starting.append(tracing.start)
     for endpoint in endpoints.values():
         if isinstance(endpoint.credential, AccountsCredential):
             gateway.starting.append(endpoint.credential.start)
@@ -226,6 +308,10 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         stop=attempts.stop,
         prices=prices,
         counters=counters,
+        tracing=tracing,
+        measures=measures,
+        exploring=exploring,
+        opened=means.opened,
     )
 
 
@@ -274,6 +360,8 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
         named = environ.get(CONFIG_VARIABLE)
         config = load_config(Path(named), environ) if named else from_environment(environ)
     config, _ = with_client_key(config, environ)
+    if reloads:
+        set_up(config, pid=RUN_VARIABLE in environ)
     house = House(generation_of(config, environ))
     path, state_dir = Path(config.source), config.server.state_dir
     peers = Peers(Path(state_dir) / PEERS_FOLDER)
@@ -287,6 +375,7 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
         house.current.begin()
+        house.current.measures.start()
         if reloads:
             reloader = Reloader(house, partial(_next_generation, path, environ, state_dir), app.hand_on, peers)
             reloader.start()
@@ -302,6 +391,7 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
             await reloader.stop()
         peers.close()
         await house.close()
+        await house.current.measures.close()
 
     app = AsgiApp(house.current.gateway, startup=startup, shutdown=shutdown)
     return app
@@ -312,6 +402,11 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, w
     count = workers or config.server.workers
     if config.source and Path(config.source).is_file():
         os.environ[CONFIG_VARIABLE] = str(Path(config.source).absolute())  # not `resolve`: a link may lead elsewhere tomorrow
+    if count > 1:
+        os.environ[RUN_VARIABLE] = secrets.token_hex(8)
+    else:
+        os.environ.pop(RUN_VARIABLE, None)
+    set_up(config, pid=count > 1)
     application: AsgiApp | str = reloading_app(config) if count == 1 else "gatewright.app:reloading_app"
     settings = uvicorn.Config(
         application,
@@ -326,7 +421,8 @@ def serve(config: Config, *, host: str | None = None, port: int | None = None, w
         interface="asgi3",
         backlog=4096,
         access_log=False,
-        log_level="warning",
+        log_config=None,
+        log_level=config.logging.level,
         proxy_headers=False,
         server_header=False,
         date_header=False,

@@ -62,6 +62,7 @@ def cache_of(
             meanings=meanings,
             recorder=recorder,
             keeps_responses=config.responses_state.store,
+            max_answer_bytes=config.server.max_answer_bytes,
         ),
     )
 

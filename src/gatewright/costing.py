@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from gatewright.bookkeeping import database_file
 from gatewright.config import Config
 from gatewright.pipeline.live_lists import domain
+from gatewright.principals.records import Granted
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.price_rules import PriceRules
 from gatewright.providers.prices import FILE_NAME, PriceBook
@@ -37,5 +39,16 @@ def prices_of(config: Config) -> Prices:
 
 
 def has_money(config: Config) -> bool:
-    """Whether anything asks what calls cost from the beginning: the ledger, what limits money, or a key that is told."""
-    return config.ledger.enabled or bool(config.limits.budgets) or any(key.show_cost for key in config.keys)
+    """Whether anything asks what calls cost from the beginning: the ledger, what limits money at any level, a key that is told.
+
+    What is stored may limit it too: a database is taken for one that does.
+    """
+    if config.ledger.enabled or config.database is not None or database_file(config).exists():
+        return True
+    everybody = Granted(config.limits.limits, config.limits.budgets)
+    granted = (everybody, *config.principals.granted.values(), *(key.granted for key in config.keys))
+    return any(limits_money(one) for one in granted) or any(key.show_cost for key in config.keys)
+
+
+def limits_money(granted: Granted) -> bool:
+    return bool(granted.budgets) or any(limit.unit == "micros" for limit in granted.limits)

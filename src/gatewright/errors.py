@@ -9,6 +9,7 @@ Exceptions carry a `Problem` where one must leave a deep call:
     └── UpstreamFailed   the provider failed or answered nonsense              (maybe retried elsewhere)
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -134,6 +135,13 @@ class Malformed(Refused):
 
 class UpstreamFailed(GatewrightError):
     """The provider failed, or its answer could not be read."""
+
+
+def scrubbed(problem: Problem, scrub: Callable[[bytes], bytes]) -> Problem:
+    """The problem without what `scrub` takes out of bytes: an upstream may say anywhere in its error what it was sent."""
+    told = msgspec.json.encode(problem)
+    hidden = scrub(told)
+    return problem if hidden == told else msgspec.json.decode(hidden, type=Problem)
 
 
 def refuse(kind: ProblemKind, message: str, *, param: str | None = None, code: str | None = None) -> Refused:

@@ -8,11 +8,14 @@ A stage is `async (exchange, next) -> Reply`, or a `Check`, which needs neither 
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
+from time import monotonic
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from gatewright.errors import Problem, refuse
+from gatewright.guards.rules import Rule
+from gatewright.guards.terms import Finding
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.events import StreamEvent
 from gatewright.ir.loss import Loss
@@ -40,8 +43,10 @@ Operation = Literal[
     "target_health",  # how each target stands
     "ready",
     "usage",  # what was used, and what it cost
+    "metrics",  # how the gateway does, for Prometheus
     "reload",  # an admin's: read the configuration again
     "admin",  # what is under /admin/v1 beside it: each of its routes says whom it is for
+    "invariant",  # what Invariant's gateway says of itself: health, preflights, fixed refusals
     "unknown",
 ]
 
@@ -92,6 +97,8 @@ class Principal(msgspec.Struct, frozen=True, eq=False):
     """The operator's own words about it, for traces."""
     show_cost: bool = False
     """Whether its answers say what they cost."""
+    traced: bool = True
+    """Whether traces may be kept of what it asks, where any are."""
     expires: float = 0.0
     """Unix seconds from which on it is good for nothing. 0: never."""
     scopes: tuple[Scope, ...] = ()
@@ -193,7 +200,7 @@ class Reply:
 
 
 class Held(Protocol):
-    """What a request has taken of limits and budgets. None of this raises or waits."""
+    """What a request has taken of limits and budgets. None of this raises, and `covers` alone may wait."""
 
     def told(self, exchange: "Exchange", reply: Reply) -> Reply:
         """The reply with what its client is told of limits."""
@@ -205,6 +212,10 @@ class Held(Protocol):
 
     def settle(self, exchange: "Exchange") -> None:
         """Give back what it did not use; once."""
+        ...
+
+    async def covers(self, exchange: "Exchange", *, onward: bool) -> bool:
+        """Whether one attempt more is reserved, as from now on it is. `onward`: it must read what the others have said."""
         ...
 
 
@@ -259,9 +270,14 @@ class AttemptRecord(msgspec.Struct, eq=False, gc=False):
     when the attempt is over."""
     refused_as: int = 0
     """The status that the next time it is written will have been for."""
+    written: float = 0.0
+    """Monotonic seconds, when it was written last. 0: nobody said."""
+    leg: object | None = None
+    """What went over the wire, for the trace: a `record.trace_capture.Leg`. None: nobody keeps it."""
 
     def wrote(self) -> None:
         """The call was written to a connection; perhaps once more, beneath: see `transport.seam.Trail`."""
+        self.written = monotonic()
         if not self.sent:
             self.sent = True
             self.stage = "waiting"
@@ -321,6 +337,9 @@ class Exchange(msgspec.Struct, eq=False, kw_only=True):
     cache: CacheUse = ""  # cache: how the answer came about
     losses: tuple[Loss, ...] = ()  # translate
     usage: Usage | None = None  # translate, at the end of the answer
+    rules: tuple[Rule, ...] = ()  # who knows of rules for this request alone: guard asks them beside the operator's
+    findings: tuple[Finding, ...] = ()  # guard: what its rules had to say, in the order they said it
+    held_back: tuple[int, float] = (0, 0.0)  # guard: the most characters, the longest seconds that its stream waited for rules
     reserved: int | None = None  # limit: micro-dollars that it may cost at most; None: nobody reckoned
     held: Held | None = None  # limit: to be settled; None: nothing limits it
     left: bool = False  # settle: the client left before the end of its answer

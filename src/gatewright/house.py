@@ -4,7 +4,7 @@ One rule: what runs finishes with what it began with, and what only it uses is c
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +13,8 @@ from gatewright.admitting import Directory
 from gatewright.bookkeeping import Books
 from gatewright.config import Config
 from gatewright.costing import rules_of
+from gatewright.exploring import Exploring
+from gatewright.measuring import Measures
 from gatewright.pipeline.admin import ReloadDesk
 from gatewright.pipeline.authenticate import Authenticate
 from gatewright.pipeline.endpoint import Endpoint
@@ -25,6 +27,8 @@ from gatewright.stores.accounts import AccountStore
 from gatewright.stores.answers import Answers
 from gatewright.stores.counters import Counters
 from gatewright.stores.kept import KeptStore
+from gatewright.tracing import Tracing
+from gatewright.transport import Transport
 
 LAST_WORDS_S: Final = 2.0
 """How long clients have to take the error event that ends an answer beyond the deadline."""
@@ -43,9 +47,13 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
     """One for all generations: it knows the stored keys."""
     books: Books
     """One for all generations, as are the stores."""
+    measures: Measures
+    """One for all generations."""
     kept: KeptStore
     answers: Answers
     counters: Counters
+    tracing: Tracing
+    """One for all generations."""
     book: AccountStore | None
     prices: Prices
     """One for all generations: it follows the configuration that answers."""
@@ -53,6 +61,10 @@ class Generation(msgspec.Struct, eq=False, kw_only=True):
     """One for all generations: what is known of a target that stays is not forgotten."""
     desk: ReloadDesk
     probes: Probes
+    exploring: Exploring | None = None
+    """What stands in for Invariant's gateway; another generation's, too, where that asks for the same."""
+    opened: Sequence[Transport] = ()
+    """Connections of its own beside its endpoints': of guards that ask somebody."""
     stop: Callable[[], None]
     """Have whoever waits for a time to pass go on at once: what it waits for is closed."""
 
@@ -102,6 +114,8 @@ class House:
         for endpoint in {id(e): e for generation in generations for e in generation.endpoints.values()}.values():
             await endpoint.close()
         for generation in generations:
+            for transport in generation.opened:
+                await transport.close()
             generation.stop()
         loop = asyncio.get_running_loop()
         end = loop.time() + LAST_WORDS_S
@@ -113,8 +127,12 @@ class House:
             await answers.close()
         for counters in {id(g.counters): g.counters for g in generations}.values():
             await counters.close()
+        for exploring in {id(g.exploring): g.exploring for g in generations}.values():
+            if exploring is not None:
+                await exploring.close()
         await self.current.directory.close()
         await self.current.kept.close()
+        await asyncio.to_thread(self.current.tracing.close)
         await asyncio.to_thread(self.current.books.close)
 
     def _all(self) -> Iterator[Generation]:
@@ -135,7 +153,11 @@ class House:
         for endpoint in old.endpoints.values():
             if id(endpoint) not in held:
                 await endpoint.close()
+        for transport in old.opened:
+            await transport.close()
         if all(generation.answers is not old.answers for generation in self._all()):
             await old.answers.close()
         if all(generation.counters is not old.counters for generation in self._all()):
             await old.counters.close()
+        if old.exploring is not None and all(generation.exploring is not old.exploring for generation in self._all()):
+            await old.exploring.close()

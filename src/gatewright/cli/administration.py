@@ -1,4 +1,4 @@
-"""The commands of whoever hands out keys, put beside the others.
+"""The commands of whoever hands out keys and looks at traces, put beside the others.
 
 One rule: a server does without them, and without what they import.
 """
@@ -6,6 +6,9 @@ One rule: a server does without them, and without what they import.
 import typer
 
 from gatewright.cli import keys, teams
+from gatewright.cli.reload import reload
+from gatewright.cli.replay import replay
+from gatewright.cli.traces import traces_app
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,3 +19,6 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(teams.limits, name="limits")
     app.add_typer(teams.budgets, name="budgets")
     app.command()(teams.audit)
+    app.command()(reload)
+    app.add_typer(traces_app, name="traces")
+    app.command()(replay)

@@ -37,6 +37,12 @@ def banner(config: Config, *, version: str, host: str, port: int, generated_key:
     return "\n".join(lines) + "\n"
 
 
+def started(config: Config, *, version: str, host: str, port: int) -> str:
+    """The same for machines, in a line that is kept: no key is in it, generated or not."""
+    known = f"{_named(list(config.providers)) or 'no providers'}; {_models(config)}"
+    return f"Gatewright {version} on {base_url(host, port, scheme(config))}: {known}"
+
+
 def base_url(host: str, port: int, scheme: str = "http") -> str:
     """Where clients on this machine reach a gateway that listens on `host`."""
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared with, not bound

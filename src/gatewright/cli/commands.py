@@ -15,10 +15,11 @@ from rich.console import Console
 
 from gatewright import __version__
 from gatewright.cli.accounts import app as accounts_app
-from gatewright.cli.banner import banner, base_url, example_model, scheme
+from gatewright.cli.banner import banner, base_url, example_model, scheme, started
 from gatewright.cli.clients import BY_NAME, CLIENTS, Address, Client, snippet
 from gatewright.cli.explain import explain
 from gatewright.cli.files import apply
+from gatewright.cli.guards import guards_app
 from gatewright.cli.import_config import import_app
 from gatewright.cli.login import login
 from gatewright.cli.merge import CannotMerge
@@ -40,6 +41,7 @@ config_app = typer.Typer(help="About the configuration file.", no_args_is_help=T
 app.add_typer(config_app, name="config")
 app.add_typer(import_app, name="import")
 app.add_typer(usage_app, name="usage")
+app.add_typer(guards_app, name="guards")
 
 ConfigOption = Annotated[
     Path | None,
@@ -73,12 +75,18 @@ def serve(
 ) -> None:
     """Serve until told to stop."""
     from gatewright.app import serve as run  # noqa: PLC0415 - the server is needed by this command only
+    from gatewright.logs import set_up  # noqa: PLC0415
 
     settings = read_config(config, port=port)
     settings, generated = _keyed(settings)
-    if not quiet:
-        at = (host or settings.server.host, settings.server.port if port is None else port)
+    at = (host or settings.server.host, settings.server.port if port is None else port)
+    log = set_up(settings)
+    if log.pretty and not quiet:
         typer.echo(banner(settings, version=__version__, host=at[0], port=at[1], generated_key=generated), err=True)
+    elif not quiet:
+        log.say("info", started(settings, version=__version__, host=at[0], port=at[1]))
+        for warning in settings.warnings:
+            log.say("warning", f"warning: {warning}")
     if port:
         os.environ["GATEWRIGHT_PORT"] = str(port)  # worker processes must know it too
     try:

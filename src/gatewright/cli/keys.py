@@ -51,6 +51,7 @@ def create(  # noqa: PLR0917 - typer passes them by name
     max_tokens: Annotated[int | None, typer.Option(help="Most tokens of an answer.")] = None,
     metadata: Annotated[Many, typer.Option("--metadata", help="name=value.")] = None,
     show_cost: Annotated[bool, typer.Option("--show-cost", help="Answers say what they cost.")] = False,  # noqa: FBT002 - a flag
+    traces: Annotated[bool, typer.Option("--traces/--no-traces", help="Whether traces may be kept.")] = True,  # noqa: FBT002
     config: ConfigOption = None,
     how: FormatOption = "table",
 ) -> None:
@@ -70,6 +71,7 @@ def create(  # noqa: PLR0917 - typer passes them by name
         "max_tokens": max_tokens,
         "metadata": pairs_of(metadata) or None,
         "show_cost": show_cost or None,
+        "traces": None if traces else False,
     }
     form = form_of(KeyForm, said)
     registrar = registrar_of(config)

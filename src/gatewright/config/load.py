@@ -20,13 +20,18 @@ from gatewright.config.model import (
 from gatewright.config.problems import ConfigError, ConfigProblem
 from gatewright.config.references import Desk
 from gatewright.config.resolve_accounts import warn_of_missing_logins
+from gatewright.config.resolve_guards import resolve_guards
+from gatewright.config.resolve_invariant import invariant_providers, resolve_explorer, resolve_invariant
 from gatewright.config.resolve_ledger import resolve_database, resolve_ledger
 from gatewright.config.resolve_limits import resolve_counters, resolve_everybody
+from gatewright.config.resolve_metrics import resolve_logging, resolve_metrics
 from gatewright.config.resolve_models import Names, resolve_aliases, resolve_models
+from gatewright.config.resolve_otlp import resolve_otlp
 from gatewright.config.resolve_pricing import resolve_pricing
 from gatewright.config.resolve_principals import resolve_jwt, resolve_keys, resolve_principals, resolve_proxies
 from gatewright.config.resolve_providers import resolve_providers, warn_of_self
 from gatewright.config.resolve_routing import resolve_cache, resolve_routing
+from gatewright.config.resolve_traces import resolve_traces
 from gatewright.config.schema import ConfigFile, MediaFetchSection, ServerSection, TimeoutsSection
 from gatewright.config.shape import check_shape
 from gatewright.config.tree import TOP, Tree, read_file
@@ -61,7 +66,7 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
     config = Config(
         source=file,
         server=server_config(sections.server, base, environ, desk),
-        providers=resolve_providers(sections.providers, timeouts, desk),
+        providers=invariant_providers(sections.invariant, resolve_providers(sections.providers, timeouts, desk), timeouts, desk),
         models=resolve_models(sections.models, names, desk, routing.policy),
         aliases=resolve_aliases(sections.aliases, names, desk),
         keys=resolve_keys(sections.keys, names, principals, desk),
@@ -80,14 +85,21 @@ def resolve_config(tree: Tree, file: str, base: Path, environ: Mapping[str, str]
         limits=resolve_everybody(sections.limits, sections.budgets, desk),
         counters=resolve_counters(sections.counters, desk),
         ledger=resolve_ledger(sections.ledger),
+        traces=resolve_traces(sections.traces, desk),
+        otlp=resolve_otlp(sections.traces.otlp, desk),
+        explorer=resolve_explorer(sections.traces.explorer, ("traces", "explorer"), desk),
+        guards=resolve_guards(sections.guards, sections.models, desk),
+        metrics=resolve_metrics(sections.metrics),
+        logging=resolve_logging(sections.logging),
         pricing=resolve_pricing(sections.pricing, names.providers, desk),
         database=resolve_database(sections.database, desk),
+        invariant=resolve_invariant(sections.invariant, sections.server.host, desk),
     )
     if desk.problems:
         raise ConfigError(file, tuple(desk.problems))
     warn_of_self(config.providers, config.server.host, config.server.port, desk)
     warn_of_missing_logins(config.providers, config.server.state_dir, desk)
-    if not names.providers:
+    if not config.providers:
         desk.warn((), "no providers: nothing can be answered")
     return msgspec.structs.replace(config, warnings=tuple(desk.warnings), files=desk.files)
 
@@ -124,6 +136,7 @@ def server_config(section: ServerSection, base: Path, environ: Mapping[str, str]
         port=section.port,
         workers=section.workers,
         max_body_bytes=section.max_body_bytes,
+        max_answer_bytes=section.max_answer_bytes,
         max_concurrent=section.max_concurrent,
         keepalive_s=section.keepalive_s,
         drain_s=section.drain_s,

@@ -9,12 +9,15 @@ from typing import Literal
 import msgspec
 
 from gatewright.config.credentials import CredentialConfig
+from gatewright.config.invariant import ExplorerConfig, InvariantConfig
 from gatewright.config.secrets import Secret
 from gatewright.config.watch import Stamp
 from gatewright.exchange import Role
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject
 from gatewright.limits.terms import Budget, Level, Limit
+from gatewright.logs_rule import LoggingRule
+from gatewright.pipeline.guard_terms import GuardsConfig
 from gatewright.pipeline.policy import DEFAULT, Policy, RouteTarget, Tier
 from gatewright.principals.records import NOTHING, Granted, Organization, Team, User
 from gatewright.providers.catalog import Auth, Forward
@@ -22,6 +25,8 @@ from gatewright.providers.facts import Facts
 from gatewright.providers.ladder import Ladder
 from gatewright.providers.price_rules import PriceRules
 from gatewright.record.ledger import LedgerRule
+from gatewright.record.metrics_cells import MetricsRule
+from gatewright.record.trace_rule import TraceRule
 from gatewright.routing.breaker import Rule as BreakerRule
 
 
@@ -30,6 +35,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 4000
     workers: int = 1
     max_body_bytes: int = 64 << 20
+    max_answer_bytes: int = 256 << 20
     max_concurrent: int = 0
     """Per worker. 0: no limit."""
     keepalive_s: float = 15
@@ -48,6 +54,18 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     def scheme(self) -> str:
         """By which clients reach it, where no proxy before it says otherwise."""
         return "https" if self.tls_cert_file else "http"
+
+
+class OtlpConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Where traces are sent: see `schema_otlp.OtlpSection`."""
+
+    endpoint: str | None = None
+    headers: tuple[tuple[str, Secret], ...] = ()
+    content: bool = False
+    langfuse: bool | None = None
+    timeout_s: float | None = None
+    queue_size: int = 2_048
+    propagate: bool = False
 
 
 class TimeoutsConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +177,7 @@ class KeyConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None = None
     metadata: Mapping[str, str] = {}
     show_cost: bool = False
+    traces: bool = True
     granted: Granted = NOTHING
 
 
@@ -262,10 +281,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsConfig = LimitsConfig()
     counters: CountersConfig = CountersConfig()
     ledger: LedgerRule = LedgerRule()
+    metrics: MetricsRule = MetricsRule()
+    logging: LoggingRule = LoggingRule()
+    traces: TraceRule = TraceRule()
+    otlp: OtlpConfig | None = None
+    explorer: ExplorerConfig | None = None
+    """Where ordinary conversations are pushed to. None: nowhere."""
+    """Where traces are sent as they end. None: nowhere."""
+    guards: GuardsConfig = GuardsConfig()
     pricing: PriceRules = PriceRules()
     """Without `hosts`: `pricing.py` finds them by the providers."""
     database: Secret | None = None
     """A URL; it may hold a password. None: a file of SQLite in the state folder."""
+    invariant: InvariantConfig = InvariantConfig()
     files: Mapping[str, Stamp] = {}
     """Absolute paths of what it was read from, secrets among them, as they were just before."""
     warnings: tuple[str, ...] = ()

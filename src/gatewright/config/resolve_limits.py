@@ -87,8 +87,8 @@ def resolve_everybody(limits: Sequence[LimitSection], budgets: BudgetsSection, d
         text = desk.text(budgets.webhook.reveal(), path)
         if text is not None:
             fault = url_fault(text.strip().partition("?")[0])
-            if fault is not None:
-                desk.wrong(path, fault)
+            if fault is not None:  # which quotes it, and it may be a secret
+                desk.wrong(path, "expected an http:// or https:// URL, such as https://hooks.example.com/budgets")
             webhook = Secret(text.strip())
     return LimitsConfig(
         limits=resolve_limits(limits, ("limits",), desk),

@@ -23,6 +23,7 @@ def resolve_pricing(section: PricingSection, providers: Container[str], desk: De
     return PriceRules(
         stated=tuple(rule for rule in stated if rule is not None),
         unknown=section.unknown,
+        batches=section.batches,
         assume=(_exact(section.assume.input), _exact(section.assume.output)),
     )
 

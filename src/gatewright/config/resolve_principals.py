@@ -20,7 +20,7 @@ from gatewright.config.tree import KeyPath
 from gatewright.exchange import Operation
 from gatewright.limits.terms import Level
 from gatewright.principals.networks import network
-from gatewright.principals.records import NOTHING, Granted, Organization, Records, Team, User
+from gatewright.principals.records import NOTHING, RESERVED, Granted, Organization, Records, Team, User
 from gatewright.principals.roll import Roll, place_of
 
 MIN_KEY_CHARACTERS: Final = 16
@@ -38,13 +38,20 @@ def resolve_principals(sections: ConfigFile, names: Names, desk: Desk) -> Princi
         path: KeyPath = ("organizations", name)
         _grant(granted, "organization", name, _granted(house.limits, house.budgets, path, desk))
         models = _models(house.models, path, names, desk)
-        organizations[name] = Organization(id=name, models=models, disabled=house.disabled, metadata=house.metadata)
+        organizations[name] = Organization(
+            id=name, models=models, disabled=house.disabled, metadata=house.metadata, traces=house.traces
+        )
     for name, squad in sections.teams.items():
         path = ("teams", name)
         _grant(granted, "team", name, _granted(squad.limits, squad.budgets, path, desk))
         models = _models(squad.models, path, names, desk)
         teams[name] = Team(
-            id=name, models=models, disabled=squad.disabled, metadata=squad.metadata, organization=squad.organization or ""
+            id=name,
+            models=models,
+            disabled=squad.disabled,
+            metadata=squad.metadata,
+            traces=squad.traces,
+            organization=squad.organization or "",
         )
         _known(squad.organization, sections.organizations, "organization", path, desk)
     for name, person in sections.users.items():
@@ -55,6 +62,7 @@ def resolve_principals(sections: ConfigFile, names: Names, desk: Desk) -> Princi
             models=_models(person.models, path, names, desk),
             disabled=person.disabled,
             metadata=person.metadata,
+            traces=person.traces,
             organization=person.organization or "",
             team=person.team or "",
             role=person.role,
@@ -79,6 +87,8 @@ def resolve_keys(sections: Iterable[KeySection], names: Names, principals: Princ
             desk.wrong((*path, "name"), f'a key named "{section.name}" is already there')
         models = _models(section.models, path, names, desk)
         _check_place(section, principals, roll, path, desk)
+        if section.name in RESERVED:
+            desk.wrong((*path, "name"), f'"{section.name}" is the gateway\'s own, for its probes; choose another name')
         check_routes(section.routes, path, desk)
         ips = _networks(section.ips, (*path, "ips"), desk)
         granted = _granted(section.limits, section.budgets, path, desk)
@@ -112,6 +122,7 @@ def resolve_keys(sections: Iterable[KeySection], names: Names, principals: Princ
                 max_tokens=section.max_tokens,
                 metadata=section.metadata,
                 show_cost=section.show_cost,
+                traces=section.traces,
                 granted=granted,
             )
         )

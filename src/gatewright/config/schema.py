@@ -8,8 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from gatewright.config.schema_guards import GuardRuleSection, GuardsSection
+from gatewright.config.schema_invariant import InvariantSection
 from gatewright.config.schema_ledger import LedgerSection
 from gatewright.config.schema_limits import BudgetsSection, CountersEntry, CountersSection, LimitSection
+from gatewright.config.schema_logging import LoggingSection
+from gatewright.config.schema_metrics import MetricsSection
 from gatewright.config.schema_parameters import OverridesSection
 from gatewright.config.schema_pricing import PricingSection
 from gatewright.config.schema_principals import AuthSection, KeySection, OrganizationSection, TeamSection, UserSection
@@ -24,6 +28,7 @@ from gatewright.config.schema_routing import (
     RoutingSection,
     TargetEntry,
 )
+from gatewright.config.schema_traces import TracesSection
 from gatewright.config.secrets import Secret
 from gatewright.config.section import Count, Name, Port, Seconds, Section
 from gatewright.ir.blocks import DialectName
@@ -44,6 +49,9 @@ class ServerSection(Section):
     """Processes; one per core is enough."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 64 << 20
     """Largest request body accepted; a larger one is answered 413."""
+    max_answer_bytes: Annotated[int, Field(ge=1 << 16)] = 256 << 20
+    """Longest answer of a provider that is held as a whole: to be given as one, or to others who ask the same. A stream that
+    nobody else waits for may be longer."""
     max_concurrent: Annotated[int, Field(ge=0)] = 0
     """Requests served at once, over all keys and per worker; more are answered 503. 0: no limit."""
     keepalive_s: Seconds = 15
@@ -244,6 +252,8 @@ class ModelSection(Section):
     """When a stream breaks after it has begun: end it with an error, or go on with another target."""
     cache: ModelCacheSection | None = None
     """Whether answers are kept and given again. Default: never."""
+    guards: list[GuardRuleSection] = []
+    """Rules for this model alone, beside those of `guards`."""
     losses: Literal["warn", "refuse"] = "warn"
     """What to do when the target's dialect cannot say all that the client said: tell in a header, or refuse."""
     defaults: OverridesSection = OverridesSection()
@@ -315,7 +325,11 @@ class ConfigFile(Section):
     counters: CountersEntry = CountersSection()
     """Where limits and budgets are counted: a URL, or a mapping."""
     ledger: LedgerSection = LedgerSection()
+    metrics: MetricsSection = MetricsSection()
+    logging: LoggingSection = LoggingSection()
     pricing: PricingSection = PricingSection()
+    traces: TracesSection = TracesSection()
+    guards: GuardsSection = GuardsSection()
     database: Secret | None = None
     """Where the ledger is kept, and keys that are made at run time: `postgresql://…` when several machines share it. Default: a
     file of SQLite in the state folder."""
@@ -323,3 +337,4 @@ class ConfigFile(Section):
     timeouts: TimeoutsSection = TimeoutsSection()
     responses_state: ResponsesStateSection = ResponsesStateSection()
     model_lists: ModelListsSection = ModelListsSection()
+    invariant: InvariantSection = InvariantSection()

@@ -88,9 +88,9 @@ class CountersSection(Section):
     deadline_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
     """How long a request waits for the Redis, before it is taken for one that does not answer."""
     rates: Literal["open", "closed"] = "open"
-    """Limits on requests, tokens and what runs, while the Redis does not answer: let requests pass uncounted, or refuse them."""
+    """Limits on requests, tokens and what runs, while the counters do not answer: let requests pass uncounted, or refuse them."""
     money: Literal["open", "closed"] = "closed"
-    """Budgets and limits in dollars, while the Redis does not answer."""
+    """Budgets and limits in dollars, while the counters do not answer."""
 
 
 def _long_form(value: object) -> object:

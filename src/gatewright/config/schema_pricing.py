@@ -77,5 +77,8 @@ class PricingSection(Section):
     """What becomes of a model without a known price where a budget applies: refuse it, let it pass uncounted, or count it as
     `assume` says."""
     assume: AssumeSection = AssumeSection()
+    batches: Literal["deny", "allow"] = "deny"
+    """What becomes of a batch where a budget or a limit in dollars stops its key: nobody knows what it costs before it is done.
+    `allow` lets it pass uncounted; the provider's bill is then the first to tell."""
     models: dict[Name, PriceSection] = {}
     """`provider/model`, with one `*` for any text → what it costs. The most exact name holds."""

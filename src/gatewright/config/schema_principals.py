@@ -27,6 +27,8 @@ class GroupSection(Section):
     """Whether all its keys are refused for now."""
     metadata: dict[Name, str] = {}
     """Your own words about it."""
+    traces: bool = True
+    """False: no traces are kept of what its keys ask, where any are."""
     limits: list[LimitSection] = []
     """For all its keys together."""
     budgets: list[BudgetSection] = []
@@ -92,6 +94,8 @@ class KeySection(Section):
     """Most tokens of an answer; a request for more is given so many."""
     metadata: dict[Name, str] = {}
     """Your own words about it, for traces."""
+    traces: bool = True
+    """False: no traces are kept of what it asks, where any are."""
     show_cost: bool = False
     """Whether its answers say in headers what they cost, and what is left of its budget."""
     limits: list[LimitSection] = []

@@ -63,6 +63,7 @@ def principal_of(claims: JsonObject, issuer: str, expires: float, rule: Rule, ro
         team=place.team,
         organization=place.organization,
         within=within_of(place),
+        traced=all(group.traces for group in place.groups),
         expires=expires,
         scopes=scopes_of(roll, place, name),
         guarded=True,

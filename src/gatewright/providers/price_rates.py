@@ -148,6 +148,13 @@ class Rates(msgspec.Struct, frozen=True):
         micros = int((2 * total + scale) // (2 * scale))
         return 0 if micros < 0 else min(micros, MOST_MICROS)
 
+    @property
+    def flat_most(self) -> tuple[int, int, int, int] | None:
+        """(for the request, for each token read, for each written, scale) at the most, without sound; None: it depends."""
+        if self.untold or self.bounds:
+            return None
+        return self.request, self.tops[0][0], self.tops[0][1], self.scale
+
     def most(self, read: int, written: int, *, any_kind: bool) -> int | None:
         """Micro-dollars that so many tokens cost at most, rounded up. `any_kind`: sound or pictures, too. None: that is
         not what it is priced by.

@@ -76,6 +76,7 @@ class PriceRules(msgspec.Struct, frozen=True, eq=False):
     """Provider → its name in the price list. None of those whose server is somebody else's."""
     stated: tuple[Stated, ...] = ()
     unknown: Unknown = "allow"
+    batches: Literal["deny", "allow"] = "deny"
     assume: tuple[Decimal, Decimal] = (Decimal(3), Decimal(15))
     """Dollars for a million tokens read, and written."""
 

@@ -17,7 +17,7 @@ import msgspec
 
 from gatewright.ir.response import Usage
 from gatewright.providers.facts import NOTHING, Facts
-from gatewright.providers.price_rates import Rates
+from gatewright.providers.price_rates import MOST_MICROS, Rates
 from gatewright.providers.price_rules import PriceRules, Stated, assumed_rates, stated_rates
 from gatewright.providers.prices import ALWAYS, KEPT, PriceBook, PriceEntry
 
@@ -63,6 +63,8 @@ class Prices:
         self._rules = rules or PriceRules()
         self._plans: dict[tuple[str, str, str, str], _Plan] = {}
         self._most: dict[str, tuple[_Most, int]] = {}
+        self._flat: dict[str, tuple[int, int, int, int, int]] = {}
+        """Of those that cost the same from the first token to the last: until when, and `Rates.flat_most`."""
 
     @property
     def rules(self) -> PriceRules:
@@ -73,6 +75,7 @@ class Prices:
         self._rules = rules
         self._plans = {}
         self._most = {}
+        self._flat = {}
 
     def price(self, provider: str, model: str, usage: Usage, at: int) -> Priced:
         """What so much has cost at so many microseconds since 1970. Loads the list where nobody has: that blocks once."""
@@ -98,12 +101,19 @@ class Prices:
         """
         name = candidate.name
         now = _now()
+        flat = self._flat.get(name)
+        if flat is not None and not dear and now < flat[0]:
+            _, request, read, written, scale = flat
+            return min(-(-(request + input_tokens * read + output_tokens * written) // scale), MOST_MICROS)
         most, until = self._most.get(name, (None, 0))
         if most is None or until <= now:
             most, until = self._find_most(name, now)
             if len(self._most) >= KEPT:
                 self._most.clear()
+                self._flat.clear()
             self._most[name] = most, until
+            if (flat_rates := None if most[0] is None else most[0].flat_most) is not None:
+                self._flat[name] = until, *flat_rates
         plain, others = most
         if plain is None:
             return None

@@ -101,6 +101,13 @@ class _Pair:
         one.pairs.append(self)
         self.look()
 
+    def went_well(self, passed: "Passed", now: float, heap_s: float) -> bool:
+        """A call has succeeded, and it is counted later, with others; False: it must be told to the circuits."""
+        if not (self.good and self.calm and self.passed is passed and now - self.since < heap_s):
+            return False
+        self.good += 1
+        return True
+
     def look(self) -> None:
         """One of the circuits has changed."""
         whole, one = self.whole, self.one

@@ -128,6 +128,10 @@ class FastLane(Reader):
     def answering(self) -> bool:
         return self._exchange is not None
 
+    @property
+    def streaming(self) -> bool:
+        return self._source is not None
+
     def _begin(self, request: ReadRequest) -> None:
         if self._exchange is not None or self._queue or self.unread:  # pipelined: wait, and read no more meanwhile
             self._queue.append(request)

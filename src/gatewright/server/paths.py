@@ -11,6 +11,7 @@ import msgspec
 
 from gatewright.exchange import Operation
 from gatewright.ir.blocks import DialectName
+from gatewright.pipeline.invariant_paths import PREFIX, ROOT, named
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ _BEDROCK_PREFIX = "/bedrock/model/"
 _PLAIN: dict[str, Operation] = {"/": "health", "/health": "health", "/ready": "ready"}
 _ADMIN: dict[tuple[str, str], Operation] = {("POST", "/admin/v1/reload"): "reload", ("GET", "/admin/v1/usage"): "usage"}
 """Exact, and before providers' names: one called `admin` does not get in front of it."""
+_METRICS = "/metrics"
 _ADMIN_PREFIX = "/admin/v1/"
 _VERSIONS = ("v1beta", "v1alpha", "v1")
 _FORWARDED_METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH")
@@ -75,10 +77,15 @@ def match(method: str, path: str, providers: Container[str]) -> Match:
     if path in _PLAIN:
         known = method in ("GET", "HEAD")
         return Match(_PLAIN[path] if known else "unknown", "openai_chat", path)
+    if path == _METRICS:
+        return Match("metrics" if method in ("GET", "HEAD") else "unknown", "openai_chat", path)
     if (method, path) in _ADMIN:
         return Match(_ADMIN[method, path], "openai_chat", path)
     if path.startswith(_ADMIN_PREFIX):
         return Match("unknown" if _climbs(path) else "admin", "openai_chat", path)
+    if path.startswith(PREFIX) and ROOT in providers and not _climbs(path):
+        asked = named(method, path)
+        return Match(asked.operation, asked.dialect, asked.path, asked.pin, asked.params)
     head, _, rest = path[1:].partition("/")
     pin = ""
     if head not in _VERSIONS and head in providers and rest:

@@ -55,6 +55,10 @@ class Sweeper:
     def discard(self, lane: "FastLane") -> None:
         self._lanes.discard(lane)
 
+    def counts(self) -> tuple[int, int]:
+        """Connections, and those on which a streamed answer runs."""
+        return len(self._lanes), sum(lane.streaming for lane in self._lanes)
+
     def _set_date(self) -> None:
         self.date_line = b"date: %b\r\n" % formatdate(usegmt=True).encode("ascii")
 

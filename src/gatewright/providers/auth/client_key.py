@@ -106,6 +106,10 @@ class ClientKey:
             )
         return client_lines(self.auth, key, call.headers)
 
+    def key_of(self, client: ClientHeaders) -> str:
+        """The key that a client's calls are made with; empty where it brought none."""
+        return provider_key(client, self._is_ours)
+
     async def refused(self, call: Unsigned, refusal: Refusal) -> bool:
         """Another try would be with the same key."""
         return False
