@@ -40,7 +40,7 @@ def write(tmp_path: Path, text: str) -> None:
 
 
 def logged(tmp_path: Path) -> str:
-    return (tmp_path / "log").read_text()
+    return (tmp_path / "log").read_text().replace('\\"', '"')  # lines of JSON
 
 
 async def until(seen, within_s: float = 10.0) -> None:

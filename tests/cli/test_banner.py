@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewright.cli.banner import banner, base_url, example_model
+from gatewright.cli.banner import banner, base_url, example_model, started
 from gatewright.config import Config, from_environment, load_config
 
 ENVIRON = {"GATEWRIGHT_KEY": "gw-generated", "HOME": "/nowhere"}
@@ -68,3 +68,13 @@ def test_a_gateway_with_a_certificate_is_shown_by_https(tmp_path):
     text = banner(load_config(tmp_path / "g.yaml", ENVIRON), version="1", host="127.0.0.1", port=4000)
     assert "https://127.0.0.1:4000" in text
     assert "http://127.0.0.1:4000" not in text
+
+
+def test_the_line_for_machines_has_no_key_in_it():
+    """Generated or not: it is kept where logs are."""
+    text = started(
+        from_environment({**ENVIRON, "GATEWRIGHT_KEY": "gw-not-to-be-seen"}), version="1.2", host="127.0.0.1", port=4000
+    )
+    assert text.startswith("Gatewright 1.2 on http://127.0.0.1:4000: ")
+    assert "\n" not in text
+    assert "gw-not-to-be-seen" not in text

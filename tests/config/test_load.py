@@ -218,6 +218,7 @@ PROVIDERS = "providers: {openai: {api_key: env:OPENAI_API_KEY}}\n"
         (PROVIDERS + "aliases: {a: 'openai/*'}", "an alias leads to one name"),
         (PROVIDERS + "keys: [{name: a, key: k1}, {name: a, key: k2}]", 'keys[1].name: a key named "a" is already there'),
         (PROVIDERS + "keys: [{name: a, key: k1}, {name: b, key: k1}]", 'keys[1].key: the same key as "a"'),
+        (PROVIDERS + "keys: [{name: gatewright-probe, key: k1}]", 'keys[0].name: "gatewright-probe" is the gateway\'s own'),
         (PROVIDERS + "keys: [{name: a, key: 'k 1'}]", "printable ASCII without spaces"),
         (PROVIDERS + "keys: [{name: a}]", 'keys[0]: missing key "key"'),
         (PROVIDERS + "keys: [{name: a, key: k, models: []}]", "keys[0].models: expected at least one entry"),
@@ -363,6 +364,7 @@ def test_the_json_schema_knows_every_key_and_refuses_others():
     assert set(schema["properties"]) == {
         "server", "providers", "models", "aliases", "keys", "media_fetch", "timeouts", "responses_state", "model_lists",
         "routing", "cache", "limits", "budgets", "counters", "ledger", "pricing", "database", "organizations", "teams", "users", "auth",
+        "guards", "traces", "invariant", "metrics", "logging",
     }  # fmt: skip
     provider = schema["$defs"]["ProviderSection"]["properties"]
     assert provider["api_key"]["anyOf"][0]["examples"]
@@ -375,6 +377,8 @@ def test_every_setting_is_described_for_editors():
     obvious = {"host", "port", "name", "targets", "enabled"}
     schema = json_schema()
     for section in (schema, *schema["$defs"].values()):
+        if not section:  # any JSON at all
+            continue
         assert section["description"], section["title"]
         if "Override" in section["title"]:
             continue

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gatewright.config import json_schema
+from tests.docs import metrics
 from tests.docs.hosts import pages
 from tests.faults import table as faults
+from tests.invariant import documented
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +60,8 @@ def configuration() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "faults.md": faults.page,
+    "metrics.md": metrics.page,
+    "invariant-policies.md": documented.page,
     **{name: partial(str, text) for name, text in pages().items()},
 }
 

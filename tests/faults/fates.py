@@ -31,7 +31,7 @@ FATES: Final[dict[Cause, Fate]] = {
     "overloaded": Fate(2, 1, 503),
     "broken": Fate(2, 2, 502),
     "conflict": Fate(2, 2, 409),
-    "our_credential": Fate(1, 1, 401),
+    "our_credential": Fate(1, 1, 502),
     "client": Fate(1, 0, 400),
     "filtered": Fate(1, 0, 200),
     "content": Fate(1, 0, 200),
@@ -74,7 +74,8 @@ def expected(
     left_alone: int = 0,
     late: bool = False,
 ) -> Expected:
-    """`cause` None: nothing is wrong. `safe`: there is a second target, and it works. `status`: as the upstream gave it.
+    """`cause` None: nothing is wrong. `safe`: there is a second target, and it works. `status`: as the upstream gave it; but that it
+    refuses the operator's key is not told as it says it.
 
     `mends`: only the first call fails. `alone`, `before_next`: in place of the cause's own, where the upstream said more.
     `left_alone`: the first target is not asked; the status told where there is no other. `late`: the head of a stream is out.
@@ -98,5 +99,5 @@ def expected(
         return Expected("answer", 200, until, 1)
     if late:
         return Expected("error event", 200, calls if not safe else 1, 0)
-    told = status or OWN_STATUS.get((client, fate.status), fate.status)
+    told = (0 if cause == "our_credential" else status) or OWN_STATUS.get((client, fate.status), fate.status)
     return Expected("error", told, calls if not safe else 1, 0)

@@ -56,6 +56,7 @@ class Books:
 
     def __init__(self, behind: UsageCounter) -> None:
         self.behind = behind
+        self.counter: UsageCounter = getattr(behind, "recorder", behind)  # behind the metrics, where they are counted
         self.settled: dict[str, list[Settled]] = {}
         """Model as the client named it → its settlements."""
 

@@ -139,7 +139,7 @@ def _books(books: Books, ups: Upstreams, requests: int) -> tuple[int, list[str]]
     sent = collections.Counter(record.target for record in records if record.sent)
     wrong = [] if len(settled) == requests else [f"{len(settled)} settlements of {requests} requests"]
     for name in TARGETS:
-        seen, counted = len(ups.calls[name]), books.behind.calls["test", f"{name}/m"].sent
+        seen, counted = len(ups.calls[name]), books.counter.calls["test", f"{name}/m"].sent
         if not sent[f"{name}/m"] == counted == seen:
             wrong.append(f"{name}: {sent[f'{name}/m']} attempts in the books, {counted} counted, {seen} calls seen")
     return sent.total(), wrong

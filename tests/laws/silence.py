@@ -2,6 +2,7 @@
 
 One rule: a deletion is noticed when the rendered document, its path or headers, the losses, or what the client's own dialect keeps
 (`request.client`) change, or when it is refused. Each distinct pattern of path (indices collapsed) is deleted at least once in each case.
+What is tolerant asks for less, see `request_silences`; the corpus and the recordings are never judged so.
 """
 
 import zlib
@@ -67,6 +68,38 @@ def without(value: JsonValue, path: Path) -> JsonValue:
     return [*value[:head], without(value[head], rest), *value[head + 1 :]]
 
 
+def altered(value: JsonValue, path: Path) -> JsonValue:
+    """A copy that says something else at `path`, of the same kind."""
+    if path:
+        head, rest = path[0], path[1:]
+        if isinstance(value, dict):
+            assert isinstance(head, str)
+            return {**value, head: altered(value[head], rest)}
+        assert isinstance(value, list)
+        assert isinstance(head, int)
+        return [*value[:head], altered(value[head], rest), *value[head + 1 :]]
+    if isinstance(value, dict):
+        kinds = value.keys() & {"type", "role"} if len(value) > 1 else ()
+        return {key: item if key in kinds else altered(item, ()) for key, item in value.items()}
+    if isinstance(value, list):
+        return [altered(item, ()) for item in value]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value + 1
+    return f"{value}x" if isinstance(value, str) else value
+
+
+def _is_told(seen: Seen, document: JsonObject, path: Path, name: DialectName, base: bytes | None) -> bool:
+    """Whether another value at `path` is noticed."""
+    other = altered(document, path)
+    assert isinstance(other, dict)
+    try:
+        return _request_traces(seen, other, [name])[name] != base
+    except GatewrightError:  # it was read, and did not please
+        return True
+
+
 def deletions(dialect: DialectName, side: str, document: JsonValue) -> Iterator[tuple[Path, JsonValue]]:
     """(path, document without it), each pattern `PER_PATTERN` times."""
     tried: dict[str, int] = {}
@@ -98,8 +131,13 @@ def _request_traces(seen: Seen, document: JsonObject, names: list[DialectName]) 
     return traces
 
 
-def request_silences(seen: Seen, names: list[DialectName]) -> list[Violation]:
-    """Fields of the request that vanish without a word on the way to each of `names`."""
+def request_silences(seen: Seen, names: list[DialectName], *, tolerant: bool = False) -> list[Violation]:
+    """Fields of the request that vanish without a word on the way to each of `names`.
+
+    `tolerant`: what the gateway has written for a provider may say what would stand there without it, too (the `max_tokens`
+    that Anthropic would be sent for want of one, an id that we would make). There a field counts as told as well when another value in
+    its place is noticed.
+    """
     case = seen.case
     if case.request is None or seen.request is None:
         return []
@@ -119,7 +157,9 @@ def request_silences(seen: Seen, names: list[DialectName]) -> list[Violation]:
         found += [
             Violation("5", case.id, f"{case.dialect}→{name}", f"request {spell(path)} vanishes in silence")
             for name in names
-            if base[name] is not None and base[name] == traces[name]
+            if base[name] is not None
+            and base[name] == traces[name]
+            and not (tolerant and _is_told(seen, document, path, name, base[name]))
         ]
     return found
 

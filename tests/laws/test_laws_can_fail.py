@@ -98,6 +98,32 @@ def test_a_silent_loss_is_found(monkeypatch):
     assert any("content" in v.what for v in laws.law_5(_see("anthropic", stream=False)) if v.pair == "anthropic→openai_chat")
 
 
+def test_a_default_said_aloud_is_silent_but_for_the_tolerant(tmp_path):
+    """What would stand there anyway is found where a case is judged as all are; the tolerant let pass only what is read."""
+    document = msgspec.json.decode(_see("openai_chat", stream=False).case.file.read_bytes())
+    document["id"] = "aloud"  # by which the generation of models is chosen, and with it what they are sent
+    document["request"]["json"] = {"model": "m", "max_tokens": 32_000, "messages": [{"role": "user", "content": "hi"}]}
+    file = tmp_path / "aloud.json"
+    file.write_bytes(msgspec.json.encode(document))
+    aloud = seen.look(cases.load("corpus", file))
+    assert [(v.pair, v.what) for v in laws.violations(aloud, "5")] == [
+        ("openai_chat→anthropic", "request max_tokens vanishes in silence")
+    ]
+    assert laws.violations(aloud, "5", tolerant=True) == []
+
+
+def test_what_is_never_read_is_found_by_the_tolerant_too(monkeypatch):
+    """Another value there changes nothing either."""
+
+    class Deaf(Lying):
+        def render_request(self, request, target):
+            return replace(self.honest.render_request(request, target), body={}, losses=())
+
+    monkeypatch.setitem(DIALECTS, "openai_chat", Deaf(DIALECTS["openai_chat"]))
+    found = laws.violations(_see("anthropic", stream=False), "5", tolerant=True)
+    assert any(v.pair == "anthropic→openai_chat" and "content" in v.what for v in found)
+
+
 def test_a_seal_broken_on_its_way_is_found(monkeypatch):
     """Law 6 compares what comes back with what went out."""
 

@@ -141,7 +141,7 @@ def message_of(dialect: str, document: dict) -> str:
 
 def tallies(gw) -> dict[tuple[str, str], Tally]:
     """What was counted: (key, provider/model) → tally."""
-    return gw.gateway.stacks.by_operation["generate"].func.recorder.tallies
+    return gw.house.current.books.usage.tallies
 
 
 def only_tally(gw) -> Tally:

@@ -93,6 +93,6 @@ async def test_reading_back_costs_nothing(tmp_path):
         await send(gw, "/v1/responses", {"model": "to-openai_responses", "input": "x"})
         for _ in range(3):
             await get(gw, "/v1/responses/resp_up1")
-        tallies = gw.gateway.stacks.by_operation["generate"].func.recorder.tallies
+        tallies = gw.house.current.books.usage.tallies
         assert sum(t.input_tokens for t in tallies.values()) == 10
         assert sum(t.unknown for t in tallies.values()) == 0

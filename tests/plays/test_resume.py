@@ -46,7 +46,7 @@ async def scene(tmp_path, *routes, tells=TOLD, more="", slow=0, slowly="", break
     with Breaking(tells).telling() as up:
         async with gateway(config(up.port, *routes, more=more, slow=slow, slowly=slowly, breaker=breaker), tmp_path, **how) as gw:
             gw.up, gw.settled = up, []
-            recorder = gw.gateway.stacks.by_operation["generate"].func.recorder
+            recorder = gw.house.current.books.usage
             before = recorder.settle
 
             def settle(exchange: Exchange, status, problem):
@@ -335,7 +335,7 @@ async def test_a_client_that_takes_trailers_is_told_in_one(tmp_path, client):
 async def test_a_request_that_was_resumed_is_one_request_in_the_books(tmp_path):
     """Begun once, settled once, with an attempt for each provider that was paid."""
     async with scene(tmp_path, ("safe", MODELS["anthropic"], OTHER_MODELS["openai_chat"])) as gw:
-        books = gw.gateway.stacks.by_operation["generate"].func.recorder
+        books = gw.house.current.books.usage
         begun, before = [], books.begun
         books.begun = lambda exchange, *told: (begun.append(exchange.request_id), before(exchange, *told))[1]
         gw.up.cuts = [middle()]
