@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 MUTANTS ?= 200000
 
-.PHONY: run test check format bench profile laws golden fuzz fuzz-keys faults crash docs clean
+.PHONY: run test check format bench profile laws golden fuzz fuzz-keys guards faults crash docs clean
 
 run: $(VENV)/.run ## install what is needed and serve
 	$(BIN)/gatewright serve
@@ -34,6 +34,9 @@ fuzz: $(VENV)/.dev ## 200,000 mutants of the cases with a seed of their own; SEE
 
 fuzz-keys: $(VENV)/.dev ## 100,000 hostile credentials: no way in, no failure; SEED=N makes a run again
 	$(BIN)/python -m tests.fuzz.credentials $(if $(SEED),--seed $(SEED))
+
+guards: $(VENV)/.dev ## 10,000 random texts, cuts and rules through the hold-back window, and as many round trips; SEED=N makes a run again
+	$(BIN)/python -m tests.guards $(if $(SEED),--seed $(SEED))
 
 faults: $(VENV)/.dev ## every way a provider can fail x client x form x route, and 10,000 requests over failing targets; SEED=N makes those again
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))

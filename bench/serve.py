@@ -2,7 +2,7 @@
 
     python -m bench.serve plain|full serve --config FILE --port N
 
-`plain`: the key check and the counting of usage, and nothing else: no books are kept.
+`plain`: the key check and the counting of usage, and nothing else: no books are kept, and no metrics.
 `full`: books, limits at three levels, and a budget.
 """
 
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-PLAIN: Final = "ledger: {enabled: false}\n"
+PLAIN: Final = "ledger: {enabled: false}\nmetrics: {enabled: false}\n"
 FULL: Final = """
 limits: [{per: minute, requests: 100000000}]
 budgets: {everybody: [{per: day, dollars: 1000000}]}
