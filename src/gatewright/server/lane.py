@@ -148,10 +148,11 @@ class FastLane(Reader):
         exchange.connection = self.transport
         # Not now: requests that came together are read together, then answered together. Code that stays in the cache is worth
         # more than the turn of the loop (docs/adr/0016).
-        self._loop.call_soon(self._go, exchange)
+        self._turn.later(self._go)
 
-    def _go(self, exchange: Exchange) -> None:
-        if exchange is self._exchange:  # else the client has left meanwhile
+    def _go(self) -> None:
+        exchange = self._exchange
+        if exchange is not None:  # else the client has left meanwhile
             self._strand.begin(self._run(exchange))
 
     async def _run(self, exchange: Exchange) -> None:
@@ -183,14 +184,13 @@ class FastLane(Reader):
         if self._head_out:  # the head of a stream is out: whatever came is told inside it
             problem = reply.problem
             wire = reply.body if problem is None else self.gateway.late_error(exchange, problem)
-            self.transport.write(self._chunk(wire) + self._last(exchange))
+            self._turn.write(self.transport, self._chunk(wire) + self._last(exchange))
             return
         date = self.sweeper.date_line
         bare = exchange.method == "HEAD"
         rid = exchange.request_id
-        self.transport.write(
-            framing.whole(reply.status, reply.headers, reply.body, request_id=rid, date=date, keep=self._keep, head_only=bare)
-        )
+        whole = framing.whole(reply.status, reply.headers, reply.body, request_id=rid, date=date, keep=self._keep, head_only=bare)
+        self._turn.write(self.transport, whole)
 
     def _stream_head(self, exchange: Exchange, status: int, headers: bytes) -> bytes:
         if self._old_http:
@@ -222,9 +222,10 @@ class FastLane(Reader):
             if self.unread:
                 await self._drain()
         if getattr(source, "broken", False):
+            self._turn.flush()
             self.transport.abort()
         else:
-            self.transport.write(head + self._last(exchange))
+            self._turn.write(self.transport, head + self._last(exchange))
         self._source = None
 
     def push(self, wire: bytes, head: bytes = b"", end: bytes = b"") -> None:
@@ -232,11 +233,12 @@ class FastLane(Reader):
         old = self._old_http
         if len(wire) > JOINED_BYTES:  # one write, and no copy of what is large
             before, after = (head, end) if old else (b"%b%x\r\n" % (head, len(wire)), b"\r\n" + end)
+            self._turn.flush()
             self.transport.writelines((before, wire, after))
         elif old:
-            self.transport.write(head + wire + end)
+            self._turn.write(self.transport, head + wire + end)
         else:
-            self.transport.write(b"%b%x\r\n%b\r\n%b" % (head, len(wire), wire, end))
+            self._turn.write(self.transport, b"%b%x\r\n%b\r\n%b" % (head, len(wire), wire, end))
         self._head_out = True
         self.since = self._loop.time()
 
@@ -256,12 +258,12 @@ class FastLane(Reader):
             wire = cast("Any", self._source).keepalive() if self._head_out else b""
         elif not self._head_out and (early := self.gateway.early_head(exchange)) is not None:
             self._head_out = True
-            self.transport.write(self._stream_head(exchange, 200, early))
+            self._turn.write(self.transport, self._stream_head(exchange, 200, early))
             wire = self.gateway.early_ping(exchange)
         else:
             wire = self.gateway.early_ping(exchange) if self._head_out else b""
         if wire:
-            self.transport.write(self._chunk(wire))
+            self._turn.write(self.transport, self._chunk(wire))
             self.since = now
 
     def _next(self) -> None:
@@ -280,12 +282,17 @@ class FastLane(Reader):
         elif not self._keep:
             self._queue.clear()
             self._dead = True  # the parser may have more in hand
-            self.transport.close()
+            self._close()
         elif self._queue:
             if not self.unread:  # else when the client has read what is there
                 self._loop.call_soon(self._start_queued)  # not now: a thousand in a row would be a thousand frames deep
         elif self._dead:
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close when what is written is out."""
+        self._turn.flush()
+        self.transport.close()
 
     def _start_queued(self) -> None:
         if self._queue and self._exchange is None:
@@ -306,7 +313,8 @@ class FastLane(Reader):
             self._keep = self._keep and bool(self._queue)
             return
         reply = self.gateway.refusal(b"POST", self._target, self._headers, problem)
-        self.transport.write(framing.refusal(reply.status, reply.headers, reply.body, date=self.sweeper.date_line))
+        refusal = framing.refusal(reply.status, reply.headers, reply.body, date=self.sweeper.date_line)
+        self._turn.write(self.transport, refusal)
         # A close with bytes unread would reset the connection before the client has read why: read on and forget for a while.
         self._loop.call_later(LINGER_S, self.transport.close)
 

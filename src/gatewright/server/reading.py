@@ -14,6 +14,7 @@ from gatewright.errors import Problem
 from gatewright.server import framing
 from gatewright.server.gateway import Gateway
 from gatewright.server.heading import Heading, Repeat, repeat_of
+from gatewright.transport.turn import Turn
 
 MAX_HEADER_BYTES = 64 << 10
 MAX_HEADERS = 200
@@ -58,12 +59,14 @@ class Reader(asyncio.Protocol):
 
     __slots__ = (
         "_dead", "_fields", "_headers", "_loop", "_parser", "_piece", "_pieces", "_quiet_bytes", "_raw", "_repeat", "_target",
-        "_tried", "_weighed", "began", "gateway", "on_body", "on_header", "since", "transport", "waiting_body",
+        "_tried", "_turn", "_weighed", "began", "gateway", "on_body", "on_header", "since", "transport", "waiting_body",
     )  # fmt: skip
 
     def __init__(self, gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
         self.gateway = gateway
         self._loop = loop
+        self._turn = Turn.of(loop)
+        """By which all is written, or after a `flush` of it."""
         self.transport: asyncio.Transport  # set by connection_made
         self._dead = False
         self.began = 0.0
@@ -212,7 +215,7 @@ class Reader(asyncio.Protocol):
         if length is not None and int(length) > self.gateway.max_body_bytes:
             raise _Stop(self._too_large())
         if b"expect" in headers and headers[b"expect"].lower() == b"100-continue" and not self.answering:
-            self.transport.write(framing.CONTINUE)
+            self._turn.write(self.transport, framing.CONTINUE)
 
     def on_message_complete(self) -> None:
         pieces = self._pieces

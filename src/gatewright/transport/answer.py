@@ -282,7 +282,7 @@ class Answer(msgspec.Struct, eq=False):
         if waker is not None:  # the last thing done here: the reader may begin its next request on this very connection
             self._waker = None
             if self.complete:  # those that came together are taken up together: see docs/adr/0016
-                self._loop.call_soon(waker)
+                conn.turn.later(waker)
             else:
                 waker()
 

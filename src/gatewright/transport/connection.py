@@ -14,6 +14,7 @@ from typing import Protocol, cast
 from gatewright.transport.answer import Answer
 from gatewright.transport.failures import Closed, TimedOut, TransportError
 from gatewright.transport.seam import Outgoing
+from gatewright.transport.turn import Turn
 
 SMALL_BODY_BYTES = 65536
 """A body up to here is joined to its head and leaves in one write; a larger one is never copied whole."""
@@ -49,6 +50,7 @@ class Connection(asyncio.Protocol):
         "heard_at",
         "idle_since",
         "served",
+        "turn",
         "where",
         "written_at",
     )
@@ -68,6 +70,7 @@ class Connection(asyncio.Protocol):
         self.written_at = 0.0
         """When the last request was begun to be written."""
         self._loop = loop
+        self.turn = Turn.of(loop)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._total_at = 0.0
@@ -95,7 +98,10 @@ class Connection(asyncio.Protocol):
         body = outgoing.body
         if len(body) <= SMALL_BODY_BYTES:
             self._uploads = False
-            wire.write(head + body)
+            if (turn := self.turn).running:
+                turn.write(wire, head + body)
+            else:
+                wire.write(head + body)
             self._patience_s = patience_s = outgoing.timeouts.headers_s  # as `expect`
             self.heard_at = now
             at = now + patience_s

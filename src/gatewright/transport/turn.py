@@ -1,0 +1,86 @@
+"""What came together is taken up together, and leaves together.
+
+A turn of the loop reads whatever its sockets have; what follows from it is done here once all is read, one after the other, and
+what that writes leaves when all is done. Code that stays in the cache is worth more than the order of arrival; and a neighbour
+that is woken once for thirty messages sleeps no thirty times between them (docs/adr/0016, 0040).
+One rule: what is written to one transport leaves in order, before the loop waits again, and never is more than a little kept.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+log = logging.getLogger("gatewright")
+
+KEPT_BYTES: Final = 64 << 10
+"""With more than this in hand all of it is written at once: a source that never waits must notice a client that reads nothing."""
+
+
+class Turn:
+    """What is done in a loop once all is read that came. Of the loop's own thread."""
+
+    __slots__ = ("_loop", "_size", "_todo", "_writes", "running")
+
+    _turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turn]" = WeakKeyDictionary()
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.running = False
+        """Whether what was read is being worked off, after which all that is written leaves."""
+        self._size = 0
+        self._todo: list[Callable[[], object]] = []
+        self._writes: list[tuple[asyncio.Transport, bytes]] = []
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> "Turn":
+        turn = cls._turns.get(loop)
+        if turn is None:
+            turn = cls._turns[loop] = cls(loop)
+        return turn
+
+    def later(self, callback: Callable[[], object]) -> None:
+        """Call `callback` when what has come is read: once, and not in this call."""
+        todo = self._todo
+        if not todo:
+            self._loop.call_soon(self._run)
+        todo.append(callback)
+
+    def write(self, wire: asyncio.Transport, data: bytes) -> None:
+        """Write to `wire` before this turn ends.
+
+        Whoever writes to a transport by this and does anything else with it, such as closing it, calls `flush` before.
+        """
+        writes = self._writes
+        if not (writes or self.running):
+            self._loop.call_soon(self.flush)
+        writes.append((wire, data))
+        self._size += len(data)
+        if self._size > KEPT_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is in hand, to whoever is still there."""
+        writes = self._writes
+        if not writes:
+            return
+        self._writes = []
+        self._size = 0
+        for wire, data in writes:
+            if not wire.is_closing():
+                wire.write(data)
+
+    def _run(self) -> None:
+        todo = self._todo
+        self._todo = []
+        self.running = True
+        try:
+            for callback in todo:
+                try:
+                    callback()
+                except Exception:
+                    log.exception("a callback failed on a bug of ours")
+        finally:
+            self.running = False
+            self.flush()
