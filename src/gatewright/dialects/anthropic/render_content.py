@@ -5,8 +5,6 @@ One rule: a block that cannot be said is reported whole, so that nothing within 
 
 import base64
 import binascii
-import hashlib
-import re
 from typing import assert_never
 
 import msgspec
@@ -43,14 +41,6 @@ _MAGIC = (
     ("JVBERi", "application/pdf"),
 )
 """First characters in base64 → media type, for origins that do not say it."""
-_GOOD_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
-
-
-def upstream_id(call_id: str) -> str:
-    """A tool-call id that the API accepts: the same word for the same id, always."""
-    if _GOOD_ID.match(call_id):
-        return call_id
-    return "toolu_" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def plain(value: object) -> JsonValue:

@@ -4,8 +4,6 @@ One rule: a block that cannot be said is reported whole, so that nothing within 
 wire: its cache point follows it.
 """
 
-import hashlib
-import re
 from typing import assert_never
 
 from gatewright.dialects.bedrock_converse.content import STATUS, input_of
@@ -32,15 +30,7 @@ from gatewright.wire.json import decode, encode
 
 EMPTY = "(empty)"
 """Stands for the text of a tool result that says nothing: the API refuses blank text."""
-_GOOD_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 STATUS_OF = {is_error: word for word, is_error in STATUS.items()}
-
-
-def upstream_id(call_id: str) -> str:
-    """A tool-call id that the API accepts: the same word for the same id, always."""
-    if _GOOD_ID.match(call_id):
-        return call_id
-    return "tooluse_" + hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def deep(into: JsonObject, extras: JsonObject) -> JsonObject:

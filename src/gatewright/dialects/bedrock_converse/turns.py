@@ -5,19 +5,22 @@ to be moved or made up for that is said in the losses.
 https://docs.aws.amazon.com/bedrock/latest/userguide/tool-use-inference-call.html
 """
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 import msgspec
 
 from gatewright.dialects.bedrock_converse.media import plain
-from gatewright.dialects.bedrock_converse.render_content import BlockWriter, upstream_id
-from gatewright.ir.blocks import Block, Message, Text, ToolCall, ToolResult
+from gatewright.dialects.bedrock_converse.render_content import BlockWriter
+from gatewright.ir.blocks import Message, Text
 from gatewright.ir.loss import Losses, join
+from gatewright.ir.pairing import IdRule, with_ids
 from gatewright.ir.request import Request
 from gatewright.jsontypes import JsonObject, JsonValue
 
 CONTINUE = "Continue."
 NO_RESULT = "No result was given for this call."
+IDS: Final = IdRule(re.compile(r"[a-zA-Z0-9_-]{1,64}\Z"), "tooluse_")
 ABOUT = "See the document."
 """Stands beside a document that came without a word: the API wants text in such a turn."""
 
@@ -52,7 +55,7 @@ def foreign_messages(
     """The blocks of `system` and the messages. `prefill`: whether an assistant turn may come last."""
     system: list[JsonObject] = []
     turns: list[Turn] = []
-    for message in _with_ids(request.messages, losses):
+    for message in with_ids(request.messages, IDS, losses):
         if message.name is not None:
             losses.dropped(join(message.at, "name"), "messages have no names", message.name)
         losses.extras(message, origin=request.origin)
@@ -90,47 +93,6 @@ def _message_blocks(message: Message, writer: BlockWriter, losses: Losses) -> li
         else:
             done += writer.blocks(block)
     return done
-
-
-def _with_ids(messages: tuple[Message, ...], losses: Losses) -> list[Message]:
-    """The messages with ids that the API accepts, unique over the conversation, pairing results and calls as before.
-
-    Results without an id (Gemini) answer the earliest open call of their name, else the earliest open call.
-    """
-    open_calls: list[tuple[str, str, str]] = []  # id as received, id as sent, name
-    used: set[str] = set()
-    count = 0
-    done: list[Message] = []
-    for message in messages:
-        blocks: list[Block] = []
-        for block in message.blocks:
-            match block:
-                case ToolCall():
-                    sent = upstream_id(block.id) if block.id else f"tooluse_call_{count}"
-                    while sent in used:
-                        sent = upstream_id(f"{block.id}/{count}/{sent}")
-                    used.add(sent)
-                    count += 1
-                    open_calls.append((block.id, sent, block.name))
-                    blocks.append(msgspec.structs.replace(block, id=sent))
-                case ToolResult():
-                    found = _answered(block, open_calls)
-                    if not block.call_id:
-                        losses.hint(block.at, "a result without an id is paired by its name", block.name)
-                    if found is not None:
-                        open_calls.remove(found)
-                    sent = found[1] if found else upstream_id(block.call_id or "unknown")
-                    blocks.append(msgspec.structs.replace(block, call_id=sent))
-                case _:
-                    blocks.append(block)
-        done.append(msgspec.structs.replace(message, blocks=tuple(blocks)))
-    return done
-
-
-def _answered(result: ToolResult, open_calls: list[tuple[str, str, str]]) -> tuple[str, str, str] | None:
-    if result.call_id:
-        return next((call for call in open_calls if call[0] == result.call_id), None)
-    return next((call for call in open_calls if call[2] == result.name), open_calls[0] if open_calls else None)
 
 
 def _merged(turns: list[Turn]) -> list[Turn]:
