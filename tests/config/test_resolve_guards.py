@@ -3,6 +3,8 @@
 import pytest
 
 from gatewright.config import ConfigError, load_config
+from gatewright.config.resolve_guards import NOT_TOLD
+from gatewright.guards.kinds import KINDS, compile_kind
 from gatewright.pipeline.guard_terms import GuardsConfig
 
 
@@ -72,6 +74,26 @@ def test_what_cannot_be_done_is_told(tmp_path):
     assert "only what is redacted" in refused(tmp_path, "    - {name: a, kind: patterns, patterns: [x], reversible: true}")
     tools = "    - {name: a, kind: tools, deny: ['rm*'], action: redact}"
     assert "finds no place to redact" in refused(tmp_path, tools)
+
+
+@pytest.mark.parametrize("rule", ["kind: webhook, url: 'https://check.test/'", "kind: judge, model: openai/m, rule: 'Not rude.'"])
+def test_who_is_asked_cannot_redact_and_the_file_is_told_what_can(tmp_path, rule):
+    """A verdict names no place in a text: a rule that seems to redact, and does not, would be worse than none."""
+    for more in ("", ", reversible: true"):
+        told = refused(tmp_path, f"    - {{name: a, action: redact, {rule}{more}}}")
+        assert "gatewright.yaml:4:25 guards.rules[0].action:" in told
+        assert f'"{rule.split(",")[0].removeprefix("kind: ")}" asks somebody who says whether, not where' in told
+        assert "or redact with a kind that finds the place: patterns, secrets, pii, presidio or topics" in told
+    assert resolved(tmp_path, f"    - {{name: a, action: block, {rule}}}").rules
+
+
+def test_every_kind_that_is_proposed_finds_a_place():
+    """Of those that can be installed here."""
+    words = NOT_TOLD.partition("place: ")[2].replace(" or ", ", ").split(", ")
+    for kind, settings in {"patterns": {"patterns": ["x"]}, "secrets": {}, "pii": {}, "topics": {"topics": {"a": ["x"]}}}.items():
+        assert kind in words
+        assert compile_kind(kind, settings).detector is not None
+    assert set(words) <= set(KINDS)
 
 
 def test_settings_may_refer_to_variables(tmp_path):

@@ -49,6 +49,7 @@ def test_a_header_that_sounds_like_a_credential_is_refused(load, name):
         ("{kind: patterns, patterns: ['(']}", r"traces\.redact\[0\]"),
         ("{kind: pii, no_such: 1}", r"traces\.redact\[0\]"),
         ("{kind: flows, flow: []}", r"traces\.redact\[0\]"),
+        ("{kind: webhook, url: 'https://a.test/'}", r"traces\.redact\[0\]\.kind.*asks somebody.*such as `pii`"),
         ("{kind: tools, deny: [x]}", r"judges whole conversations"),
     ],
 )

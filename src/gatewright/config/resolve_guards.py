@@ -20,6 +20,11 @@ from gatewright.pipeline.guard_kinds import ASKED_KINDS, read_kind
 from gatewright.pipeline.guard_terms import GuardRule, GuardsConfig, GuardTerms, Maker
 
 _WHERE: Final = re.compile(r"(?: - at)? ?`?\$((?:\.[A-Za-z_][A-Za-z0-9_]*|\[\d+\]|\[\.\.\.\])*)`?")
+NO_PLACE: Final = '"{}" looks at more than one text and finds no place to redact; block, flag or log'
+NOT_TOLD: Final = (
+    '"{}" asks somebody who says whether, not where, so that there is nothing to redact; block, flag or log, '
+    "or redact with a kind that finds the place: patterns, secrets, pii, presidio or topics"
+)
 _STEP: Final = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]")
 
 
@@ -89,9 +94,7 @@ def _rule(section: GuardRuleSection, path: KeyPath, window: int | None, desk: De
 def _makes_sense(rule: Rule, path: KeyPath, window: int | None, desk: Desk) -> bool:
     check = rule.check
     if rule.action == "redact" and check.detector is None:
-        desk.wrong(
-            (*path, "action"), f'"{rule.kind}" looks at more than one text and finds no place to redact; block, flag or log'
-        )
+        desk.wrong((*path, "action"), (NO_PLACE if rule.kind in KINDS else NOT_TOLD).format(rule.kind))
         return False
     if rule.reversible and rule.action != "redact":
         desk.wrong((*path, "reversible"), "only what is redacted can come back", key=True)

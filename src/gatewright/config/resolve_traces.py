@@ -7,6 +7,7 @@ from gatewright.config.schema_traces import TracesSection
 from gatewright.config.suggest import hint
 from gatewright.guards.kinds import KINDS, compile_kind
 from gatewright.jsontypes import JsonObject
+from gatewright.pipeline.guard_kinds import ASKED_KINDS
 from gatewright.record.trace_rule import TraceRule
 
 _SECRET_WORDS: Final = ("auth", "key", "token", "secret", "cookie", "password", "credential", "signature")
@@ -41,7 +42,11 @@ def _tried(settings: JsonObject, i: int, desk: Desk) -> tuple[str, JsonObject] |
     try:
         compiled = compile_kind(kind, settings)
     except KeyError:
-        desk.wrong(("traces", "redact", i, "kind"), f'unknown kind "{kind}"{hint(kind, KINDS)}')
+        asks = (
+            f'"{kind}" asks somebody who says whether, not where; expected a kind that finds texts, such as `pii` or `patterns`'
+        )
+        told = asks if kind in ASKED_KINDS else f'unknown kind "{kind}"{hint(kind, KINDS)}'
+        desk.wrong(("traces", "redact", i, "kind"), told)
         return None
     except ValueError as error:
         desk.wrong(("traces", "redact", i), str(error))
