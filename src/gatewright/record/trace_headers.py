@@ -99,9 +99,11 @@ def of_answer_lines(lines: bytes) -> Fields:
 
 def of_answer(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
     return tuple(
-        (name.decode("latin-1"), value.decode("latin-1")[:MOST])
-        for name, value in headers
-        if name.startswith(_ANSWER_BYTES) and b"key" not in name
+        [
+            (name.decode("latin-1"), value.decode("latin-1")[:MOST])
+            for name, value in headers
+            if name.startswith(_ANSWER_BYTES) and b"key" not in name
+        ]
     )
 
 

@@ -63,17 +63,19 @@ class Maker:
         upstream = self._upstream(attempts, answer, exchange.served)
         provider, _, model = (exchange.served or (attempts[-1].target if attempts else "")).partition("/")
         usage = exchange.usage
-        served = next((record for record in reversed(attempts) if record.cause is None and record.ttft_s is not None), None)
+        ttft_us = _first_token(attempts, began)
         sent = headers.of_client(call.headers, self._more)
         told = trace_sessions.told(sent, call.body)
         cost, source = self._cost(exchange, at)
         body = call.body if len(call.body) <= self._most else call.body[: self._most]
-        sizes = [len(m.body) for c in upstream for m in (c.request, c.answer) if m is not None]
+        size = len(body) + len(answer)
+        for leg in upstream:
+            size += len(leg.request.body) + (0 if leg.answer is None else len(leg.answer.body))
         return Trace(
             id=exchange.request_id,
             at=at,
             took_us=int((one.ended - began) * 1e6),
-            ttft_us=None if served is None or served.ttft_s is None else int((served.began - began + served.ttft_s) * 1e6),
+            ttft_us=ttft_us,
             session=f"{who.key_id}:{told.session}" if told.session else "",
             link=told.link,
             operation=exchange.operation,
@@ -102,7 +104,7 @@ class Maker:
             input=None if usage is None else usage.total_input,
             output=None if usage is None else usage.total_output,
             cost_micros=cost,
-            size=len(body) + len(answer) + sum(sizes),
+            size=size,
             query=headers.of_query(call.pairs),
             request=Message(headers=sent, body=body, size=len(call.body)),
             answer=Message(headers=headers.of_answer_lines(one.headers), body=answer, size=one.answer.size),
@@ -182,6 +184,14 @@ def _told(usage: Usage) -> dict[str, int | str]:
     if usage.service_tier:
         told["service_tier"] = usage.service_tier
     return told
+
+
+def _first_token(attempts: Sequence[AttemptRecord], began: float) -> int | None:
+    """Of the attempt that served."""
+    for record in reversed(attempts):
+        if record.cause is None and record.ttft_s is not None:
+            return int((record.began - began + record.ttft_s) * 1e6)
+    return None
 
 
 def _is_good(one: Finished) -> bool:
