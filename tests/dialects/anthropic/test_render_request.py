@@ -106,6 +106,13 @@ def test_thinking_is_asked_for_in_the_models_own_way(model, thinking, expected, 
         assert paths(losses) == ["reasoning_effort"]
 
 
+def test_an_effort_that_says_what_adaptive_says_hides_no_word():
+    """The two are written as one would be: which of them was said is told."""
+    body, losses, _ = abroad(model="claude-opus-5", thinking=Thinking(adaptive=True, effort="high"))
+    assert (body["thinking"], body["output_config"]) == ({"type": "adaptive"}, {"effort": "high"})
+    assert paths(losses, "hint") == ["reasoning_effort"]
+
+
 @pytest.mark.parametrize("limit", [600, 1024, 1200, 1500, 4000, 60000])
 def test_a_budget_is_always_below_the_limit(limit):
     """The API refuses budgets that are not, and budgets below 1024."""

@@ -3,6 +3,7 @@
 import pytest
 
 from gatewright.dialects.anthropic import ANTHROPIC
+from gatewright.dialects.openai_chat import OPENAI_CHAT
 from gatewright.errors import Malformed, Refused
 from gatewright.ir.blocks import Inline, Media, Message, Native, Reasoning, Text, ToolCall, ToolResult
 from gatewright.ir.request import Request, Target, Thinking
@@ -24,6 +25,7 @@ def home(document, path="/v1/messages"):
         {"metadata": {}},
         {"thinking": {"type": "enabled", "budget_tokens": 1024, "display": "odd"}},
         {"thinking": {"type": "adaptive", "display": "omitted"}, "output_config": {"effort": "max", "task_budget": {"n": 1}}},
+        {"thinking": {"type": "novel", "budget_tokens": 5}},
         {"thinking": {}, "output_config": {}, "tools": [], "stop_sequences": None},
         {"output_config": {"format": {"type": "tomorrow"}}, "output_format": None},
         {"tool_choice": {"type": "new_choice", "x": 1}},
@@ -43,6 +45,13 @@ def test_a_request_comes_back_as_it_was(more):
     rendered = home(document)
     assert rendered.body == document
     assert rendered.losses == ()
+
+
+def test_a_word_for_thinking_that_is_unknown_is_a_loss_abroad():
+    """What it asks for cannot be said elsewhere, and must not vanish there."""
+    request = ANTHROPIC.parse_request(call({**LEAST, "thinking": {"type": "novel"}}))
+    told = OPENAI_CHAT.render_request(request, Target(model="gpt-5.2", issuer="elsewhere"))
+    assert [(loss.path, loss.weight, loss.value) for loss in told.losses] == [("thinking.type", "dropped", "novel")]
 
 
 def test_counting_tokens_needs_no_limit():

@@ -173,6 +173,7 @@ def test_a_format_of_another_shape_stays_where_it_is(format_):
     [
         {"thinking": "on"},
         {"thinking": {"budget_tokens": 5}},
+        {"thinking": {"type": "novel", "budget_tokens": 5}},
         {"thinking": {"type": "enabled", "budget_tokens": "many", "display": "full"}},
         {"reasoningConfig": {"type": "disabled", "maxReasoningEffort": None, "x": 1}},
         {"top_k": "all", "inferenceConfig": {"topK": None}},
@@ -184,6 +185,13 @@ def test_fields_of_a_model_are_kept_whatever_they_hold(more):
     """They are the model's own: a wrong type there is not ours to refuse."""
     body = ask("a", additionalModelRequestFields=more)
     assert home(body) == body
+
+
+def test_a_word_for_thinking_that_is_unknown_is_not_taken():
+    """What it asks for cannot be said elsewhere, and must not vanish there."""
+    body = ask("a", additionalModelRequestFields={"thinking": {"type": "novel"}})
+    assert parsed(body).thinking is None
+    assert parsed(body).extras == {"additionalModelRequestFields": {"thinking": {"type": "novel"}}}
 
 
 def test_the_choice_of_a_tool():

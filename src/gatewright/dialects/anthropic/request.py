@@ -25,6 +25,8 @@ CHOICES: dict[str, Literal["auto", "none", "required", "tool"]] = {
 }
 DISPLAY: dict[str, str] = {"summarized": "auto", "omitted": "none"}
 """`thinking.display` → the neutral word for how reasoning is shown."""
+_ENABLED: dict[str, bool | None] = {"enabled": True, "disabled": False, "between_tools": False, "adaptive": None}
+"""`thinking.type` → whether it is on; other words are told as what they are, a loss abroad."""
 HOSTED: tuple[tuple[str, str], ...] = (
     ("web_search_", "web_search"),
     ("web_fetch_", "web_fetch"),
@@ -193,14 +195,14 @@ def _parse_thinking_and_output(fields: Fields) -> tuple[Thinking | None, OutputF
     if summary is not None:
         setting.take("display")
     return Thinking(
-        enabled={"enabled": True, "disabled": False, "between_tools": False}.get(word),
+        enabled=_ENABLED.get(word),
         adaptive=word == "adaptive",
         effort=effort,
         budget=setting.integer("budget_tokens"),
         summary=summary,
         form=(word,),
         at=setting.at,
-        extras=setting.rest(),
+        extras=setting.rest() if word in _ENABLED else {"type": word, **setting.rest()},
     ), output
 
 

@@ -124,8 +124,8 @@ def _adaptive(body: JsonObject, thinking: Thinking, facts: ModelFacts, path: str
         losses.approximated(path, f"a budget of tokens is told as effort {effort}", thinking.budget)
     elif thinking.budget is not None:
         losses.hint(path, "the model decides how much to think", thinking.budget)
-    elif thinking.enabled and effort is not None:
-        losses.hint(path, "the effort says that it is on", thinking.enabled)
+    elif (thinking.enabled or thinking.adaptive) and effort is not None:
+        losses.hint(path, "the effort says that it is on", "adaptive" if thinking.adaptive else thinking.enabled)
     if effort is None:
         return
     known = effort if effort in facts.efforts else _near(effort, facts.efforts)

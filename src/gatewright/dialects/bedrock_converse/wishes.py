@@ -19,6 +19,7 @@ EFFORT = "reasoning_effort"
 DISPLAY: dict[str, str] = {"summarized": "auto", "omitted": "none"}
 """`thinking.display` → the neutral word for how reasoning is shown."""
 _ENABLED = {"enabled": True, "disabled": False}
+_WORDS = frozenset(("enabled", "disabled", "adaptive"))
 
 
 def _whole(value: JsonValue) -> int | None:
@@ -39,7 +40,7 @@ def parse_thinking(more: Fields | None, config: Fields | None) -> Thinking | Non
     if more is not None:
         for key in (*BUDGETED, NOVA):
             setting = more.peek(key)
-            if isinstance(setting, dict) and (word := _word(setting.get("type"))) is not None:
+            if isinstance(setting, dict) and (word := _word(setting.get("type"))) in _WORDS:
                 form.append(f"{key}:{word}")
                 at = f"{MORE}.{key}"
                 enabled = _ENABLED.get(word)
