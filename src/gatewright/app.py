@@ -283,7 +283,7 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
     )
     gateway.starting.append(probes.start)
     measures.measure(config, gateway, endpoints, health)
-    measures.traces_dropped = tracing.dropped
+    measures.tracing = tracing
     measures.explorer_pushes = partial(pushes, exploring, tracing)
     if climbed := ladder_providers(config):
         gateway.starting.append(partial(lists.keep, climbed))

@@ -39,6 +39,7 @@ from gatewright.stores.ledger_rows import DIMENSIONS, MEASURES, Batch, Mark
 
 if TYPE_CHECKING:
     from gatewright.record.metrics_otel import Export
+    from gatewright.tracing import Tracing
 
 log = logging.getLogger("gatewright")
 
@@ -74,7 +75,8 @@ class Measures:
         self._in_database = (1, START)
         self._environ = environ
         self._export: Export | None = None
-        self.traces_dropped: Callable[[], int] = lambda: 0
+        self.tracing: Tracing | None = None
+        """Who keeps and sends traces. None: nobody was told of yet."""
         self.explorer_pushes: Callable[[], Mapping[str, int]] = dict
         if self.metrics is not None and books.ingest is not None:
             books.ingest.when_written(self._wrote)
@@ -179,7 +181,7 @@ class Measures:
             add(counted, name, (), value)
         if any(self.loop.lag):
             counted["gatewright_event_loop_lag_seconds"] = {(): self.loop.lag.copy()}
-        add(counted, "gatewright_traces_dropped", (), self.traces_dropped())
+        self._of_traces(counted)
         for outcome, count in self.explorer_pushes().items():
             add(counted, "gatewright_explorer_pushes", (outcome,), count)
         add(counted, "gatewright_log_lines_dropped", (), 0 if (log := current()) is None else log.writer.dropped)
@@ -187,6 +189,17 @@ class Measures:
         self._of_providers(counted)
         self._of_ledger(counted)
         return counted
+
+    def _of_traces(self, counted: Counted) -> None:
+        recording = None if self.tracing is None else self.tracing.recording
+        add(counted, "gatewright_traces_dropped", (), 0 if recording is None else recording.dropped)
+        add(counted, "gatewright_traces_failed", (), 0 if recording is None else recording.failed)
+        sent = None if self.tracing is None else self.tracing.sent
+        if sent is not None:
+            add(counted, "gatewright_otlp_traces", ("sent",), sent.sent)
+            add(counted, "gatewright_otlp_traces", ("dropped",), sent.dropped)
+            add(counted, "gatewright_otlp_spans_rejected", (), sent.rejected)
+            add(counted, "gatewright_otlp_failures", (), sent.failures)
 
     def _of_server(self, counted: Counted) -> None:
         gateway = self._gateway

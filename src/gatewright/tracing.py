@@ -18,7 +18,7 @@ from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.trace import TraceStage
 from gatewright.record.explorer_sink import ExplorerSink, PushRule
 from gatewright.record.export_meaning import both
-from gatewright.record.otlp import OtlpSink
+from gatewright.record.otlp import OtlpSink, Tally
 from gatewright.record.otlp_rule import OtlpRule, is_disabled, otlp_rule
 from gatewright.record.otlp_spans import onward
 from gatewright.record.rows import Pricer
@@ -47,8 +47,10 @@ class Tracing:
         self._price = price
         self.recording: Recording | None = None
         """None: nothing was ever traced."""
-        self._sent = (config.otlp, config.explorer)
+        self._ways = (config.otlp, config.explorer)
         """How they are sent, by the sinks that there are."""
+        self.sent: Tally | None = None
+        """What became of those for a collector. None: there never was one."""
         self.explorer: ExplorerSink | None = None
         """Who pushes ordinary conversations. None: nobody does."""
 
@@ -66,16 +68,12 @@ class Tracing:
         if self.recording is None:
             self.recording = Recording(rule, maker, redactor, self._sinks(config))
         else:
-            same = rule == self.recording.rule and (config.otlp, config.explorer) == self._sent
+            same = rule == self.recording.rule and (config.otlp, config.explorer) == self._ways
             self.recording.renew(rule, maker, redactor, None if same else self._sinks(config))
-            self._sent = (config.otlp, config.explorer)
+            self._ways = (config.otlp, config.explorer)
         stage = TraceStage(self.recording, rule.max_body_bytes, onward if config.otlp and config.otlp.propagate else None)
         attempt.tap = stage.tap
         return (stage,)
-
-    def dropped(self) -> int:
-        """Traces that were not kept."""
-        return 0 if self.recording is None else self.recording.dropped
 
     def start(self) -> None:
         """Begin to write, where anything is to be written. Idempotent."""
@@ -99,7 +97,8 @@ class Tracing:
         rule = config.traces
         sinks: list[TraceSink] = []
         if (sent := sent_by(config, self._environ)) is not None:
-            sinks.append(OtlpSink(sent, both, self._environ))
+            self.sent = self.sent or Tally()
+            sinks.append(OtlpSink(sent, both, self._environ, self.sent))
         if (pushed := config.explorer) is not None:
             to = PushRule(
                 url=pushed.url,

@@ -109,6 +109,13 @@ FAMILIES: Final[tuple[Family, ...]] = (
     ),
     Family("gatewright_ledger_lost", "counter", (), "Answered requests that could not be written to the ledger."),
     Family("gatewright_traces_dropped", "counter", (), "Traces that were not kept because their queue was full."),
+    Family("gatewright_traces_failed", "counter", (), "Traces that a failure of the gateway's own has cost; the log says which."),
+    Family(
+        "gatewright_otlp_traces", "counter", ("outcome",),
+        "Traces for a collector: sent; dropped (the queue was full, or the collector does not take them).",
+    ),
+    Family("gatewright_otlp_spans_rejected", "counter", (), "Spans that a collector took and did not want."),
+    Family("gatewright_otlp_failures", "counter", (), "Requests to a collector that failed; what may go well later is sent again."),
     Family(
         "gatewright_explorer_pushes", "counter", ("outcome",),
         "Conversations for Invariant's Explorer: pushed; dropped (the queue was full, or Explorer is left alone); failed.",

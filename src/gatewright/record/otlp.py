@@ -49,16 +49,27 @@ class Missing(ImportError):
     """The extra is not installed."""
 
 
-class Tally(msgspec.Struct):
-    """What became of traces since the start."""
+class Tally:
+    """What became of traces since the process began, by all sinks that there were. Several threads add to it."""
 
-    sent: int = 0
-    dropped: int = 0
-    """They did not fit into the queue, or were given up."""
-    rejected: int = 0
-    """Spans that the collector did not want."""
-    failures: int = 0
-    """Requests to the collector that failed."""
+    __slots__ = ("_lock", "dropped", "failures", "rejected", "sent")
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.dropped = 0
+        """They did not fit into the queue, or were given up."""
+        self.rejected = 0
+        """Spans that the collector did not want."""
+        self.failures = 0
+        """Requests to the collector that failed."""
+        self._lock = threading.Lock()
+
+    def add(self, *, sent: int = 0, dropped: int = 0, rejected: int = 0, failures: int = 0) -> None:
+        with self._lock:
+            self.sent += sent
+            self.dropped += dropped
+            self.rejected += rejected
+            self.failures += failures
 
 
 def check_installed() -> None:
@@ -126,11 +137,11 @@ def _seconds(written: str | None) -> float | None:
 class OtlpSink:
     """A `TraceSink`."""
 
-    def __init__(self, rule: OtlpRule, meaning: Meaning, environ: Mapping[str, str]) -> None:
-        """Raises Missing."""
+    def __init__(self, rule: OtlpRule, meaning: Meaning, environ: Mapping[str, str], tally: Tally | None = None) -> None:
+        """Raises Missing. `tally`: of the sinks before this one, which it goes on with."""
         check_installed()
         self.rule = rule
-        self.tally = Tally()
+        self.tally = Tally() if tally is None else tally
         self._terms = SpanTerms(content=rule.content, langfuse=rule.langfuse, hosts=rule.hosts)
         self._meaning = meaning
         self._sender = Sender(rule, environ)
@@ -143,11 +154,11 @@ class OtlpSink:
     def take(self, traces: Sequence[Trace]) -> None:
         with self._changed:
             if self._closing:
-                self.tally.dropped += len(traces)
+                self.tally.add(dropped=len(traces))
                 return
             room = self.rule.queue - len(self._waiting)
             self._waiting.extend(traces[: max(room, 0)])
-            self.tally.dropped += max(len(traces) - max(room, 0), 0)
+            self.tally.add(dropped=max(len(traces) - max(room, 0), 0))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="gatewright-otlp", daemon=True)
                 self._thread.start()
@@ -173,19 +184,17 @@ class OtlpSink:
                 if outcome.good:
                     if failed:
                         log.info("traces reach %s again", self.rule.url)
-                    self.tally.sent += len(batch) - self._untold
-                    self.tally.dropped += self._untold
-                    self.tally.rejected += outcome.rejected
+                    self.tally.add(sent=len(batch) - self._untold, dropped=self._untold, rejected=outcome.rejected)
                     if outcome.rejected:
                         log.warning("%s did not want %d spans: %s", self.rule.url, outcome.rejected, outcome.why[:200])
                     batch, failed, tried = [], 0, 0
                     continue
-                self.tally.failures += 1
+                self.tally.add(failures=1)
                 if not failed:
                     log.warning("warning: traces do not reach %s: %s", self.rule.url, outcome.why)
                 failed += 1
                 if not outcome.again or tried >= TRIES or self._closing:
-                    self.tally.dropped += len(batch)
+                    self.tally.add(dropped=len(batch))
                     batch, tried = [], 0
                 self._rest(RESTS_S[min(failed, len(RESTS_S)) - 1] if outcome.rest_s is None else outcome.rest_s)
         finally:
@@ -218,7 +227,7 @@ class OtlpSink:
             if len(self._waiting) < BATCH and not self._closing:
                 self._changed.wait_for(lambda: len(self._waiting) >= BATCH or bool(self._closing), LINGER_S)
             if self._closing and time.monotonic() > self._closing:
-                self.tally.dropped += len(self._waiting)
+                self.tally.add(dropped=len(self._waiting))
                 self._waiting.clear()
             return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
