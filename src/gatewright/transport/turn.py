@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 log = logging.getLogger("gatewright")
 
@@ -26,7 +26,7 @@ class Turn:
     _turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turn]" = WeakKeyDictionary()
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self._loop: asyncio.AbstractEventLoop = proxy(loop)  # or the dictionary would keep every loop for ever
         self.running = False
         """Whether what was read is being worked off, after which all that is written leaves."""
         self._size = 0
@@ -61,7 +61,7 @@ class Turn:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is in hand, to whoever is still there."""
+        """Write what is in hand, to whoever is still there. Never raises."""
         writes = self._writes
         if not writes:
             return
@@ -69,10 +69,14 @@ class Turn:
         self._size = 0
         for wire, data in writes:
             if not wire.is_closing():
-                wire.write(data)
+                try:
+                    wire.write(data)
+                except Exception:
+                    log.exception("a write failed on a bug of ours")
+                    wire.abort()  # what would follow has a gap before it; and whoever is written to next has no part in it
 
     def _run(self) -> None:
-        todo = self._todo
+        todo = iter(self._todo)
         self._todo = []
         self.running = True
         try:
@@ -83,4 +87,6 @@ class Turn:
                     log.exception("a callback failed on a bug of ours")
         finally:
             self.running = False
+            for callback in todo:  # one raised what is no `Exception`, as the panics of Rust are none: the rest has its turn
+                self.later(callback)
             self.flush()

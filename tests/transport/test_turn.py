@@ -1,0 +1,370 @@
+"""What a turn of the loop keeps back, it does and writes: all of it, in order, before the loop waits, whoever else fails."""
+
+import asyncio
+import gc
+import logging
+import socket
+import threading
+import weakref
+
+import pytest
+import uvloop
+
+from gatewright.transport.turn import KEPT_BYTES, Turn
+from tests.transport.upstream import on_both_loops
+
+
+class Loop:
+    """As far as a turn needs one: what is to be called soon, until a test lets it."""
+
+    def __init__(self):
+        self.soon = []
+
+    def call_soon(self, callback):
+        self.soon.append(callback)
+
+    def turn_round(self):
+        """Call what was to be called until now."""
+        soon, self.soon = self.soon, []
+        for callback in soon:
+            callback()
+
+
+class Wire:
+    """As far as a turn needs a transport."""
+
+    def __init__(self, written, name="", fails=None):
+        self.written = written
+        self.name = name
+        self.fails = fails
+        self.closing = False
+        self.aborted = False
+
+    def is_closing(self):
+        return self.closing
+
+    def write(self, data):
+        if self.fails is not None:
+            raise self.fails
+        self.written.append((self.name, data))
+
+    def abort(self):
+        self.closing = self.aborted = True
+
+
+@pytest.fixture
+def loop():
+    return Loop()
+
+
+@pytest.fixture
+def turn(loop):
+    return Turn(loop)
+
+
+@pytest.fixture
+def written():
+    return []
+
+
+def test_what_is_written_leaves_at_the_end_of_the_turn_in_order(loop, turn, written):
+    """Not before, and the loop is asked for one call however much it is."""
+    one, two = Wire(written, "one"), Wire(written, "two")
+    turn.write(one, b"a")
+    turn.write(two, b"b")
+    turn.write(one, b"c")
+    assert written == []
+    assert len(loop.soon) == 1
+    loop.turn_round()
+    assert written == [("one", b"a"), ("two", b"b"), ("one", b"c")]
+    turn.write(one, b"d")
+    loop.turn_round()
+    assert written[3:] == [("one", b"d")]
+    assert loop.soon == []
+
+
+def test_no_more_than_a_little_is_kept(loop, turn, written):
+    """A source that never waits would fill the memory, and never learn that its client reads nothing; in order all the same."""
+    wire = Wire(written)
+    piece = b"x" * 1000
+    kept = most = 0
+    for count in range(1, 1001):
+        turn.write(wire, piece)
+        kept = count * len(piece) - sum(len(data) for _, data in written)
+        most = max(most, kept)
+    assert KEPT_BYTES - len(piece) < most <= KEPT_BYTES
+    loop.turn_round()
+    assert written == [("", piece)] * 1000
+
+
+def test_many_who_write_little_are_one_who_writes_much(turn, written):
+    """What is kept is bounded for the loop, not for each of its connections."""
+    for _ in range(KEPT_BYTES // 100):
+        turn.write(Wire(written), b"x" * 100)
+    assert written == []
+    turn.write(Wire(written), b"x" * 100)
+    assert len(written) == KEPT_BYTES // 100 + 1
+
+
+def test_a_flush_writes_what_is_there_and_no_more_is_written_twice(loop, turn, written):
+    """Whoever closes a transport has its last words written first."""
+    wire = Wire(written)
+    turn.write(wire, b"a")
+    turn.flush()
+    assert written == [("", b"a")]
+    turn.write(wire, b"b")
+    turn.flush()
+    turn.flush()
+    loop.turn_round()
+    assert written == [("", b"a"), ("", b"b")]
+
+
+def test_callbacks_run_together_and_their_writes_leave_after_the_last(loop, turn, written):
+    """The neighbour is woken once."""
+    wire = Wire(written)
+    seen = []
+
+    def answer(data):
+        assert turn.running
+        turn.write(wire, data)
+        seen.append(list(written))
+
+    turn.later(lambda: answer(b"a"))
+    turn.later(lambda: answer(b"b"))
+    assert len(loop.soon) == 1
+    assert not turn.running
+    loop.turn_round()
+    assert seen == [[], []]
+    assert written == [("", b"a"), ("", b"b")]
+    assert not turn.running
+    assert loop.soon == []
+
+
+def test_what_was_written_before_the_callbacks_run_comes_before(loop, turn, written):
+    """A `100 Continue`, then the answer."""
+    wire = Wire(written)
+    turn.later(lambda: turn.write(wire, b"answer"))
+    turn.write(wire, b"continue")
+    loop.turn_round()
+    assert written == [("", b"continue"), ("", b"answer")]
+
+
+def test_much_that_is_written_amid_the_callbacks_leaves_amid_them(loop, turn, written):
+    """One that brings a megabyte is not to keep it."""
+    wire = Wire(written)
+    seen = []
+    turn.later(lambda: turn.write(wire, b"little"))
+    turn.later(lambda: turn.write(wire, b"x" * (KEPT_BYTES + 1)))
+    turn.later(lambda: seen.append(len(written)))
+    loop.turn_round()
+    assert seen == [2]
+
+
+def test_a_flush_amid_the_callbacks_keeps_the_order(loop, turn, written):
+    """One closes its connection; the others' bytes only leave sooner."""
+    one, two = Wire(written, "one"), Wire(written, "two")
+    turn.later(lambda: turn.write(one, b"a"))
+    turn.later(lambda: (turn.write(two, b"b"), turn.flush(), two.abort()))
+    turn.later(lambda: turn.write(one, b"c"))
+    loop.turn_round()
+    assert written == [("one", b"a"), ("two", b"b"), ("one", b"c")]
+
+
+def test_what_a_callback_asks_for_has_the_next_turn(loop, turn, written):
+    """Or a connection that always has another request would keep the loop from reading."""
+    wire = Wire(written)
+    rounds = []
+
+    def again():
+        rounds.append(len(written))
+        turn.write(wire, b"x")
+        turn.later(again)
+
+    turn.later(again)
+    for expected in (1, 2, 3):
+        loop.turn_round()
+        assert len(rounds) == len(written) == expected
+        assert len(loop.soon) == 1
+    assert rounds == [0, 1, 2]
+
+
+def test_a_callback_that_fails_fails_alone(loop, turn, written, caplog):
+    """It is another's request: the others run, and what they write leaves."""
+    wire = Wire(written)
+    turn.later(lambda: turn.write(wire, b"a"))
+    turn.later(lambda: 1 / 0)
+    turn.later(lambda: turn.write(wire, b"b"))
+    loop.turn_round()
+    assert written == [("", b"a"), ("", b"b")]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert not turn.running
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, BaseException])
+def test_the_rest_runs_after_what_is_no_exception(loop, turn, written, kind):
+    """The loop must see it, as it sees one out of any callback; those behind it have the next turn."""
+    wire = Wire(written)
+
+    def fails():
+        raise kind
+
+    turn.later(lambda: turn.write(wire, b"a"))
+    turn.later(fails)
+    turn.later(lambda: turn.write(wire, b"b"))
+    turn.later(lambda: turn.write(wire, b"c"))
+    with pytest.raises(kind):
+        loop.turn_round()
+    assert written == [("", b"a")]
+    assert not turn.running
+    assert len(loop.soon) == 1
+    loop.turn_round()
+    assert written == [("", b"a"), ("", b"b"), ("", b"c")]
+    assert loop.soon == []
+
+
+def test_nothing_is_written_to_who_has_left(loop, turn, written):
+    """Loops warn, or raise, where a closed transport is written to; the others have their bytes."""
+    gone, here = Wire(written, "gone"), Wire(written, "here")
+    turn.write(gone, b"a")
+    turn.write(here, b"b")
+    gone.closing = True
+    loop.turn_round()
+    assert written == [("here", b"b")]
+
+
+def test_a_transport_that_raises_is_given_up_alone(loop, turn, written, caplog):
+    """With a gap in what it was to send it must not go on; whoever was to be written to after it is another client."""
+    broken, here = Wire(written, "broken", RuntimeError("no")), Wire(written, "here")
+    turn.write(broken, b"a")
+    turn.write(here, b"b")
+    turn.write(broken, b"c")
+    loop.turn_round()
+    assert written == [("here", b"b")]
+    assert broken.aborted
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_a_turn_is_of_its_loop(loop):
+    """A thread that fetches in a loop of its own has its own."""
+    other = Loop()
+    turn = Turn.of(loop)
+    assert Turn.of(loop) is turn
+    assert Turn.of(other) is not turn
+
+
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_loop_that_is_over_is_not_kept(make):
+    """Whoever makes a loop for each job would keep all of them."""
+    loop = make()
+    turn = Turn.of(loop)
+    turn.later(lambda: None)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    gone = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert gone() is None
+    assert turn not in Turn._turns.values()
+
+
+class Ends:
+    """A transport of the running loop, and what its other end has in hand."""
+
+    async def open(self):
+        ours, self._theirs = socket.socketpair()
+        ours.setblocking(False)
+        self._theirs.setblocking(False)
+        self.wire, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+        return self
+
+    def arrived(self):
+        try:
+            return self._theirs.recv(1 << 20)
+        except BlockingIOError:
+            return None
+
+    async def close(self):
+        self.wire.close()
+        await asyncio.sleep(0)
+        self._theirs.close()
+        await asyncio.sleep(0)
+
+
+@on_both_loops
+async def test_it_is_written_before_the_loop_waits_again():
+    """One turn of a real loop, with nothing else to wake it."""
+    ends = await Ends().open()
+    turn = Turn.of(asyncio.get_running_loop())
+    turn.write(ends.wire, b"one ")
+    turn.write(ends.wire, b"two")
+    assert ends.arrived() is None
+    await asyncio.sleep(0)
+    assert ends.arrived() == b"one two"
+    turn.later(lambda: turn.write(ends.wire, b"three"))
+    await asyncio.sleep(0)
+    assert ends.arrived() == b"three"
+    await ends.close()
+
+
+@on_both_loops
+async def test_a_client_that_left_in_the_same_turn_gets_nothing_and_nobody_is_told():
+    """Neither loop warns, nor is its exception handler called."""
+    ends = await Ends().open()
+    turn = Turn.of(asyncio.get_running_loop())
+    turn.write(ends.wire, b"late")
+    ends.wire.abort()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert ends.arrived() in {b"", None}
+    await ends.close()
+
+
+@on_both_loops
+async def test_a_panic_in_one_request_leaves_the_loop_and_the_others_running(caplog):
+    """What Rust raises through Python is no `Exception`."""
+    caplog.set_level(logging.CRITICAL, "asyncio")
+    loop = asyncio.get_running_loop()
+    told = []
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: told.append(type(context["exception"])))
+    ran = asyncio.Event()
+
+    class Panic(BaseException): ...
+
+    def panics():
+        raise Panic
+
+    turn = Turn.of(loop)
+    turn.later(panics)
+    turn.later(ran.set)
+    await asyncio.wait_for(ran.wait(), 10)
+    loop.set_exception_handler(before)
+    assert told == [Panic]
+
+
+def test_threads_have_turns_of_their_own():
+    """Each writes in its own loop, all at the same time, and nothing goes astray."""
+    got = {}
+    ready = threading.Barrier(4)
+
+    def work(name, make):
+        async def run():
+            ends = await Ends().open()
+            turn = Turn.of(asyncio.get_running_loop())
+            ready.wait(30)
+            for number in range(200):
+                turn.later(lambda number=number: turn.write(ends.wire, b"%d " % number))
+                await asyncio.sleep(0)
+            got[name] = ends.arrived()
+            await ends.close()
+
+        with asyncio.Runner(loop_factory=make) as runner:
+            runner.run(run())
+
+    makes = [asyncio.new_event_loop, uvloop.new_event_loop] * 2
+    threads = [threading.Thread(target=work, args=(name, make)) for name, make in enumerate(makes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert got == dict.fromkeys(range(4), b"".join(b"%d " % number for number in range(200)))
