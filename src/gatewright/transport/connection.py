@@ -110,6 +110,7 @@ class Connection(asyncio.Protocol):
                 self._arm(at)
         else:
             self._uploads = True
+            self.turn.flush()
             wire.write(head)
             self._upload = memoryview(body)
             self._pump()
