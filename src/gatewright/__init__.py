@@ -6,8 +6,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gatewright.app import create_app
     from gatewright.config import load_config
+    from gatewright.serving import create_app
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "create_app", "load_config"]
@@ -16,7 +16,7 @@ __all__ = ["__version__", "create_app", "load_config"]
 def __getattr__(name: str) -> object:
     """Imported when asked for: whoever wants the version does not load a server."""
     if name == "create_app":
-        from gatewright.app import create_app  # noqa: PLC0415
+        from gatewright.serving import create_app  # noqa: PLC0415
 
         return create_app
     if name == "load_config":

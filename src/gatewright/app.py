@@ -1,41 +1,32 @@
-"""The composition root: Config -> endpoints, stores, stages, server. The only reader of Config.
+"""The composition root: Config -> endpoints, stores, stages, gateway. The only reader of Config.
 
-`create_app()` gives an ASGI application for embedding; `serve()` runs it under uvicorn with the fast lane.
+`generation_of()` builds the house, or the next one out of what serves now; who serves it, and until when: `serving.py`.
 """
 
-import gc
-import logging
-import os
 import random
-import secrets
 import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import msgspec
-import uvicorn
-
 from gatewright.admin.stage import AdminApi, TellProblems
 from gatewright.admitting import Directory, behind_issuers
 from gatewright.bookkeeping import books_of
 from gatewright.caching import answers_of, cache_of
-from gatewright.config import Config, ConfigError, ConfigProblem, ProviderConfig, from_environment, load_config, with_client_key
+from gatewright.config import Config, ProviderConfig
 from gatewright.config.credentials import ClientConfig
-from gatewright.config.tree import TOP
 from gatewright.costing import has_money, prices_of
 from gatewright.dialects import BY_NAME
-from gatewright.endpoints import endpoint_of, endpoints_of, transport_of
+from gatewright.endpoints import endpoint_of, transport_of
 from gatewright.exchange import Next, Operation, Stage
 from gatewright.exploring import exploring_of, invariant_endpoints, pinned_by_paths, pushes, with_invariant
 from gatewright.guarding import guards_of
-from gatewright.house import Generation, House
+from gatewright.house import Generation
 from gatewright.limiting import counters_of, limited, now_us
-from gatewright.listing import ladder_providers, lists_of, models_now, stage_of
+from gatewright.listing import ladder_providers, lists_of, router_of, stage_of
 from gatewright.logins import accounts_of
-from gatewright.logs import set_up
-from gatewright.measuring import RUN_VARIABLE, Measures
+from gatewright.measuring import Measures
 from gatewright.pipeline import Stacks, compose
 from gatewright.pipeline.admin import Reload, ReloadDesk
 from gatewright.pipeline.attempt import Attempt
@@ -51,12 +42,10 @@ from gatewright.pipeline.health import Health
 from gatewright.pipeline.health_report import HealthReport
 from gatewright.pipeline.invoke import CountInput, Framing, Invoke
 from gatewright.pipeline.live_lists import LiveLists
-from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.peek import PeekStage
 from gatewright.pipeline.plan import RouteStage
 from gatewright.pipeline.probes import Probe, Probes
 from gatewright.pipeline.resume import Resume
-from gatewright.pipeline.route import Route, Router
 from gatewright.pipeline.semantic import Meanings
 from gatewright.pipeline.settle import Settle
 from gatewright.pipeline.show_cost import ShowCost
@@ -65,52 +54,13 @@ from gatewright.pipeline.stored import StoredResponses
 from gatewright.pipeline.usage_report import UsageReport
 from gatewright.providers.oauth.credential import AccountsCredential
 from gatewright.record.ledger import Ledger
-from gatewright.reload import Reloader
-from gatewright.server.asgi import AsgiApp
 from gatewright.server.gateway import Gateway
-from gatewright.server.lane import FastLane
 from gatewright.server.paths import match
-from gatewright.server.run import run
-from gatewright.sharing import share
 from gatewright.stores.kept import KeptStore
-from gatewright.stores.peers import FOLDER as PEERS_FOLDER
-from gatewright.stores.peers import Peers
 from gatewright.tracing import Tracing
 from gatewright.transport.fetch import MediaFetcher
 
-log = logging.getLogger("gatewright")
-
-CONFIG_VARIABLE = "GATEWRIGHT_CONFIG"
-"""Path of the configuration file, for worker processes and for `create_app()` without arguments."""
-
-
 _STORED: Final[tuple[Operation, ...]] = ("get_response", "delete_response", "cancel_response", "list_input_items")
-
-
-def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveLists) -> Router:
-    routes = {
-        name: Route(
-            name=name,
-            tiers=model.tiers,
-            policy=model.policy,
-            losses=model.losses,
-            overrides=model.overrides,
-            defaults=model.defaults,
-            ladder=model.ladder,
-            facts=model.facts,
-        )
-        for name, model in config.models.items()
-    }
-    listed = ["demo/demo"] if "demo" in endpoints else []
-    return Router(
-        endpoints=endpoints,
-        routes=routes,
-        aliases=config.aliases,
-        listed=listed,
-        models_of=lists.models_of,
-        policy=config.routing.policy,
-        facts_of=lists.facts_of,
-    )
 
 
 def _kept_endpoint(before: Generation | None, config: ProviderConfig) -> Endpoint | None:
@@ -321,113 +271,3 @@ def _have_prices(config: Config, lists: LiveLists, gateway: Gateway) -> None:
         lists.prices.load()  # before the first request: it would be served by whoever comes first
     elif has_money(config):
         gateway.starting.append(lists.load_prices_soon)
-
-
-def _next_generation(path: Path, environ: Mapping[str, str], state_dir: str, before: Generation) -> Generation:
-    """What the file describes now, with the stores where they are. Raises ConfigError, GatewrightError, OSError, ValueError."""
-    config = load_config(path, environ)
-    if not path.read_bytes().strip():  # an editor's or a disk's accident, which would take everything away
-        raise ConfigError(config.source, (ConfigProblem(place=TOP, message="is empty"),))
-    asked, _ = with_client_key(config, environ)
-    held = msgspec.structs.replace(asked, server=msgspec.structs.replace(asked.server, state_dir=state_dir))
-    return msgspec.structs.replace(generation_of(held, environ, before), config=asked)
-
-
-async def list_models(config: Config, environ: Mapping[str, str]) -> tuple[tuple[Shown, ...], Mapping[str, str]]:
-    """What can be asked for, every provider asked anew; and which of them could not be, and why."""
-    endpoints, closing = endpoints_of(config, environ)
-    lists = lists_of(config, endpoints, partial(transport_of, environ=environ), live=True)
-    try:
-        return await models_now(router_of(config, endpoints, lists), lists)
-    finally:
-        for close in (lists.close, *closing):
-            await close()
-
-
-def create_app(config: Config | None = None) -> AsgiApp:
-    """An ASGI application. Without a configuration: the file that $GATEWRIGHT_CONFIG names, else the environment."""
-    return _app(config, reloads=False)
-
-
-def reloading_app(config: Config | None = None) -> AsgiApp:
-    """As `create_app`; changes of the file are taken over while it serves. For processes of our own: it takes SIGHUP."""
-    return _app(config, reloads=True)
-
-
-def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
-    environ = os.environ
-    if config is None:
-        named = environ.get(CONFIG_VARIABLE)
-        config = load_config(Path(named), environ) if named else from_environment(environ)
-    config, _ = with_client_key(config, environ)
-    if reloads:
-        set_up(config, pid=RUN_VARIABLE in environ)
-    house = House(generation_of(config, environ))
-    path, state_dir = Path(config.source), config.server.state_dir
-    peers = Peers(Path(state_dir) / PEERS_FOLDER)
-    share(house.current.health, peers, lambda: house.current.config.providers)
-    reloader: Reloader | None = None
-
-    async def startup() -> None:
-        nonlocal reloader
-        # What exists now lives for ever: keep the collector from walking it, and let it run more rarely.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 20)
-        house.current.begin()
-        house.current.measures.start()
-        if reloads:
-            reloader = Reloader(house, partial(_next_generation, path, environ, state_dir), app.hand_on, peers)
-            reloader.start()
-            house.current.desk.ask = reloader.reload_everywhere
-        await house.current.directory.start(peers)
-        try:
-            peers.open()
-        except OSError as error:
-            log.warning("warning: workers share nothing, each finds out for itself what fails: %s", error)
-
-    async def shutdown() -> None:
-        if reloader is not None:
-            await reloader.stop()
-        peers.close()
-        await house.close()
-        await house.current.measures.close()
-
-    app = AsgiApp(house.current.gateway, startup=startup, shutdown=shutdown)
-    return app
-
-
-def serve(config: Config, *, host: str | None = None, port: int | None = None, workers: int | None = None) -> None:
-    """Serve until told to stop. More than one worker needs the configuration to come from a file or the environment."""
-    count = workers or config.server.workers
-    if config.source and Path(config.source).is_file():
-        os.environ[CONFIG_VARIABLE] = str(Path(config.source).absolute())  # not `resolve`: a link may lead elsewhere tomorrow
-    if count > 1:
-        os.environ[RUN_VARIABLE] = secrets.token_hex(8)
-    else:
-        os.environ.pop(RUN_VARIABLE, None)
-    set_up(config, pid=count > 1)
-    application: AsgiApp | str = reloading_app(config) if count == 1 else "gatewright.app:reloading_app"
-    settings = uvicorn.Config(
-        application,
-        factory=count > 1,
-        host=host or config.server.host,
-        port=config.server.port if port is None else port,
-        workers=count,
-        http=FastLane,
-        loop="uvloop",
-        ws="none",
-        lifespan="on",
-        interface="asgi3",
-        backlog=4096,
-        access_log=False,
-        log_config=None,
-        log_level=config.logging.level,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=config.server.drain_s,
-        ssl_certfile=config.server.tls_cert_file,
-        ssl_keyfile=config.server.tls_key_file,
-    )
-    run(settings)

@@ -5,13 +5,12 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from gatewright.app import router_of
 from gatewright.config import Config
 from gatewright.dialects import BY_NAME
 from gatewright.endpoints import endpoints_of
 from gatewright.exchange import Exchange, Principal
 from gatewright.jsontypes import JsonObject
-from gatewright.listing import lists_of
+from gatewright.listing import lists_of, router_of
 from gatewright.pipeline.explain import Explain
 from gatewright.pipeline.health import Health
 from gatewright.pipeline.peek import PeekStage

@@ -1,18 +1,23 @@
-"""Model lists, put together: who is asked and how, whose prices hold, what all of it comes to. Part of the composition root."""
+"""Models, put together: what their names mean, who is asked for lists of them and how, whose prices hold.
+
+Part of the composition root.
+"""
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from gatewright.config import Config, ProviderConfig
 from gatewright.costing import list_names, prices_of
+from gatewright.endpoints import endpoints_of, transport_of
 from gatewright.exchange import Principal
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.live_lists import ListCall, LiveLists, list_call, list_call_elsewhere
 from gatewright.pipeline.model_shapes import Shown
 from gatewright.pipeline.models import Models
-from gatewright.pipeline.route import Router
+from gatewright.pipeline.route import Route, Router
 from gatewright.providers.catalog import HOSTS
 from gatewright.providers.known_models import KnownModels
 from gatewright.providers.pricing import Prices
@@ -70,6 +75,33 @@ def ladder_providers(config: Config) -> tuple[str, ...]:
     return tuple({model.ladder.provider: None for model in config.models.values() if model.ladder is not None})
 
 
+def router_of(config: Config, endpoints: Mapping[str, Endpoint], lists: LiveLists) -> Router:
+    """What the models' names mean that a client may ask for."""
+    routes = {
+        name: Route(
+            name=name,
+            tiers=model.tiers,
+            policy=model.policy,
+            losses=model.losses,
+            overrides=model.overrides,
+            defaults=model.defaults,
+            ladder=model.ladder,
+            facts=model.facts,
+        )
+        for name, model in config.models.items()
+    }
+    listed = ["demo/demo"] if "demo" in endpoints else []
+    return Router(
+        endpoints=endpoints,
+        routes=routes,
+        aliases=config.aliases,
+        listed=listed,
+        models_of=lists.models_of,
+        policy=config.routing.policy,
+        facts_of=lists.facts_of,
+    )
+
+
 def stage_of(router: Router, lists: LiveLists) -> Models:
     """The stage that answers list requests, told of every change."""
     stage = Models(router, lists.known, lists.price_of, lists.poke)
@@ -83,3 +115,14 @@ async def models_now(router: Router, lists: LiveLists) -> tuple[tuple[Shown, ...
     shown = tuple(Models(router, lists.known, lists.price_of).shown(Principal("operator")))
     problems = {provider: lists.known.problem(provider) for provider in lists.known.providers()}
     return shown, {provider: problem for provider, problem in problems.items() if problem}
+
+
+async def list_models(config: Config, environ: Mapping[str, str]) -> tuple[tuple[Shown, ...], Mapping[str, str]]:
+    """What can be asked for, every provider asked anew; and which of them could not be, and why."""
+    endpoints, closing = endpoints_of(config, environ)
+    lists = lists_of(config, endpoints, partial(transport_of, environ=environ), live=True)
+    try:
+        return await models_now(router_of(config, endpoints, lists), lists)
+    finally:
+        for close in (lists.close, *closing):
+            await close()

@@ -12,8 +12,8 @@ from tests.serving import KEY, call, upstream
 from tests.test_reload import logged, status, until, write, yaml
 
 from gatewright import reload as reload_module
-from gatewright.app import create_app, reloading_app
 from gatewright.config import load_config
+from gatewright.serving import create_app, reloading_app
 from gatewright.stores.peers import Peers
 
 ADMIN = "gw-admin-test-key"

@@ -55,5 +55,5 @@ def test_every_price_name_of_the_catalogue_is_in_the_list(book, host):
 
 def test_serving_does_not_load_it():
     """It costs a third of a second and megabytes; a gateway that lists no models never pays."""
-    code = "import sys, gatewright.app, gatewright.cli.commands; print('genai_prices' in sys.modules)"
+    code = "import sys, gatewright.serving, gatewright.cli.commands; print('genai_prices' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -74,8 +74,8 @@ def serve(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing at start.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Serve until told to stop."""
-    from gatewright.app import serve as run  # noqa: PLC0415 - the server is needed by this command only
     from gatewright.logs import set_up  # noqa: PLC0415
+    from gatewright.serving import serve as run  # noqa: PLC0415 - the server is needed by this command only
 
     settings = read_config(config, port=port)
     settings, generated = _keyed(settings)
@@ -129,7 +129,7 @@ def models(
 
 def _live(settings: Config, words: list[str], *, as_json: bool) -> None:
     """Every provider that cannot be asked is told on stderr; when none can, the exit code is 1."""
-    from gatewright.app import list_models  # noqa: PLC0415 - the server is needed by this command only
+    from gatewright.listing import list_models  # noqa: PLC0415 - takes its time, for this command only
 
     shown, problems = asyncio.run(list_models(settings, os.environ))
     for provider, problem in problems.items():
