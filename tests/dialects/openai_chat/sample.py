@@ -29,10 +29,11 @@ def wire(*chunks, done=True) -> bytes:
     return (text + ("data: [DONE]\n\n" if done else "")).encode()
 
 
-def parse(data: bytes, size: int = 0) -> list[StreamEvent]:
-    """The events, fed at once or in pieces of `size`; checked against the grammar."""
+def parse(data: bytes, size: int = 0, pieces: list[bytes] | None = None) -> list[StreamEvent]:
+    """The events, fed at once, in pieces of `size`, or in these; checked against the grammar."""
     parser = OPENAI_CHAT.stream_parser(Asked(issuer="here"))
-    pieces = [data[i : i + size] for i in range(0, len(data), size)] if size else [data]
+    if pieces is None:
+        pieces = [data[i : i + size] for i in range(0, len(data), size)] if size else [data]
     events = [event for piece in pieces for event in parser.feed(piece)] + parser.close()
     grammar = Grammar()
     for event in events:

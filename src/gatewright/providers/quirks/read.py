@@ -53,7 +53,7 @@ READ: tuple[Quirk, ...] = (
         what="Begins a stream with a chunk that has content-filter results and no choices.",
         link="https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-streaming",
         case="azure-streaming-completion-8cf1cba",
-        done_by="src/gatewright/dialects/openai_chat/stream_parser.py",
+        done_by="src/gatewright/dialects/openai_chat/stream_reader.py",
     ),
     Quirk(
         name="no-done",
@@ -74,13 +74,13 @@ READ: tuple[Quirk, ...] = (
         what="Tells usage so far in every chunk; the last counts.",
         link="https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference",
         case="databricks-tool-variations-e8f9d8a",
-        done_by="src/gatewright/dialects/openai_chat/stream_parser.py",
+        done_by="src/gatewright/dialects/openai_chat/stream_reader.py",
     ),
     Quirk(
         name="openrouter-stream",
         what="Streams comments while it waits, `reasoning_details`, finish reasons twice, and errors inside a 200.",
         link="https://openrouter.ai/docs/api-reference/streaming",
         case="openrouter-mistralai-mistral-small-3-1-24b-instruct-tool-round-09eb220",
-        done_by="src/gatewright/dialects/openai_chat/stream_parser.py",
+        done_by="src/gatewright/dialects/openai_chat/stream_reader.py",
     ),
 )
