@@ -26,6 +26,7 @@ from gatewright.config import Config, load_config
 from gatewright.exchange import Exchange, Reply
 from gatewright.house import Generation
 from gatewright.ir.response import Usage
+from gatewright.limits.windows import NEVER
 from gatewright.providers.prices import PriceBook
 from gatewright.providers.pricing import Priced, Prices, Target
 
@@ -61,6 +62,9 @@ class Cents(Prices):
 
     def upper(self, candidate: Target, input_tokens: int, output_tokens: int, *, dear: bool = True) -> int | None:
         return input_tokens * 3 + output_tokens * 15
+
+    def flat(self, candidate: Target) -> tuple[int, int, int, int, int] | None:
+        return NEVER, 0, 3, 15, 1
 
 
 def asking(key: bytes) -> Exchange:

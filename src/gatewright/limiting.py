@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from gatewright.config import Config
 from gatewright.dialects import BY_NAME
@@ -15,6 +16,9 @@ from gatewright.stores.counters import Counters
 from gatewright.stores.counters_batched import BatchedCounters
 from gatewright.stores.counters_shared import FOLDER
 from gatewright.transport.plain_fetch import PlainFetch
+
+if TYPE_CHECKING:
+    from gatewright.stores.counters_batched_redis import BatchedRedisCounters
 
 
 def now_us() -> int:
@@ -34,14 +38,14 @@ def counters_of(config: Config, before: Counters | None = None) -> Counters:
         before.open_when_down = _open_when_down(config)
         return before
     try:
-        from gatewright.stores.counters_redis import RedisCounters  # noqa: PLC0415 - only where it is configured
+        from gatewright.stores.counters_batched_redis import BatchedRedisCounters  # noqa: PLC0415 - only where it is configured
     except ImportError:
         raise ValueError("counters: the package `redis` is not installed: pip install 'gatewright[redis]'") from None
-    if isinstance(before, RedisCounters) and before.url == url:
+    if isinstance(before, BatchedRedisCounters) and before.url == url:
         before.open_when_down = _open_when_down(config)
         before.deadline_s = config.counters.deadline_ms / 1000
         return before
-    return RedisCounters(url, open_when_down=_open_when_down(config), deadline_s=config.counters.deadline_ms / 1000)
+    return BatchedRedisCounters(url, open_when_down=_open_when_down(config), deadline_s=config.counters.deadline_ms / 1000)
 
 
 def _open_when_down(config: Config) -> frozenset[str]:
@@ -65,4 +69,6 @@ def limited(
     limits = Limits(
         ways, everybody(config), unknown="deny" if config.pricing.unknown == "deny" else "allow", batches=config.pricing.batches
     )
-    return (LimitCheck(limits, counters) if isinstance(counters, BatchedCounters) else LimitStage(limits),)
+    if isinstance(counters, BatchedCounters):
+        return (LimitCheck(limits, counters),)
+    return (LimitStage(limits, cast("BatchedRedisCounters", counters)),)

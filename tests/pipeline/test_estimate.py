@@ -15,6 +15,7 @@ from gatewright.pipeline.estimate import (
     MEDIA_TOKENS,
     OUTPUT,
     input_tokens,
+    may_be_dear,
     model_asked,
     most_input_tokens,
     output_tokens,
@@ -115,3 +116,23 @@ def test_of_a_forwarded_call_the_model_is_read_from_its_body():
     """Limits by model are older than its route."""
     assert model_asked(asking({"model": "e", "input": "x"}, operation="forward")) == "e"
     assert model_asked(asking({"model": "e"}, model="m")) == "m"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"service_tier": "flex"}',
+        b'{"serviceTier": "flex"}',
+        b'{"modalities": ["text"]}',
+        b'{"responseModalities": ["TEXT"]}',
+        b'{"speed": "fast"}',
+        b'{"audio": {}}',
+        b'{"type": "input_audio"}',
+        b'{"type": "image_url"}',
+        b'{"x": "inputAudio"}',
+    ],
+)
+def test_who_may_ask_for_what_costs_more(body):
+    """Sound, pictures, and to be served faster."""
+    assert may_be_dear(body)
+    assert not may_be_dear(b'{"messages": "a service of the tier list, at full speed"}')

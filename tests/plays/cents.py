@@ -18,6 +18,9 @@ class Cents(Prices):
     def upper(self, candidate, input_tokens, output_tokens, *, dear=True):
         return input_tokens * 10_000 + output_tokens * 100_000
 
+    def flat(self, candidate):
+        return None
+
 
 def use_cents(monkeypatch) -> None:
     """All models cost the same."""

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from gatewright.limits.meters import Meter
 from gatewright.limits.terms import Budget, Limit
 from gatewright.stores import counters_redis
+from gatewright.stores.counters_batched_redis import BatchedRedisCounters
 from tests.plays.cents import use_cents
 from tests.plays.scene import DIALECTS, ask, frames, message_of, providers, send, served
 from tests.redis_here import redis_url
@@ -283,9 +284,8 @@ async def test_each_level_limits_all_that_is_beneath_it(tmp_path):
 async def test_machines_that_share_a_redis_share_their_limits(tmp_path, priced, stream, monkeypatch):
     """Two gateways, each with a state folder of its own: together they let through what one may."""
     prefix = f"gatewright:{{test-{secrets.token_hex(6)}}}:"
-    monkeypatch.setattr(counters_redis.RedisCounters.__init__, "__kwdefaults__", {
-        **counters_redis.RedisCounters.__init__.__kwdefaults__, "prefix": prefix,
-    })  # fmt: skip
+    for made in (counters_redis.RedisCounters.__init__, BatchedRedisCounters.__init__):
+        monkeypatch.setattr(made, "__kwdefaults__", {**made.__kwdefaults__, "prefix": prefix})
     config = (
         f"counters: {{url: '{redis_url()}', deadline_ms: 5000}}\nlimits: [{{per: minute, requests: 20}}, {{concurrent: 50}}]\n"
     )

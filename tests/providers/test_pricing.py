@@ -184,6 +184,16 @@ def test_what_may_be_asked_for_faster_is_reserved_so(prices):
     assert prices.upper(gpt, 1000, 1000, dear=True) == 22_500
 
 
+def test_what_plain_requests_cost_is_told_by_its_rates(prices):
+    """The same sum, and until when; nothing where it depends on how much is read, or is not known."""
+    gpt = target("oa/gpt-5")
+    until, request, read, written, scale = prices.flat(gpt)
+    assert until > time.time() * 1_000_000
+    assert -(-(request + 1234 * read + 567 * written) // scale) == prices.upper(gpt, 1234, 567, dear=False)
+    assert prices.flat(target("oa/no-such-model")) is None
+    assert prices.flat(target("google/gemini-2.5-pro")) is None
+
+
 def test_names_are_remembered_only_so_many(prices):
     """Clients choose them."""
     for i in range(KEPT + 50):

@@ -28,7 +28,7 @@ class Beside:
     async def reserved(self, exchange: Exchange) -> bool:
         """Whether what it may cost is held from now on, in `exchange.held` where anything limits it; else it must not be made."""
         try:
-            wanted = self.limits.wanted(exchange)
+            wanted = self.limits.wanted(exchange, self.limits.ways.clock())
         except Refused:  # it has no price, and a budget applies
             return False
         if wanted is None:

@@ -42,12 +42,24 @@ def input_tokens(body: bytes, dialect: DialectName) -> int:
 def most_input_tokens(body: bytes, dialect: DialectName) -> int:
     """More than are read, but for what only the provider has: earlier turns that it keeps."""
     size = len(body)
-    if size <= SMALL_BYTES and body.find(_MARKS.get(dialect, b'ype"')) < 0:  # as nearly all are; `in` tries a number first
+    if size <= SMALL_BYTES and body.rfind(_MARKS.get(dialect, b'ype"')) < 0:  # as nearly all are
         return size // MONEY_BYTES_A_TOKEN + 1
     media, within = media_in(body, dialect)
     named = sum(body.count(word) for word in _FETCHED.get(dialect, _FETCHED_ELSE) if body.rfind(word) >= 0)
     most = max(MEDIA_MONEY_TOKENS * media, within // MEDIA_BYTES_A_TOKEN)
     return (size - within) // MONEY_BYTES_A_TOKEN + most + MEDIA_MONEY_TOKENS * named + 1
+
+
+def may_be_dear(body: bytes) -> bool:
+    """Whether it may ask for sound or for pictures, or to be served faster: then it has a word of that."""
+    rfind = body.rfind  # from the end, because CPython searches a word there faster
+    return (
+        (rfind(b"ervice") >= 0 and (rfind(b"ervice_tier") >= 0 or rfind(b"erviceTier") >= 0))
+        or rfind(b"udio") >= 0
+        or rfind(b"mage") >= 0
+        or rfind(b'"speed"') >= 0
+        or rfind(b"odalities") >= 0
+    )
 
 
 def output_tokens(exchange: Exchange, dialects: Dialects) -> tuple[int, bool]:

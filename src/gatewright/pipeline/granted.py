@@ -3,14 +3,16 @@
 One rule: made once for each key and name; what a request needs of it are indexes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
+
+import msgspec
 
 from gatewright.ir.blocks import DialectName
 from gatewright.limits.meters import Kind, Meter, apart, meters_of
 from gatewright.limits.terms import Scope, Unit
-from gatewright.stores.counters_batched import Batch
+from gatewright.stores.counters_batch import Batch, Coming
 
 _PLACES: Final[dict[Unit, int]] = {
     "requests": 0,
@@ -26,6 +28,22 @@ Templates: TypeAlias = tuple[tuple[tuple[int, ...], tuple[bytes, ...]], ...]
 """For each unit: where its limits stand, and their header lines with `%d` for what is left; empty where they are made anew."""
 
 
+class FlatPlan(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """What plain requests for one target cost at most, where that depends on nothing but their tokens."""
+
+    plan: Sequence[object]
+    """Whose it is, as it is the same object for all of them."""
+    may_be_dear: bool
+    """Another tier, sound or pictures cost more: whoever may ask for that is reckoned by itself."""
+    until: int
+    """It holds so long, in microseconds since 1970."""
+    request: int
+    read: int
+    written: int
+    """For a request, for each token read and each written: so many times micro-dollars as `scale` says."""
+    scale: int
+
+
 class Granted:
     """The meters that a request for a model is counted by. Empty: none."""
 
@@ -34,11 +52,15 @@ class Granted:
         "amounts",
         "batch",
         "budgets",
+        "coming",
+        "flat",
         "has_money",
         "has_tokens",
+        "in_advance",
         "least",
         "meters",
         "named",
+        "shortest",
         "shown",
         "templates",
         "units",
@@ -64,7 +86,12 @@ class Granted:
         )
         """For each unit that headers tell of: where its limits stand."""
         self.batch: Batch | None = None
-        """Seats for those to come, where many come: see `stores/counters_batched.py`."""
+        """Seats for those to come, where many come: see `stores/counters_batch.py`."""
+        self.coming: Coming | None = None
+        self.flat: FlatPlan | None = None
+        """Of the last request that one could be made for: nearly all of a model have the same."""
+        self.in_advance = all(meter.period != "total" for meter in meters)
+        self.shortest = min((meter.width for meter in meters if meter.kind is Kind.SLIDING), default=0)
         self.templates: dict[DialectName, Templates] = {}
         """Their lines, made at the first answer in a dialect: see `held.py`."""
 

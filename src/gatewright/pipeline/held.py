@@ -25,7 +25,7 @@ from gatewright.pipeline.limit_words import shown_lines, template
 from gatewright.pipeline.outgrown import MeteredSource
 from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translate import Dialects
-from gatewright.stores.counters import Counters, Reserved
+from gatewright.stores.counters import Counters, Reserved, Vacated
 
 log = logging.getLogger("gatewright")
 
@@ -61,6 +61,12 @@ class Prices(Protocol):
         """
         ...
 
+    def flat(self, candidate: Candidate) -> tuple[int, int, int, int, int] | None:
+        """By what `upper` reckons, without sound or another tier: (until when, for a request, for a token read, for one written,
+        and so many times micro-dollars these are). None: it depends.
+        """
+        ...
+
 
 class Tell(Protocol):
     """Whom it is told that a budget comes to its end."""
@@ -80,7 +86,7 @@ class Ways(msgspec.Struct, frozen=True, eq=False):
     on_outgrown: Literal["extend", "stop"] = "extend"
 
 
-class Holding(msgspec.Struct, eq=False):
+class Holding(msgspec.Struct, eq=False, gc=False):
     """Implements `exchange.Held`."""
 
     ways: Ways
@@ -94,7 +100,11 @@ class Holding(msgspec.Struct, eq=False):
     sure: bool
     """The answer cannot be longer."""
     taken: Reserved | None = None
-    """Set when they have been granted."""
+    """Set when they have been granted; of who sits in a batch when somebody asks for it."""
+    batch: Vacated | None = None
+    """Where it sits."""
+    _over: bool = False
+    """It has left its seat."""
     _grown: int = 0
     """Of `writes`: what was added later."""
     _reads: int = 0
@@ -103,7 +113,10 @@ class Holding(msgspec.Struct, eq=False):
 
     @property
     def reserved(self) -> Reserved:
-        assert self.taken is not None
+        if self.taken is None:
+            batch = self.batch
+            assert batch is not None
+            self.taken = Reserved(batch.claims, batch.marks, batch.left, batch, open=not self._over)
         return self.taken
 
     @property
@@ -112,12 +125,10 @@ class Holding(msgspec.Struct, eq=False):
         return self.granted.costs(self.reads, self.writes - self._grown, self.micros)
 
     def told(self, exchange: Exchange, reply: Reply) -> Reply:
-        reserved = self.taken
-        assert reserved is not None
-        granted, batch = self.granted, reserved.batch
+        granted, batch = self.granted, self.batch
         lines = None if batch is None else batch.lines.get(exchange.dialect)
         if lines is None:
-            lines = self._lines(reserved, exchange.dialect)
+            lines = self._lines(self.reserved, exchange.dialect)
             if batch is not None:
                 batch.lines[exchange.dialect] = lines
         if granted.shown and reply.headers.find(b"ratelimit-") >= 0:
@@ -243,16 +254,17 @@ class Holding(msgspec.Struct, eq=False):
         self._reads, self._writes, self._micros = reads, writes, micros
 
     def settle(self, exchange: Exchange) -> None:
-        reserved = self.taken
-        assert reserved is not None
-        if reserved.batch is not None and not reserved.more:
-            if reserved.open:
-                reserved.open = False
-                reserved.batch.vacate(self._reads, self._writes, self._micros)
-        elif reserved.open:
-            if reserved.batch is not None:
-                reserved.batch.withdraw()
-            self.ways.counters.settle(reserved, self.granted.used(self._reads, self._writes, self._micros), self.ways.clock())
+        taken, batch = self.taken, self.batch
+        if batch is not None and (taken is None or not taken.more):
+            if not self._over:
+                self._over = True
+                batch.vacate(self._reads, self._writes, self._micros)
+                if taken is not None:
+                    taken.open = False
+        elif taken is not None and taken.open:
+            if batch is not None:
+                batch.withdraw()
+            self.ways.counters.settle(taken, self.granted.used(self._reads, self._writes, self._micros), self.ways.clock())
 
 
 def _templates(granted: Granted, dialect: DialectName) -> Templates:

@@ -8,7 +8,7 @@ One rule: what it may use at most is reserved before it is sent, at all levels o
 
 import logging
 from collections.abc import Awaitable
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from gatewright.dialects.forwarded import begins_batch
 from gatewright.dialects.media_runs import SMALL_BYTES
@@ -17,16 +17,27 @@ from gatewright.exchange import Check, Exchange, Next, Principal, Reply
 from gatewright.limits.meters import US
 from gatewright.limits.terms import Scope
 from gatewright.pipeline.endpoint import Candidate
-from gatewright.pipeline.estimate import BYTES_A_TOKEN, input_tokens, model_asked, most_input_tokens, output_tokens
+from gatewright.pipeline.estimate import (
+    BYTES_A_TOKEN,
+    input_tokens,
+    may_be_dear,
+    model_asked,
+    most_input_tokens,
+    output_tokens,
+)
 from gatewright.pipeline.forward_to import most_written
-from gatewright.pipeline.granted import Granted, Levels
+from gatewright.pipeline.granted import FlatPlan, Granted, Levels
 from gatewright.pipeline.held import Holding, Ways
 from gatewright.pipeline.limit_words import CLOSED, UNPRICED, refusal
 from gatewright.pipeline.narrow import narrow
 from gatewright.pipeline.route import Route
+from gatewright.providers.price_rates import MOST_MICROS
 from gatewright.stores.counters import Denied, Reserved
 from gatewright.stores.counters_batched import BatchedCounters
 from gatewright.transport.strand import back_to, in_a_task
+
+if TYPE_CHECKING:  # its package may not be installed
+    from gatewright.stores.counters_batched_redis import BatchedRedisCounters
 
 log = logging.getLogger("gatewright")
 
@@ -35,8 +46,6 @@ KEPT: Final = 4096
 LONG: Final = 512
 _GENERATES: Final = frozenset(("generate", "invoke"))
 Way: TypeAlias = Literal["deny", "allow"]
-_DEAR: Final = (b"udio", b"ervice_tier", b"erviceTier", b'"speed"', b"odalities", b"mage")
-"""A body without these words asks neither for sound nor for pictures, nor to be served faster than others."""
 _MOST_PRICED: Final = 8
 """Targets of a plan that are looked at for the dearest."""
 
@@ -56,12 +65,13 @@ class Limits:
         self._granted: dict[tuple[Principal, str], Granted] = {}
         self._by_service: dict[str, bool] = {}
 
-    def wanted(self, exchange: Exchange) -> Holding | None:
+    def wanted(self, exchange: Exchange, now: int) -> Holding | None:
         """What is to be reserved. None: nothing limits it. Raises Refused."""
         principal = exchange.principal
         if principal is None:
             return None
-        if (principal.max_tokens is not None or principal.defaults) and exchange.operation in _GENERATES:
+        generates = exchange.operation in _GENERATES
+        if generates and (principal.max_tokens is not None or principal.defaults):
             narrow(exchange, principal, self.ways.dialects)
         if not (principal.scopes or self.everybody):
             return None
@@ -71,13 +81,25 @@ class Limits:
             return None
         reads = writes = micros = 0
         sure = True
-        if exchange.operation in _GENERATES:
+        if generates:
             if granted.has_tokens or granted.has_money:
                 body = exchange.call.body
-                reads = len(body) // BYTES_A_TOKEN + 1 if len(body) <= SMALL_BYTES else input_tokens(body, exchange.dialect)
+                size = len(body)
+                reads = size // BYTES_A_TOKEN + 1 if size <= SMALL_BYTES else input_tokens(body, exchange.dialect)
                 writes, sure = output_tokens(exchange, self.ways.dialects)
-            if granted.has_money:
-                micros = exchange.reserved = self._most(exchange, writes)
+                if granted.has_money:
+                    flat = granted.flat
+                    if (
+                        flat is not None
+                        and flat.plan is exchange.plan
+                        and now < flat.until
+                        and not (flat.may_be_dear and may_be_dear(body))
+                    ):
+                        most = most_input_tokens(body, exchange.dialect) * flat.read + writes * flat.written + flat.request
+                        micros = exchange.reserved = min(-(-most // flat.scale), MOST_MICROS) or 1
+                    else:
+                        micros = exchange.reserved = self._most(exchange, writes)
+                        granted.flat = self._flat(exchange)
         elif exchange.operation == "forward":
             reads = input_tokens(exchange.call.body, exchange.dialect) if granted.has_tokens else 0
             if granted.has_money:
@@ -87,7 +109,7 @@ class Limits:
     def held(self, exchange: Exchange, wanted: Holding, got: Reserved | Denied) -> None:
         """Raises Refused where it was denied."""
         if isinstance(got, Reserved):
-            wanted.taken = got
+            wanted.taken, wanted.batch = got, got.batch
             exchange.held = wanted
             return
         if got.meter is None:
@@ -120,6 +142,14 @@ class Limits:
             self._by_service[name] = found
         return found
 
+    def _flat(self, exchange: Exchange) -> FlatPlan | None:
+        """By what `_most` reckons for the same plan, where no body that is not dear costs anything else."""
+        plan = exchange.plan
+        if len(plan) != 1 or not isinstance(candidate := plan[0], Candidate):
+            return None
+        flat = self.ways.prices.flat(candidate)
+        return None if flat is None else FlatPlan(plan, self._dearer(candidate), *flat)
+
     def _most(self, exchange: Exchange, writes: int) -> int:
         """Micro-dollars that it may cost at its dearest target; at least 1: not even what is free passes where all is spent."""
         body, plan, upper = exchange.call.body, exchange.plan, self.ways.prices.upper
@@ -127,7 +157,7 @@ class Limits:
         for candidate in plan if len(plan) == 1 else plan[:_MOST_PRICED]:
             assert isinstance(candidate, Candidate)
             if dear is None and self._dearer(candidate):
-                dear = any(word in body for word in _DEAR)
+                dear = may_be_dear(body)
             cost = upper(candidate, reads, writes, dear=dear is True)
             if cost is None:
                 if self.unknown == "deny":
@@ -172,10 +202,11 @@ class LimitCheck(Check):
             principal.scopes or limits.everybody or principal.max_tokens is not None or principal.defaults
         ):
             return
-        wanted = limits.wanted(exchange)
+        now = limits.ways.clock()
+        wanted = limits.wanted(exchange, now)
         if wanted is None:
             return
-        now, batch = limits.ways.clock(), wanted.granted.batch
+        batch = wanted.granted.batch
         reads, writes, micros = wanted.reads, wanted.writes, wanted.micros
         if (
             batch is not None
@@ -186,7 +217,7 @@ class LimitCheck(Check):
             and micros <= batch.micros
         ):
             batch.free -= 1
-            wanted.taken = Reserved(batch.claims, batch.marks, batch.left, batch)
+            wanted.batch = batch
             exchange.held = wanted
             return
         limits.held(exchange, wanted, self.counters.open(wanted.granted, reads, writes, micros, now))
@@ -195,16 +226,38 @@ class LimitCheck(Check):
 class LimitStage:
     """The stage where counters may have to be asked for: those that machines share."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, counters: "BatchedRedisCounters") -> None:
         self.limits = limits
+        self.counters = counters
 
     def __call__(self, exchange: Exchange, following: Next) -> Awaitable[Reply]:
-        """Not `async`: what nothing limits, or what a lease covers, is not to pay for a coroutine."""
-        limits = self.limits
-        wanted = limits.wanted(exchange)
+        """Not `async`: what nothing limits, or who has a seat, is not to pay for a coroutine."""
+        limits, principal = self.limits, exchange.principal
+        if principal is None or not (
+            principal.scopes or limits.everybody or principal.max_tokens is not None or principal.defaults
+        ):
+            return following(exchange)
+        now = limits.ways.clock()
+        wanted = limits.wanted(exchange, now)
         if wanted is None:
             return following(exchange)
-        got = limits.ways.counters.reserve(wanted.claims, limits.ways.clock())
+        batch = wanted.granted.batch
+        reads, writes, micros = wanted.reads, wanted.writes, wanted.micros
+        if (
+            batch is not None
+            and batch.free
+            and now < batch.until
+            and reads <= batch.reads
+            and writes <= batch.writes
+            and micros <= batch.micros
+        ):
+            batch.free -= 1
+            wanted.batch = batch
+            exchange.held = wanted
+            if batch.free == batch.low:
+                self.counters.prepare(wanted.granted, reads, writes, micros)
+            return following(exchange)
+        got = self.counters.open(wanted.granted, reads, writes, micros, now)
         if got is None:
             return self._asked(exchange, wanted, following)
         limits.held(exchange, wanted, got)
@@ -212,7 +265,7 @@ class LimitStage:
 
     async def _asked(self, exchange: Exchange, wanted: Holding, following: Next) -> Reply:
         left = await in_a_task()
-        got = await self.limits.ways.counters.ask(wanted.claims, self.limits.ways.clock())
+        got = await self.counters.wait(wanted.granted, wanted.reads, wanted.writes, wanted.micros, self.limits.ways.clock())
         self.limits.held(exchange, wanted, got)
         await back_to(left)
         return await following(exchange)

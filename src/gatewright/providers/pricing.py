@@ -123,6 +123,11 @@ class Prices:
                 cost = max(cost, rates.most(input_tokens, output_tokens, any_kind=True) or 0)
         return cost
 
+    def flat(self, candidate: Target) -> tuple[int, int, int, int, int] | None:
+        """By what `upper` reckons where nothing dear was asked for: until when, and `Rates.flat_most`. None: that depends."""
+        self.upper(candidate, 0, 0, dear=False)
+        return self._flat.get(candidate.name)
+
     def stated(self, provider: str, model: str) -> Facts:
         """The prices that the operator states of a target, for lists and for choosing the cheapest."""
         rule = self._rules.for_target(f"{provider}/{model}") if self._rules.stated else None

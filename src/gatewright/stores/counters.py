@@ -17,15 +17,25 @@ from gatewright.limits.windows import SOON_US
 
 
 class Vacated(Protocol):
-    """Where several requests sit that were reserved together: `counters_batched.Batch`."""
+    """Where several requests sit that were reserved together: `counters_batch.Batch`."""
 
     lines: dict[str, bytes]
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """Of one of them, as of a `Reserved`; and so …"""
+        ...
+
+    @property
+    def marks(self) -> Sequence[int]: ...
+    @property
+    def left(self) -> Sequence[int]: ...
 
     def vacate(self, reads: int, writes: int, micros: int) -> None: ...
     def withdraw(self) -> None: ...
 
 
-class Reserved(msgspec.Struct, eq=False):
+class Reserved(msgspec.Struct, eq=False, gc=False):
     """What one request holds, until it is settled."""
 
     claims: Sequence[Claim]

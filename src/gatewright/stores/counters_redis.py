@@ -211,12 +211,8 @@ class RedisCounters(CountersWire):
     # -- asking ---------------------------------------------------------------------------------------------------------------
 
     async def _asked(self, wanted: list[Wanted]) -> Answer | None:
-        """What the store says to one request; all of one turn of the loop go together."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer | None] = loop.create_future()
-        if not self._asks:
-            loop.call_soon(self._flush)
-        self._asks.append((wanted, future))
+        """What the store says to one request."""
+        future = self._sent(wanted)
         try:
             return await future
         except asyncio.CancelledError:
@@ -224,7 +220,16 @@ class RedisCounters(CountersWire):
                 self._unwant(wanted, future.result())
             raise
 
-    def _flush(self) -> None:
+    def _sent(self, wanted: list[Wanted]) -> asyncio.Future[Answer | None]:
+        """What will be there within the deadline; all of one turn of the loop go together."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer | None] = loop.create_future()
+        if not self._asks:
+            loop.call_soon(self._send_asks)
+        self._asks.append((wanted, future))
+        return future
+
+    def _send_asks(self) -> None:
         asks, self._asks = self._asks, []
         self._begin(asks)
         self._look_in(asks, self.deadline_s if self._sha else max(CALL_S, self.deadline_s))  # the first connects
