@@ -8,14 +8,19 @@ from typing import cast
 
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonObject, JsonValue
-
-
-class Lost(Exception):
-    """The reference raises here, or leaves something out that we do not."""
+from tests.invariant import oracle_others
+from tests.invariant.oracle_others import Lost
 
 
 def messages(dialect: DialectName, request: JsonObject, answer: JsonObject | None) -> list[JsonObject]:
-    made = {"openai_chat": _openai, "anthropic": _anthropic, "gemini": _gemini}[dialect](request, answer)
+    converters = {
+        "openai_chat": _openai,
+        "anthropic": _anthropic,
+        "gemini": _gemini,
+        "openai_responses": oracle_others.responses,
+        "bedrock_converse": oracle_others.converse,
+    }
+    made = converters[dialect](request, answer)
     return [{key: value for key, value in one.items() if value is not None} for one in made]
 
 

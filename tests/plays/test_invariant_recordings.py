@@ -10,8 +10,8 @@ from collections import Counter
 import msgspec
 import pytest
 
+from gatewright.invariant.choices import other_choices
 from gatewright.invariant.messages import messages_of
-from gatewright.pipeline.invariant_choices import other_choices
 from tests.invariant import oracle
 from tests.laws import cases, seen
 from tests.plays.invariant_scene import DATASET, DIALECTS, key_lines, scene

@@ -80,6 +80,18 @@ async def test_a_failing_explorer_is_left_alone(caplog):
     assert "inv-1" not in repr(sink.rule)
 
 
+def test_openais_answer_is_told_to_the_last_field():
+    """Also what the neutral form has once: reasoning of another dialect, shown in both spellings that clients know."""
+    sealed = {"type": "reasoning.text", "text": "Hm", "signature": "gw1.e30=", "index": 0}
+    message = {"role": "assistant", "content": "hello", "reasoning_content": "Hm", "reasoning_details": [sealed], "x_house": None}
+    answer = whole("openai_chat", "hello")
+    answer["choices"][0]["message"] = message
+    body = json.dumps(answer).encode()
+    told = trace(answer=Message(headers=(("content-type", "application/json"),), body=body, size=len(body)))
+    [said] = json.loads(body_of(told, *both(told), dataset="d"))["messages"]
+    assert said[-1] == {key: value for key, value in message.items() if value is not None}
+
+
 def test_what_is_no_conversation_is_not_pushed():
     """An error without a finding, a request that cannot be read, an answer that never came."""
     refused = trace(status=400, answer=Message(body=b"{}", size=2))

@@ -1,5 +1,7 @@
 """What a trace's bytes mean: as its dialect reads them, or a note that says why not. It never fails."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +38,18 @@ def test_every_case_is_read_or_noted(path):
     else:
         assert meaning.answer is not None or meaning.notes
         assert (see("corpus", path).problem is not None) == bool(meaning.notes), meaning.notes
+
+
+def test_every_choice_of_a_stream_is_told():
+    """The first as the answer, the others as a whole answer would have them."""
+    pieces = [(0, "Low"), (1, "High"), (0, " tide."), (1, " tide.")]
+    chunks = [{"choices": [{"index": index, "delta": {"role": "assistant", "content": text}}]} for index, text in pieces]
+    chunks += [{"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]} for index in (0, 1)]
+    body = b"".join(b"data: %b\n\n" % json.dumps({"id": "c", "model": "m", **chunk}).encode() for chunk in chunks)
+    headers = (("content-type", "text/event-stream"),)
+    answer = meaning_of(trace(answer=Message(headers=headers, body=body + b"data: [DONE]\n\n", size=len(body) + 14))).answer
+    assert "".join(block.text for block in answer.blocks) == "Low tide."
+    assert [one["message"]["content"] for one in answer.others] == ["High tide."]
 
 
 def test_what_was_cut_is_said():

@@ -29,6 +29,8 @@ _KINDS = {
     "bedrock_converse": "kind: bedrock, region: us-east-1, dialects: [bedrock_converse], base_url: '{}'",
 }
 
+TRACES = "{enabled: true, index_share: 0, max_body_bytes: 67108864}"
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -65,7 +67,7 @@ def provider(dialect: str) -> str:
     return "p-" + dialect.replace("_", "-")
 
 
-def configuration(port: int, wanted: list[Asked]) -> str:
+def configuration(port: int, wanted: list[Asked], traces: str = TRACES) -> str:
     base = f"http://127.0.0.1:{port}"
     kinds = {asked.provider: _KINDS[asked.seen.case.dialect].format(base) for asked in wanted}
     lines = [f"  {name}: {{{kind}, api_key: sk-x}}" for name, kind in kinds.items()]
@@ -73,7 +75,7 @@ def configuration(port: int, wanted: list[Asked]) -> str:
         (
             "providers:",
             *lines,
-            "traces: {enabled: true, index_share: 0, max_body_bytes: 67108864}",
+            f"traces: {traces}",
             "routing: {breaker: false, retry: {tries_all: 1}, affinity: []}",
             "model_lists: {live: false}",
             "responses_state: {store: false}",

@@ -59,9 +59,7 @@ def _result(result: ToolResult) -> JsonValue:
 def _model(blocks: tuple[Block, ...]) -> Iterator[JsonObject]:
     for block in blocks:
         match block:
-            case Text() if "notext" in block.form:
-                continue
-            case Reasoning() if not block.text:
+            case Text() | Reasoning() if "notext" in block.form:
                 continue
             case Text() | Refusal() | Reasoning():  # a thought is a text part like any other, to the converter
                 yield {"role": "assistant", "content": block.text}

@@ -2,7 +2,7 @@
 
 Invariant's gateway takes OpenAI's messages as they are, and has a converter each for Anthropic and Gemini; what is written here
 equals theirs, message for message, for requests and for answers. Dialects that it does not know (Responses, Converse) are
-written as OpenAI's, with arguments as objects.
+written as Anthropic's are: a message for each text and each call, arguments as objects, results by the call's id.
 
 Where the reference is wrong, this is right instead:
 
@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from gatewright.invariant.anthropic_form import anthropic_answer, anthropic_messages
 from gatewright.invariant.gemini_form import gemini_answer, gemini_messages
 from gatewright.invariant.openai_form import openai_answer, openai_messages
+from gatewright.invariant.other_forms import other_answer, other_messages
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.request import Request
 from gatewright.ir.response import Response
@@ -44,7 +45,7 @@ def asked(request: Request, dialect: DialectName) -> Sequence[JsonObject]:
         case "openai_chat":
             return openai_messages(request.messages)
         case _:
-            return openai_messages(request.messages, read_arguments=True)
+            return other_messages(request.messages)
 
 
 def answered(response: Response, dialect: DialectName) -> Sequence[JsonObject]:
@@ -56,7 +57,7 @@ def answered(response: Response, dialect: DialectName) -> Sequence[JsonObject]:
         case "openai_chat":
             return openai_answer(response)
         case _:
-            return openai_answer(response, read_arguments=True)
+            return other_answer(response)
 
 
 def without_nulls(messages: Sequence[JsonObject]) -> list[JsonObject]:

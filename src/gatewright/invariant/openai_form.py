@@ -8,7 +8,7 @@ https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 from collections.abc import Iterator, Sequence
 
 from gatewright.invariant.openai_reasoning import detail, signature, thinking_pieces
-from gatewright.invariant.parts import arguments_of, media_part, part_of, url_of
+from gatewright.invariant.parts import media_part, part_of, url_of
 from gatewright.ir.blocks import (
     Block,
     CacheHint,
@@ -27,22 +27,21 @@ from gatewright.ir.blocks import (
 from gatewright.ir.response import Response
 from gatewright.ir.seal import Seal
 from gatewright.jsontypes import JsonObject, JsonValue
-from gatewright.wire.json import BadJson, decode
+from gatewright.wire.json import BadJson, decode, decode_object
 
 _ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
 _OF_MESSAGE = "choices[0].message."
 _REASONING_FIELDS = frozenset(("reasoning_content", "reasoning"))
 
 
-def openai_messages(messages: Sequence[Message], *, read_arguments: bool = False) -> list[JsonObject]:
-    """`read_arguments`: arguments are written as objects, not as the texts they are on OpenAI's wire."""
-    return [written for message in messages for written in _message(message, read_arguments=read_arguments)]
+def openai_messages(messages: Sequence[Message]) -> list[JsonObject]:
+    return [written for message in messages for written in _message(message)]
 
 
-def openai_answer(response: Response, *, read_arguments: bool = False) -> list[JsonObject]:
+def openai_answer(response: Response) -> list[JsonObject]:
     """The message of every choice."""
     body: JsonObject = {"role": "assistant"}
-    _fill(body, response.blocks, read_arguments=read_arguments)
+    _fill(body, response.blocks)
     body = _merge(
         body,
         {key.removeprefix(_OF_MESSAGE): value for key, value in response.extras.items() if key.startswith(_OF_MESSAGE)},
@@ -51,12 +50,25 @@ def openai_answer(response: Response, *, read_arguments: bool = False) -> list[J
     return [body, *others]
 
 
-def _message(message: Message, *, read_arguments: bool) -> Iterator[JsonObject]:
+def as_answered(body: bytes) -> list[JsonObject] | None:
+    """The messages of a whole answer on OpenAI's wire: the form itself, to the last field. None: it is no such answer."""
+    try:
+        choices = decode_object(body).get("choices")
+    except BadJson:
+        return None
+    told = (
+        [choice.get("message") if isinstance(choice, dict) else None for choice in choices] if isinstance(choices, list) else []
+    )
+    messages = [message for message in told if isinstance(message, dict)]
+    return messages if messages and len(messages) == len(told) else None
+
+
+def _message(message: Message) -> Iterator[JsonObject]:
     if message.role == "assistant":
         body: JsonObject = {"role": _role(message)}
         if message.name is not None:
             body["name"] = message.name
-        _fill(body, message.blocks, read_arguments=read_arguments)
+        _fill(body, message.blocks)
         yield _merge(body, message.extras)
         return
     others = tuple(block for block in message.blocks if not isinstance(block, ToolResult))
@@ -67,7 +79,7 @@ def _message(message: Message, *, read_arguments: bool) -> Iterator[JsonObject]:
         body = {"role": _role(message)}
         if message.name is not None:
             body["name"] = message.name
-        _fill(body, others, read_arguments=read_arguments)
+        _fill(body, others)
         yield _merge(body, message.extras)
 
 
@@ -86,14 +98,14 @@ def _result(result: ToolResult, message: Message) -> JsonObject:
     if result.structured is not None:
         body["content"] = result.structured
     else:
-        _fill(body, result.content, read_arguments=False)
+        _fill(body, result.content)
     if not home:
         body.setdefault("content", "")
         return body
     return {**body, **_cache(result.cache), **result.extras}
 
 
-def _fill(body: JsonObject, blocks: tuple[Block, ...], *, read_arguments: bool) -> None:
+def _fill(body: JsonObject, blocks: tuple[Block, ...]) -> None:
     content: list[JsonValue] = []
     calls: list[JsonValue] = []
     images: list[JsonValue] = []
@@ -126,7 +138,7 @@ def _fill(body: JsonObject, blocks: tuple[Block, ...], *, read_arguments: bool) 
             case ToolCall() if block.form[:1] == ("legacy",):
                 body["function_call"] = {"name": block.name, "arguments": block.arguments, **block.extras}
             case ToolCall():
-                calls.append(_call(block, read_arguments=read_arguments))
+                calls.append(_call(block))
             case _ if (part := _part(block)) is not None:
                 content.append(part)
         if isinstance(block, Text) and block.seal is not None:
@@ -194,10 +206,7 @@ def _medium(block: Media) -> JsonObject:
     return {"type": word, word: {"url": url_of(source), **detail}}
 
 
-def _call(call: ToolCall, *, read_arguments: bool) -> JsonObject:
-    if read_arguments:
-        named: JsonObject = {"id": call.id} if call.id else {}
-        return {**named, "type": "function", "function": {"name": call.name, "arguments": arguments_of(call)}}
+def _call(call: ToolCall) -> JsonObject:
     prefix, key = ("custom", "input") if call.kind == "custom" else ("function", "arguments")
     inner: JsonObject = {} if "no_name" in call.form else {"name": call.name}
     if "object" in call.form:

@@ -47,8 +47,10 @@ def url_of(source: Source) -> str:
 
 
 def arguments_of(call: ToolCall) -> JsonValue:
-    """The arguments as a document. What a model wrote that is none stays the text that it is."""
+    """The arguments as a document. What a model wrote that is none stays the text that it is, or what that was wrapped in."""
     text = call.arguments
+    if "wrapped" in call.form:
+        return {"_raw": text}
     if call.kind == "custom":
         return {"input": text}
     if not text.strip():

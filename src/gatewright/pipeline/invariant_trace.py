@@ -15,12 +15,12 @@ from gatewright.dialects.openai_chat.usage import render_usage
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import GatewrightError
 from gatewright.exchange import Exchange, Next, Reply, Segment
+from gatewright.invariant.choices import other_choices
 from gatewright.ir.blocks import DialectName
 from gatewright.ir.fold import Folder
 from gatewright.ir.request import Asked, Request
 from gatewright.ir.response import Response, Usage
 from gatewright.jsontypes import JsonObject
-from gatewright.pipeline.invariant_choices import other_choices
 from gatewright.pipeline.invariant_judge import Judge
 from gatewright.pipeline.invariant_keys import Brought
 from gatewright.pipeline.invariant_policies import NONE, Policies

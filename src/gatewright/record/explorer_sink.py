@@ -22,8 +22,10 @@ import msgspec
 from gatewright.guards.terms import Finding
 from gatewright.invariant.messages import messages_of
 from gatewright.invariant.metadata import metadata_of
+from gatewright.invariant.openai_form import as_answered
 from gatewright.ir.request import Request
 from gatewright.ir.response import Response
+from gatewright.jsontypes import JsonObject
 from gatewright.record.explorer import IN_A_ROW, MOST_BYTES, PATH, REST_S, TOLD_EVERY_S, Counts
 from gatewright.record.explorer_body import Annotation, Guardrail, PolicyError, annotations_of, push_body
 from gatewright.record.traces import Trace
@@ -152,7 +154,16 @@ def body_of(trace: Trace, request: Request | None, answer: Response | None, *, d
     metadata["gatewright_trace"] = trace.id
     if trace.session:
         metadata["gatewright_session"] = trace.session
-    return push_body(dataset, messages_of(request, answer, trace.client_dialect), metadata, annotations(trace.found))
+    return push_body(dataset, _messages(trace, request, answer), metadata, annotations(trace.found))
+
+
+def _messages(trace: Trace, request: Request, answer: Response | None) -> list[JsonObject]:
+    """A whole answer that its client was given in OpenAI's own form is told as it was given."""
+    if trace.client_dialect == "openai_chat" and trace.operation == "generate" and answer is not None:
+        told = as_answered(trace.answer.body)
+        if told is not None:
+            return [*messages_of(request, None, "openai_chat"), *told]
+    return messages_of(request, answer, trace.client_dialect)
 
 
 def annotations(found: Sequence[Finding]) -> list[Annotation]:

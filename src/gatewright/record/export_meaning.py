@@ -9,6 +9,7 @@ import msgspec
 from gatewright.dialects import BY_NAME
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import GatewrightError
+from gatewright.invariant.choices import other_choices
 from gatewright.ir.events import MessageStart
 from gatewright.ir.fold import Folder
 from gatewright.ir.request import Asked, Request
@@ -84,11 +85,15 @@ def _answer(dialect: Dialect, status: int, message: Message, notes: list[str]) -
 
 
 def _streamed(dialect: Dialect, message: Message, notes: list[str]) -> Response | None:
-    """What came before an error or a cut is told, too."""
+    """What came before an error or a cut is told, too, and every choice."""
     parser = dialect.stream_parser(Asked())
     folder = Folder()
-    for event in [*parser.feed(message.body), *parser.close()]:
+    events = [*parser.feed(message.body), *parser.close()]
+    for event in events:
         folder.add(event)
     if folder.problem is not None and not message.is_cut:
         notes.append(f"the answer broke off: {folder.problem.message}")
-    return folder.response if isinstance(folder.start, MessageStart) else None
+    if not isinstance(folder.start, MessageStart):
+        return None
+    told = folder.response
+    return msgspec.structs.replace(told, others=(*told.others, *other_choices(events)))

@@ -169,12 +169,13 @@ def _media_type(source: Fields) -> str:
 def _parse_tool_use(fields: Fields) -> ToolCall:
     fields.take("type")
     value = fields.take("input")
+    arguments = "{}" if value is None else arguments_of(value)
     return ToolCall(
         id=fields.need_text("id"),
         name=fields.need_text("name"),
-        arguments="{}" if value is None else arguments_of(value),
+        arguments=arguments,
         cache=parse_cache(fields),
-        form=("no_input",) if value is None else (),
+        form=_form_of(value, arguments),
         at=fields.at,
         extras=fields.rest(),
     )
@@ -185,6 +186,12 @@ def arguments_of(value: JsonValue) -> str:
     if isinstance(value, dict) and len(value) == 1 and isinstance(raw := value.get(RAW), str) and input_of(raw)[1]:
         return raw
     return encode(value).decode()
+
+
+def _form_of(value: JsonValue, arguments: str) -> tuple[str, ...]:
+    if value is None:
+        return ("no_input",)
+    return ("wrapped",) if isinstance(value, dict) and value.get(RAW) is arguments else ()
 
 
 def input_of(arguments: str) -> tuple[JsonObject, bool]:

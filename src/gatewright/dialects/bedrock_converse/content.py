@@ -179,11 +179,12 @@ def _parse_call(fields: Fields, whole: JsonObject) -> Block:
     if inner.peek("type") is not None:  # a tool that Bedrock runs itself
         return Native(origin=NAME, data=whole, at=fields.at)
     value = inner.take("input")
+    arguments = "{}" if value is None else arguments_of(value)
     return ToolCall(
         id=inner.need_text("toolUseId"),
         name=inner.need_text("name"),
-        arguments="{}" if value is None else arguments_of(value),
-        form=("no_input",) if value is None else (),
+        arguments=arguments,
+        form=_form_of(value, arguments),
         at=fields.at,
         extras=nested(fields, "toolUse", inner.rest()),
     )
@@ -194,6 +195,12 @@ def arguments_of(value: JsonValue) -> str:
     if isinstance(value, dict) and len(value) == 1 and isinstance(raw := value.get(RAW), str) and input_of(raw)[1]:
         return raw
     return encode(value).decode()
+
+
+def _form_of(value: JsonValue, arguments: str) -> tuple[str, ...]:
+    if value is None:
+        return ("no_input",)
+    return ("wrapped",) if isinstance(value, dict) and value.get(RAW) is arguments else ()
 
 
 def input_of(arguments: str) -> tuple[JsonValue, bool]:
