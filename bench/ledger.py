@@ -90,7 +90,7 @@ def hot_path(rounds: int) -> tuple[float, float, float, float]:
         ledger.journal.append = entries.append  # type: ignore[method-assign]
         ledger.settle(exchanges(1)[0], 200, None)
         ledger.journal.append = real  # type: ignore[method-assign]
-        entry = read(entries[0])
+        (entry,) = read(entries[0])
         for _ in range(rounds):
             start = time.process_time()
             for _ in range(BLOCK):

@@ -11,6 +11,7 @@ from gatewright.record.ledger import Ledger
 from gatewright.record.rows import Pricer, unpriced
 from gatewright.record.usage import UsageCounter
 from gatewright.reporting import Reporter
+from gatewright.transport.turn import before_leaving
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -48,7 +49,7 @@ def books_of(config: Config, price: Pricer = unpriced) -> Books:
     reports = Reporter(lambda: database_of(config), journals, price)
     if not config.ledger.enabled:
         return Books(UsageCounter(), None, reports)
-    ledger = Ledger(journals, config.ledger)
+    ledger = Ledger(journals, config.ledger, together=before_leaving)
     return Books(ledger, Ingest(ledger, lambda: database_of(config), price), reports)
 
 

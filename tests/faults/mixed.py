@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gatewright.ir.blocks import DialectName
-from gatewright.record.entries import DECODER, SENT, Settled
+from gatewright.record.entries import SENT, Settled, read
 from gatewright.record.segments import every_record
 from tests.faults import reading, saying
 from tests.faults.lab import Books, loaded, serving
@@ -150,9 +150,9 @@ def _ledger(folder: Path, ups: Upstreams) -> list[str]:
     sent: collections.Counter[str] = collections.Counter()
     for journal in (folder / "journal").iterdir():
         for _, _, payload in every_record(journal):
-            entry = DECODER.decode(payload)
-            if isinstance(entry, Settled):
-                sent.update(one.target for one in entry.attempts if one.marks & SENT)
+            for entry in read(payload):
+                if isinstance(entry, Settled):
+                    sent.update(one.target for one in entry.attempts if one.marks & SENT)
     return [
         f"{name}: {sent[f'{name}/m']} attempts in the ledger, {len(ups.calls[name])} calls seen"
         for name in TARGETS

@@ -9,8 +9,8 @@ from gatewright.errors import Problem, Refused
 from gatewright.exchange import AttemptRecord, Exchange, Principal
 from gatewright.ir.response import Usage
 from gatewright.record.entries import Begun, Settled, Who
-from gatewright.record.entries import read as read_entry
-from gatewright.record.ledger import MEDIA_TOKENS, Ledger, LedgerRule, tokens_in
+from gatewright.record.entries import read as read_entries
+from gatewright.record.ledger import Ledger, LedgerRule
 from gatewright.record.segments import every_record
 from gatewright.wire.http import Call
 
@@ -39,7 +39,7 @@ def attempt(**changes) -> AttemptRecord:
 
 
 def entries(ledger) -> list:
-    return [read_entry(payload) for _, _, payload in every_record(ledger.journal.folder)]
+    return [entry for _, _, payload in every_record(ledger.journal.folder) for entry in read_entries(payload)]
 
 
 def test_a_request_is_two_entries(ledger):
@@ -141,10 +141,3 @@ def test_what_was_begun_is_settled_however_full_the_journal_is(tmp_path):
     assert ledger.lost == 0
     assert sum(isinstance(entry, Settled) for entry in entries(ledger)) == len(running)
     ledger.close()
-
-
-def test_media_have_a_size_of_their_own():
-    """A picture's bytes are no words."""
-    assert tokens_in(b"four" * 100, "openai_chat") == 100
-    picture = b'{"text": "what is this?", "image": "data:image/png;base64,' + b"A" * 400_000 + b'"}'
-    assert MEDIA_TOKENS <= tokens_in(picture, "openai_chat") <= MEDIA_TOKENS + 50

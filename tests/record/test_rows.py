@@ -185,7 +185,7 @@ def test_requests_are_the_sum_of_their_attempts_and_hours_of_their_requests(requ
 def test_entries_come_back_from_the_journal_as_they_went():
     """Both kinds, all fields."""
     for entry in (begun(), settled("r", tried(raw={"a": [1, {"b": None}]}), tried())):
-        again = journal_entries.read(journal_entries.ENCODER.encode(entry))
+        (again,) = journal_entries.read(journal_entries.ENCODER.encode(entry))
         assert journal_entries.ENCODER.encode(again) == journal_entries.ENCODER.encode(entry)
 
 
@@ -193,7 +193,7 @@ def test_entries_come_back_from_the_journal_as_they_went():
 def test_a_figure_beyond_all_measure_is_none(figure):
     """A provider may tell anything; a row takes what a column can hold, and the others stay."""
     payload = journal_entries.ENCODER.encode(settled("r", tried(usage=(figure, 4, None, None, None, 5, None, None))))
-    entry = journal_entries.read(payload)
+    (entry,) = journal_entries.read(payload)
     assert isinstance(entry, journal_entries.Settled)
     assert entry.attempts[0].usage == (None, 4, None, None, None, 5, None, None)
 

@@ -1,8 +1,12 @@
-"""Settle: the outermost stage. Every exchange ends in exactly one reply and exactly one settlement, whatever happens."""
+"""Settle: the outermost stage. Every exchange ends in exactly one reply and exactly one settlement, whatever happens.
+
+Answers that leave together are settled together, before any of them leaves (docs/adr/0041).
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from gatewright.errors import GatewrightError, Problem
@@ -11,13 +15,14 @@ from gatewright.pipeline.attempt import error_reply
 from gatewright.pipeline.show_cost import ShowCost
 from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.translate import Dialects
+from gatewright.transport.turn import before_leaving
 
 log = logging.getLogger("gatewright")
 
 
 class Recorder(Protocol):
     def settle(self, exchange: Exchange, status: int, problem: Problem | None) -> None:
-        """Called once per exchange, at the end of its answer. Must not fail or block."""
+        """Called once per exchange, at the end of its answer and before that has left. Must not fail or block."""
         ...
 
 
@@ -29,6 +34,8 @@ class Settle:
         self.dialects = dialects
         self.recorder = recorder
         self.costs = costs
+        self._late: list[tuple[Exchange, int, Problem | None]] = []
+        """Exchanges that have ended, and are to be settled before their answers leave."""
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         try:
@@ -53,10 +60,7 @@ class Settle:
             self._show_cost(self.costs, exchange, reply)
         source = reply.source
         if source is None:
-            if held is None:
-                self.recorder.settle(exchange, reply.status, reply.problem)
-            else:
-                self._settle(exchange, reply.status, reply.problem)
+            self._settle(exchange, reply.status, reply.problem)
         else:
             assert isinstance(source, BaseSource)
             source.when_ended(self._at_end(exchange, reply, source))
@@ -85,11 +89,37 @@ class Settle:
     def _settle(self, exchange: Exchange, status: int, problem: Problem | None) -> None:
         """First what it cost is known, then it is written down, then what was held for it is let go."""
         held = exchange.held
-        if held is None:
-            self.recorder.settle(exchange, status, problem)
+        if held is not None:
+            held.reckon(exchange)
+        attempts, late = exchange.attempts, self._late
+        if (len(attempts) == 1 and attempts[0].ended and not exchange.left) or not attempts:  # it is as it will be
+            late.append((exchange, status, problem))
+            if len(late) == 1 and not before_leaving(self._settle_late):
+                self._settle_late()
             return
-        held.reckon(exchange)
         try:
             self.recorder.settle(exchange, status, problem)
         finally:
-            held.settle(exchange)
+            if held is not None and not before_leaving(partial(held.settle, exchange)):
+                held.settle(exchange)
+
+    def _settle_late(self) -> None:
+        late, self._late = self._late, []
+        settle = self.recorder.settle
+        held: list[Exchange] = []
+        for exchange, status, problem in late:
+            try:
+                settle(exchange, status, problem)
+            except Exception:
+                log.exception("request %s could not be settled, on a bug of ours", exchange.request_id)
+            if exchange.held is not None:
+                held.append(exchange)
+        # What the recorder writes down before anything leaves is written by then.
+        if held and not before_leaving(partial(_let_go, held)):
+            _let_go(held)
+
+
+def _let_go(exchanges: list[Exchange]) -> None:
+    for exchange in exchanges:
+        if exchange.held is not None:
+            exchange.held.settle(exchange)

@@ -1,10 +1,12 @@
 """What the journal says of a request: that it has begun, and how it was settled.
 
 One rule: an entry holds what only this moment knows; whatever can be worked out of it is worked out later (`rows.py`), where
-nobody waits. Written by every request, so the fields have no names; a new one comes last and has a default.
+nobody waits. Written by every request, so the fields have no names; a new one comes last and has a default. What is written
+together is one record: a list of entries, some of which their writer makes as tuples, for that is quickest.
 """
 
-from typing import Annotated, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -105,22 +107,154 @@ class Settled(msgspec.Struct, array_like=True, tag="s", gc=False):
     attempts: list[Tried]
 
 
+class Went(msgspec.Struct, array_like=True, tag="w", gc=False):
+    """How most requests are settled: one attempt, which went well. Figures as they were measured: `settled_of` makes the rest."""
+
+    id: str
+    came_s: float
+    """Seconds since 1970."""
+    took_s: float
+    who: msgspec.Raw
+    operation: str
+    route: str
+    asked: str
+    client: str
+    stream: bool
+    status: int
+    cache: str
+    reserved: int | None
+    served: str
+    target: str
+    dialect: str
+    after_s: float
+    """From the request's coming to the attempt's beginning."""
+    lasted_s: float
+    """The attempt."""
+    waited_s: float
+    told: int
+    """The status of the upstream's answer."""
+    stage: str
+    ttft_s: float | None
+    usage: tuple[Figure | None, ...]
+    tier: str | None
+    cost: int | None
+    price_source: str
+    price_date: str
+    raw: JsonObject
+
+
 Entry: TypeAlias = Begun | Settled
 
 
-def read(payload: bytes) -> Entry:
-    """One entry. Raises msgspec.DecodeError for what is none, such as another version's."""
+class Several(msgspec.Struct, array_like=True, tag="m", gc=False):
+    """What was written together."""
+
+    entries: list[Begun | Settled | Went]
+
+
+SEVERAL: Final = "m"
+BEGUN: Final = "b"
+WENT: Final = "w"
+"""What tuples begin with that are written as `Several`, `Begun` and `Went`."""
+
+
+def settled_of(went: Went) -> Settled:
+    """The same, as of any request."""
+    tried = Tried(
+        went.target,
+        went.dialect,
+        int(went.after_s * 1e6),
+        int(went.lasted_s * 1e6),
+        int(went.waited_s * 1e6),
+        went.told,
+        went.stage,
+        "",
+        "",
+        SENT,
+        None if went.ttft_s is None else int(went.ttft_s * 1e6),
+        went.usage,
+        went.tier or "",
+        -1,
+        -1,
+        went.cost,
+        went.price_source,
+        went.price_date,
+        None if went.price_source else went.raw,
+    )
+    return Settled(
+        went.id,
+        int(went.came_s * 1e6),
+        went.who,
+        went.operation,
+        went.route,
+        went.asked,
+        went.client,
+        went.stream,
+        went.status,
+        "ok",
+        "",
+        went.cache,
+        (),
+        int(went.took_s * 1e6),
+        went.reserved,
+        went.served,
+        [tried],
+    )
+
+
+def _raise(error: msgspec.DecodeError) -> None:
+    raise error
+
+
+def read(payload: bytes, unread: Callable[[msgspec.DecodeError], None] = _raise) -> list[Entry]:
+    """The entries of one record, in order. `unread` is told of each that is none, such as another version's."""
     try:
-        return DECODER.decode(payload)
+        found = DECODER.decode(payload)
     except msgspec.ValidationError:
-        document = msgspec.msgpack.decode(payload)
-        if isinstance(document, list) and document and document[0] == "s":
-            for tried in document[-1]:
-                if isinstance(tried, list) and isinstance(tried[_USAGE], list):
-                    tried[_USAGE] = [n if isinstance(n, int) and 0 <= n < 1 << 53 else None for n in tried[_USAGE]]
-        return DECODER.decode(ENCODER.encode(document))
+        return _apart(payload, unread)
+    except msgspec.DecodeError as error:
+        unread(error)
+        return []
+    if isinstance(found, Several):
+        return [settled_of(one) if isinstance(one, Went) else one for one in found.entries]
+    return [settled_of(found) if isinstance(found, Went) else found]
+
+
+def _apart(payload: bytes, unread: Callable[[msgspec.DecodeError], None]) -> list[Entry]:
+    """Each by itself, without the figures that are none."""
+    found: list[Entry] = []
+    for one in _each(msgspec.msgpack.decode(payload)):
+        try:
+            if one[0] == WENT:
+                one[_WENT_USAGE] = _figures(one[_WENT_USAGE])
+            elif one[0] == "s":
+                for tried in one[-1]:
+                    tried[_USAGE] = _figures(tried[_USAGE])
+            entry = DECODER.decode(ENCODER.encode(one))
+        except msgspec.DecodeError as error:
+            unread(error)
+            continue
+        except (TypeError, LookupError) as error:
+            unread(msgspec.DecodeError(f"no entry: {error}"))
+            continue
+        if not isinstance(entry, Several):
+            found.append(settled_of(entry) if isinstance(entry, Went) else entry)
+    return found
+
+
+def _each(document: object) -> Sequence[Any]:
+    match document:
+        case ["m", [*several]]:
+            return several
+        case _:
+            return [document]
+
+
+def _figures(usage: list[object] | None) -> list[object] | None:
+    return None if usage is None else [n if isinstance(n, int) and 0 <= n < 1 << 53 else None for n in usage]
 
 
 _USAGE = Tried.__struct_fields__.index("usage")
-DECODER: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+_WENT_USAGE = Went.__struct_fields__.index("usage") + 1
+DECODER: msgspec.msgpack.Decoder[Begun | Settled | Went | Several] = msgspec.msgpack.Decoder(Begun | Settled | Went | Several)
 ENCODER = msgspec.msgpack.Encoder()

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gatewright.record.entries import Settled
-from gatewright.record.entries import read as read_entry
+from gatewright.record.entries import read as read_entries
 from gatewright.record.ingest import orphans
 from gatewright.record.rows import Pricer, Rows, unpriced
-from gatewright.record.segments import START, file_name, numbers, read
+from gatewright.record.segments import LARGEST, START, file_name, numbers, read
 from gatewright.stores.ledger_rows import Mark
 from gatewright.stores.report_terms import Query, Report
 
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 0.1
 """So long is read of journals; what is not read by then comes with the next report."""
 BREATH: Final = 8
-"""Records that are worked on in one go."""
-_AT_ONCE: Final = 256
+"""Requests that are worked on in one go."""
 _TRIES: Final = 3
 
 
@@ -97,10 +96,8 @@ def _read_journal(tails: _Tails, folder: Path, segments: Sequence[int], mark: Ma
     for number in segments:
         at = mark.position if number == mark.segment else START
         while True:
-            payloads, at, why = read(folder / file_name(number), at, _AT_ONCE)
-            for place, payload in enumerate(payloads):
-                if place % BREATH == 0:
-                    time.sleep(0)
+            payloads, at, why = read(folder / file_name(number), at, window=LARGEST)
+            for payload in payloads:
                 _take(tails, payload)
             if time.monotonic() > until and (payloads or why is None):
                 tails.complete = False
@@ -112,11 +109,14 @@ def _read_journal(tails: _Tails, folder: Path, segments: Sequence[int], mark: Ma
 
 
 def _take(tails: _Tails, payload: bytes) -> None:
-    try:
-        entry = read_entry(payload)
-    except msgspec.DecodeError:  # the thread that writes rows tells of it
-        return
-    if isinstance(entry, Settled):
-        tails.rows.settled(entry, in_flight=False)
-        tails.count += 1
-        tails.last_us = max(tails.last_us, entry.at)
+    for entry in read_entries(payload, _unread):
+        if isinstance(entry, Settled):
+            if tails.count % BREATH == 0:
+                time.sleep(0)
+            tails.rows.settled(entry, in_flight=False)
+            tails.count += 1
+            tails.last_us = max(tails.last_us, entry.at)
+
+
+def _unread(_error: msgspec.DecodeError) -> None:
+    """The thread that writes rows tells of it."""

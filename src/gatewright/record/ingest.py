@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from gatewright.record.entries import Begun
-from gatewright.record.entries import read as read_entry
+from gatewright.record.entries import read as read_entries
 from gatewright.record.journal import LOCK, JournalFull, take_over
 from gatewright.record.ledger import Ledger
 from gatewright.record.rows import Pricer, Rows, unpriced
@@ -38,9 +38,11 @@ Wrote: TypeAlias = Callable[[Batch, Mark], None]
 
 TICK_S: Final = 0.25
 BATCH: Final = 1_000
-"""Records of one transaction."""
+"""Records of one transaction, …"""
+BATCH_BYTES: Final = 256 << 10
+"""… and of the journal as much as is read for it: records have more entries the more there is to do."""
 BREATH: Final = 8
-"""Records that are worked on in one go."""
+"""Entries that are worked on in one go."""
 ORPHANS_EVERY_S: Final = 1.0
 RETENTION_EVERY_S: Final = 3600.0
 HEARD_EVERY_S: Final = 30.0
@@ -255,18 +257,16 @@ class Tail:
             self._known = {one.id for one in ledger_sql.in_flight(engine, name)}
         payloads, after, more = self._read(mark, BATCH, dead=dead)
         rows = Rows(name, self._price)
-        for count, payload in enumerate(payloads):
-            if count % BREATH == 0:
-                time.sleep(0)  # whoever answers requests waits for the interpreter's lock no longer than this takes
-            try:
-                entry = read_entry(payload)
-            except msgspec.DecodeError as error:
-                log.error("%s: a record cannot be read, and is left out: %s", self.folder, error)  # noqa: TRY400 - says enough
-                continue
-            if isinstance(entry, Begun):
-                rows.begun(entry)
-            else:
-                rows.settled(entry, in_flight=entry.id in self._known)
+        count = 0
+        for payload in payloads:
+            for entry in read_entries(payload, self._unread):
+                if count % BREATH == 0:
+                    time.sleep(0)  # whoever answers requests waits for the interpreter's lock no longer than this takes
+                count += 1
+                if isinstance(entry, Begun):
+                    rows.begun(entry)
+                else:
+                    rows.settled(entry, in_flight=entry.id in self._known)
         batch = rows.done()
         last = dead and not more
         if last:
@@ -282,7 +282,7 @@ class Tail:
                 after,
                 host=socket.gethostname(),
                 pid=os.getpid(),
-                records=len(payloads),
+                records=count,
                 lost=lost,
                 closed=last,
             )
@@ -295,6 +295,9 @@ class Tail:
         if self.wrote is not None:
             self.wrote(batch, after)
         return more
+
+    def _unread(self, error: msgspec.DecodeError) -> None:
+        log.error("%s: an entry cannot be read, and is left out: %s", self.folder, error)
 
     def read_through(self) -> list[int]:
         """Segments that nothing more comes from."""
@@ -312,7 +315,7 @@ class Tail:
             if number < mark.segment:
                 continue
             path = self.folder / file_name(number)
-            found = read(path, mark.position if number == mark.segment else START, most - len(payloads))
+            found = read(path, mark.position if number == mark.segment else START, most - len(payloads), BATCH_BYTES)
             payloads += found.payloads
             mark = Mark(number, found.position)
             if found.why is None:

@@ -108,6 +108,10 @@ class Journal:
                 raise OSError(str(error)) from None
             raise
 
+    def has(self, size: int) -> bool:
+        """Whether there is room for `size` more bytes of records, as things are."""
+        return self._end - self._at >= size
+
     def append(self, payload: bytes) -> None:
         """Write one record. Raises JournalFull; ValueError for one that is too large."""
         record = record_of(payload)

@@ -3,44 +3,44 @@
     begun ──▶ upstream ──▶ settled ──▶ the client's last byte
       └── journal ◀──────────┘     ──▶ rows, later and elsewhere (`ingest.py`)
 
-One rule: nobody is answered whose request could not be written down, unless the operator prefers that: what is settled finds the
-room that was kept for it when it began.
+What is written to upstreams and clients together is put into the journal together, in one record, before any of it leaves; where
+nobody says that anything leaves together, each by itself and at once (docs/adr/0041).
+One rule: nobody is answered whose request could not be written down, unless the operator prefers that: what begins keeps the
+room for its beginning and for its settlement.
 """
 
 import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from gatewright.dialects.media_runs import SMALL_BYTES, media_in
+from gatewright.dialects.media_runs import SMALL_BYTES
 from gatewright.errors import Problem, Refused
-from gatewright.exchange import AttemptRecord, Exchange, Operation, Principal
-from gatewright.ir.blocks import DialectName
-from gatewright.ir.response import Usage
-from gatewright.record.entries import ENCODER, HEDGE, RESUMED, SEARCHES, SENT, Begun, Settled, Tried, Who
+from gatewright.exchange import Exchange, Operation, Principal
+from gatewright.jsontypes import JsonObject
+from gatewright.record.entries import BEGUN, ENCODER, SEVERAL, WENT, Who
 from gatewright.record.journal import Journal, JournalFull
 from gatewright.record.usage import UsageCounter
+from gatewright.record.written import MOST_BYTES, Written, encoded, settled, tokens_in
 
 RECORDED: Final[frozenset[Operation]] = frozenset(("generate", "invoke", "count_tokens", "count_input", "forward"))
 """Whatever a provider may be asked for a client. Lists, explanations and kept answers cost nobody anything."""
 SETTLED_BYTES: Final = 1536
 """Room that is kept for the settlement of each request that runs."""
+BEGUN_BYTES: Final = 1024
+"""And for its beginning, …"""
+MOST_NAMED: Final = 200
+"""… where names have no more characters than this together; what is longer is written at once."""
 MOST_KEYS: Final = 100_000
-CLIP: Final = 300
-"""Characters of a text; clients and upstreams choose them."""
-MOST_LOST: Final = 20
-MOST_TRIED: Final = 60
 MOST_GONE: Final = 1000
 TOLD_EVERY_S: Final = 60.0
-MEDIA_TOKENS: Final = 1000
-"""What an image or another file within a request is taken for, where nobody told."""
+Together: TypeAlias = Callable[[Callable[[], None]], bool]
+"""Has something done once before anything leaves the process that is written from now on. False: do it now."""
 
-_WHOLE_BYTES: Final = 16 << 20
-_MOST_BYTES: Final = 32 << 10
-"""Of an entry; half of what a record may have."""
+_NO_RAW: Final[JsonObject] = {}
 
 log = logging.getLogger("gatewright")
 
@@ -62,8 +62,10 @@ class LedgerRule(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger(UsageCounter):
     """Journals every request of a key. Used by one thread: the event loop's."""
 
-    def __init__(self, root: Path, rule: LedgerRule, *, clock: Callable[[], float] = time.time) -> None:
-        """`root`: the folder of all journals. `clock`: Unix seconds."""
+    def __init__(
+        self, root: Path, rule: LedgerRule, *, clock: Callable[[], float] = time.time, together: Together | None = None
+    ) -> None:
+        """`root`: the folder of all journals. `clock`: Unix seconds. `together`: asked by the thread that uses this."""
         super().__init__()
         self.rule = rule
         self.journal = Journal(root, max_bytes=rule.journal_bytes)
@@ -76,6 +78,9 @@ class Ledger(UsageCounter):
         """Requests that have begun and are not settled."""
         self._gone: dict[str, None] = {}
         """The last that left before they had begun: a call that others wait for too may begin after that (`flight.py`)."""
+        self._together = together
+        self._late: list[Written] = []
+        """What is to be written before anything leaves."""
         self._whos: dict[Principal, msgspec.Raw] = {}
         self._told = -TOLD_EVERY_S
         self._closed = False
@@ -95,17 +100,20 @@ class Ledger(UsageCounter):
 
     def begun(self, exchange: Exchange, target: str, dialect: str) -> None:
         """The request goes to an upstream. Said again it does nothing. Raises Refused where nothing can be written."""
-        request_id, principal = exchange.request_id, exchange.principal
-        if principal is None or request_id in self._running or (self._gone and request_id in self._gone):
+        request_id, principal, running = exchange.request_id, exchange.principal, self._running
+        if principal is None or request_id in running or (self._gone and request_id in self._gone):
             return
-        body = exchange.call.body
-        entry = Begun(
+        body, model, late = exchange.call.body, exchange.model, self._late
+        route = "" if exchange.route is None else exchange.route.name  # type: ignore[attr-defined]  # a Route, which lies above
+        who = self._whos.get(principal) or self._who(principal)
+        entry = (
+            BEGUN,
             request_id,
             int((exchange.started + self._offset) * 1e6),
-            self._whos.get(principal) or self._who(principal),
+            who,
             exchange.operation,
-            _route(exchange),
-            exchange.model,
+            route,
+            model,
             exchange.dialect,
             dialect,
             exchange.stream,
@@ -113,61 +121,147 @@ class Ledger(UsageCounter):
             len(body) // 4 if len(body) < SMALL_BYTES else tokens_in(body, exchange.dialect),
             exchange.reserved,
         )
-        journal = self.journal
         try:
-            if not journal.is_open:
-                self._open()
-            payload = _encoded(entry)
-            journal.reserve(len(payload) + SETTLED_BYTES * (len(self._running) + 1))
-            journal.append(payload)
+            room = (BEGUN_BYTES + SETTLED_BYTES) * (len(running) + len(late) + 1)
+            if not self.journal.has(room):
+                self._reserve(room)
+            if len(model) + len(target) + len(route) > MOST_NAMED or len(who) > MOST_NAMED:
+                self._append_one(entry)
+                running[request_id] = None
+                return
         except (JournalFull, OSError, ValueError) as error:
             self._failed(error)
             return
-        self._running[request_id] = None
+        running[request_id] = None
+        late.append(entry)
+        if len(late) == 1 and (self._together is None or not self._together(self._write)):
+            self._write()
 
     def settle(self, exchange: Exchange, status: int, problem: Problem | None) -> None:
-        super().settle(exchange, status, problem)
+        UsageCounter.settle(self, exchange, status, problem)
         principal = exchange.principal
         if principal is None or exchange.operation not in RECORDED:
             return
-        now = time.monotonic()
-        attempts = exchange.attempts
-        lost = exchange.losses
-        entry = Settled(
-            exchange.request_id,
-            int((exchange.started + self._offset) * 1e6),
-            self._whos.get(principal) or self._who(principal),
-            exchange.operation,
-            _route(exchange),
-            exchange.model,
-            exchange.dialect,
-            exchange.stream,
-            status,
-            "left" if exchange.left or status == 499 else "ok" if problem is None and status < 400 else "error",
-            "" if problem is None else problem.code or problem.kind,
-            exchange.cache,
-            tuple(f"{loss.weight} {loss.path}"[:CLIP] for loss in lost[:MOST_LOST]) if lost else (),
-            int((now - exchange.started) * 1e6),
-            exchange.reserved,
-            exchange.served,
-            [_tried(exchange, record, now, last=record is attempts[-1]) for record in attempts[-MOST_TRIED:]],
-        )
-        try:
-            if not self.journal.is_open:
-                self._open()
-            self.journal.append(_encoded(entry))
-        except (JournalFull, OSError, ValueError) as error:
-            self.lost += 1
-            self._tell("request %s was answered and is not in the ledger: %s", exchange.request_id, error)
-        if exchange.request_id in self._running:
-            del self._running[exchange.request_id]
+        request_id, attempts, running = exchange.request_id, exchange.attempts, self._running
+        entry: Written
+        if (
+            problem is None
+            and len(attempts) == 1
+            and (one := attempts[0]).cause is None
+            and (usage := one.usage) is not None
+            and one.ended
+            and one.sent
+            and usage.output is not None
+            and usage.input is not None
+            and status < 400
+            and not (exchange.left or one.hedge or one.resumed or one.message or exchange.losses or usage.searches)
+        ):
+            # What most requests are, as `entries.Went`. Written out, for each call more costs every request.
+            started, began = exchange.started, one.began
+            source = one.price_source
+            entry = (
+                WENT,
+                request_id,
+                started + self._offset,
+                time.monotonic() - started,
+                self._whos.get(principal) or self._who(principal),
+                exchange.operation,
+                "" if exchange.route is None else exchange.route.name,  # type: ignore[attr-defined]
+                exchange.model,
+                exchange.dialect,
+                exchange.stream,
+                status,
+                exchange.cache,
+                exchange.reserved,
+                exchange.served,
+                one.target,
+                one.dialect,
+                began - started,
+                one.ended - began,
+                one.waited_s,
+                one.status,
+                one.stage,
+                one.ttft_s,
+                (
+                    usage.input,
+                    usage.cache_read,
+                    usage.cache_write_5m,
+                    usage.cache_write_1h,
+                    usage.audio_in,
+                    usage.output,
+                    usage.reasoning,
+                    usage.audio_out,
+                ),
+                usage.service_tier,
+                one.cost_micros,
+                source,
+                one.price_date,
+                _NO_RAW if source else usage.raw,
+            )
+        else:
+            who = self._whos.get(principal) or self._who(principal)
+            entry = settled(exchange, who, status, problem, self._offset)
+        if request_id in running:
+            del running[request_id]
         elif exchange.left:
-            self._gone[exchange.request_id] = None
+            self._gone[request_id] = None
             if len(self._gone) > MOST_GONE:
                 del self._gone[next(iter(self._gone))]
+        late = self._late
+        late.append(entry)
+        if len(late) == 1 and (self._together is None or not self._together(self._write)):
+            self._write()
+
+    # -- to the journal ------------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        """All that is late, in as few records as may be. Never raises: there is room for what has begun, and answers are told."""
+        late, self._late = self._late, []
+        if late:
+            self._write_some(late)
+
+    def _write_some(self, some: list[Written]) -> None:
+        try:
+            payload = ENCODER.encode((SEVERAL, some))
+            if len(payload) <= MOST_BYTES:
+                if not self.journal.is_open:
+                    self._open()
+                self.journal.append(payload)
+                return
+        except (ValueError, OverflowError, RecursionError, TypeError, JournalFull, OSError):  # one of them, or all together
+            pass
+        if len(some) > 1:
+            self._write_some(some[: len(some) // 2])
+            self._write_some(some[len(some) // 2 :])
+            return
+        try:
+            self._append_one(some[0])
+        except Exception as error:  # noqa: BLE001 - told; the others must not be lost with it
+            self._left_out(some[0], error)
+
+    def _append_one(self, entry: Written) -> None:
+        """Raises JournalFull, OSError."""
+        if not self.journal.is_open:
+            self._open()
+        self.journal.append(encoded(entry))
+
+    def _left_out(self, entry: Written, error: Exception) -> None:
+        request_id = entry[1] if isinstance(entry, tuple) else entry.id
+        if isinstance(entry, tuple) and entry[0] == BEGUN:
+            self._tell("request %s is on its way and is not in the ledger yet: %s", request_id, error)
+            return
+        self.lost += 1
+        self._tell("request %s was answered and is not in the ledger: %s", request_id, error)
+
+    def _reserve(self, size: int) -> None:
+        """Raises JournalFull, OSError."""
+        if not self.journal.is_open:
+            self._open()
+        self.journal.reserve(size)
 
     def close(self) -> None:
         """No more is written."""
+        self._write()
         self._closed = True
         self.journal.close()
 
@@ -209,90 +303,3 @@ def who_of(principal: Principal) -> Who:
         getattr(principal, "team", "") or "",
         getattr(principal, "organization", "") or "",
     )
-
-
-def tokens_in(body: bytes, dialect: DialectName) -> int:
-    """About how many tokens a request has. Media within it have a size of their own, whatever their bytes."""
-    if len(body) > _WHOLE_BYTES:  # nobody writes so much by hand
-        return MEDIA_TOKENS
-    media, size = media_in(body, dialect)
-    return (len(body) - size) // 4 + MEDIA_TOKENS * media
-
-
-def _route(exchange: Exchange) -> str:
-    return "" if exchange.route is None else exchange.route.name  # type: ignore[attr-defined]  # a Route, which lies above
-
-
-def _tried(exchange: Exchange, record: AttemptRecord, now: float, *, last: bool) -> Tried:
-    usage = record.usage
-    spoken = -1
-    if not record.ended and last and usage is None:  # given up in this moment: what is known of it stands in the exchange
-        usage = exchange.usage
-    if usage is None or usage.output is None or usage.input is None or record.cause is not None or not record.ended:
-        spoken = record.spoken
-    return Tried(
-        record.target,
-        record.dialect,
-        int((record.began - exchange.started) * 1e6),
-        int(((record.ended or now) - record.began) * 1e6),
-        int(record.waited_s * 1e6),
-        record.status,
-        record.stage,
-        ("cancelled" if not record.ended else "") if record.cause is None else record.cause,
-        record.message[:CLIP],
-        record.sent * SENT + record.hedge * HEDGE + record.resumed * RESUMED,
-        None if record.ttft_s is None else int(record.ttft_s * 1e6),
-        None if usage is None else _axes(usage),
-        "" if usage is None else usage.service_tier or "",
-        -1 if spoken < 0 or not record.sent else tokens_in(exchange.call.body, exchange.dialect),
-        spoken,
-        record.cost_micros,
-        record.price_source,
-        record.price_date,
-        None if usage is None or record.price_source else usage.raw | {SEARCHES: usage.searches} if usage.searches else usage.raw,
-    )
-
-
-def _axes(usage: Usage) -> tuple[int | None, ...]:
-    return (
-        usage.input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.audio_in,
-        usage.output,
-        usage.reasoning,
-        usage.audio_out,
-    )
-
-
-def _encoded(entry: Begun | Settled) -> bytes:
-    """Never raises for what clients and upstreams told: what cannot be written is left out rather than the whole row."""
-    try:
-        payload = ENCODER.encode(entry)
-    except (ValueError, OverflowError, RecursionError, TypeError):  # no figure, no text, no end
-        return ENCODER.encode(_mended(entry))
-    return payload if len(payload) <= _MOST_BYTES else ENCODER.encode(_mended(entry))
-
-
-def _mended(entry: Begun | Settled) -> Begun | Settled:
-    replace = msgspec.structs.replace
-    texts = {name: _clipped(value) for name in entry.__struct_fields__ if isinstance(value := getattr(entry, name), str)}
-    if isinstance(entry, Begun):
-        return replace(entry, **texts)
-    tried = [
-        replace(
-            one,
-            raw=None,
-            usage=None if one.usage is None else tuple(n if n is not None and 0 <= n < 1 << 53 else None for n in one.usage),
-            message=_clipped(one.message),
-            target=_clipped(one.target),
-            tier=_clipped(one.tier),
-        )
-        for one in entry.attempts
-    ]
-    return replace(entry, attempts=tried, lost=tuple(map(_clipped, entry.lost)), **texts)
-
-
-def _clipped(text: str) -> str:
-    return text[:CLIP].encode("utf-8", "replace").decode()

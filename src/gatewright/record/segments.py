@@ -88,13 +88,15 @@ def stretch(data: bytes, *, last: bool = True, most: int = 1 << 62) -> Stretch:
     return Stretch(payloads, at, None)
 
 
-def read(path: Path, position: int, most: int = 1 << 62) -> Stretch:
-    """As `stretch`, of a file from `position` on (0: from its first record); as much as is read in one go. Raises OSError."""
+def read(path: Path, position: int, most: int = 1 << 62, window: int = WINDOW) -> Stretch:
+    """As `stretch`, of a file from `position` on (0: from its first record); of at most `window` bytes, which is no less than a
+    record may have. Raises OSError.
+    """
     at = max(position, START)
     with path.open("rb", buffering=0) as file:
         size = os.fstat(file.fileno()).st_size
         file.seek(at)
-        data = file.read(min(size - at, WINDOW)) if at < size else b""
+        data = file.read(min(size - at, window)) if at < size else b""
     found = stretch(data, last=at + len(data) >= size, most=most)
     return Stretch(found.payloads, at + found.position, found.why)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from gatewright.record.entries import Settled
-from gatewright.record.entries import read as read_entry
+from gatewright.record.entries import read as read_entries
 from gatewright.record.ingest import adopt, orphans
 from gatewright.record.journal import take_over
 from gatewright.record.rows import Pricer, unpriced
@@ -83,13 +83,11 @@ def _journal(engine: "Engine", folder: Path, problems: list[str]) -> list[int]:
     after: list[int] = []
     try:
         for number, position, payload in every_record(folder):
-            entry = read_entry(payload)
-            if not isinstance(entry, Settled):
-                continue
+            settled = [entry for entry in read_entries(payload) if isinstance(entry, Settled)]
             if Mark(number, position) <= mark:
-                before.append(entry.id)
+                before += [entry.id for entry in settled]
             else:
-                after.append(entry.at + entry.took_us)
+                after += [entry.at + entry.took_us for entry in settled]
     except FileNotFoundError:  # a segment was taken over meanwhile
         pass
     for at in range(0, len(before), _AT_ONCE):
