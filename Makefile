@@ -12,7 +12,7 @@ run: $(VENV)/.run ## install what is needed and serve
 test: $(VENV)/.dev ## the whole test suite
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev ## format, lint, types, import layers, docs
+check: $(VENV)/.dev ## format, lint, types, import layers, docs, files over 400 lines
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
