@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 from tests.plays.workos import told
-from tests.providers.oauth.test_credential import scene
+from tests.providers.oauth.accounts_scene import scene
 
 from gatewright.providers.auth.seam import CredentialFailed
 from gatewright.providers.oauth.descriptions import BY_NAME
