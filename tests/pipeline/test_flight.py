@@ -5,93 +5,12 @@ import json
 import random
 
 import pytest
-from tests.plays.same import CLIENTS, ask, path_of, said, saying, understood
-from tests.plays.scene import IN_STREAM_ERROR, frames, providers, served, tallies, whole
-from tests.serving import END, KEY, answer, chunk, gateway, read_answer, stream_head, upstream
+from tests.pipeline.flying import APIS, Held, flights, kept, listeners, long_answer, opened, stage_books, stage_of, until
+from tests.plays.same import CLIENTS, ask, said, understood
+from tests.plays.scene import IN_STREAM_ERROR, frames, served, tallies, whole
+from tests.serving import END, answer, chunk, gateway, read_answer, stream_head, upstream
 
 from gatewright.pipeline import flight
-from gatewright.pipeline.cache import Cache
-
-APIS = ("openai_chat", "openai_responses", "anthropic", "gemini")
-OF = {"openai_chat": "talk", "openai_responses": "native", "anthropic": "claude", "gemini": "google"}
-ONCE = "retry: {tries_each: 1, tries_all: 1}"
-
-
-def kept(port: int) -> str:
-    """Models `kept-<api>` whose answers are kept, before one upstream that is asked once."""
-    models = "\n".join(f"  kept-{api}: {{targets: [{OF[api]}/m], cache: {{ttl_s: 600}}, {ONCE}}}" for api in APIS)
-    return providers(port) + models
-
-
-class Held:
-    """An upstream that streams its beginning, and the rest when it is told to."""
-
-    def __init__(self, api: str, end: list[bytes] | None = None) -> None:
-        """`end`: what follows the beginning, in place of the rest of a good answer."""
-        beginning, content, rest = frames(api, "held words")
-        self.beginning = beginning + content
-        self.rest = [chunk(rest), END] if end is None else end
-        self.go = asyncio.Event()
-        self.calls = 0
-        self.left = asyncio.Event()
-        """Somebody hung up before the end."""
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                lines = head.lower().split(b"\r\n")
-                await reader.readexactly(int(next(line for line in lines if line.startswith(b"content-length:"))[15:]))
-                self.calls += 1
-                writer.write(stream_head() + chunk(self.beginning))
-                gone = asyncio.ensure_future(reader.read(1))
-                go = asyncio.ensure_future(self.go.wait())
-                await asyncio.wait((gone, go), return_when=asyncio.FIRST_COMPLETED)
-                go.cancel()
-                if gone.done():
-                    self.left.set()
-                    return
-                gone.cancel()
-                await asyncio.gather(gone, return_exceptions=True)
-                for step in self.rest:
-                    writer.write(step)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-
-async def until(condition, within_s: float = 20) -> None:
-    """Wait for what is to become true."""
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-def stage_of(gw) -> Cache:
-    step = gw.gateway.stacks.by_operation["generate"]
-    while not isinstance(getattr(step, "func", None), Cache):
-        step = step.keywords["following"]
-    return step.func
-
-
-def flights(gw) -> dict:
-    """The calls that run."""
-    return stage_of(gw).flights
-
-
-def listeners(gw) -> int:
-    return sum(len(running.listeners) for running in flights(gw).values())
-
-
-async def opened(gw, client: str, model: str, *, text: str = "hi", stream: bool = True):
-    """A request that was sent, and whose answer is not read."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
-    body = json.dumps(saying(client, model, text, stream=stream)).encode()
-    path = path_of(client, model, stream=stream)
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
-    return reader, writer
 
 
 async def test_500_streams_at_once_make_one_call(tmp_path):
@@ -206,10 +125,6 @@ async def test_a_call_is_somebody_s_at_every_moment(tmp_path):
             writer.close()
 
 
-def stage_books(gw):
-    return gw.house.current.books.usage
-
-
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 async def test_a_leader_that_leaves_before_any_answer_leaves_the_call_to_others(tmp_path, stream):
     """Nothing had come yet; the one call goes on for who joined."""
@@ -286,7 +201,9 @@ async def test_who_reads_slowly_waits_alone(tmp_path):
     """One listener reads nothing; the others have the whole answer meanwhile, and it has all of it later."""
     words = "word " * 1_000_000
     async with upstream() as up, gateway(kept(up.port), tmp_path) as gw:
-        up.answers = [[stream_head(), *(chunk(frame) for frame in frames("anthropic", "begin")[:2]), 0.5, *_long(words), END]]
+        up.answers = [
+            [stream_head(), *(chunk(frame) for frame in frames("anthropic", "begin")[:2]), 0.5, *long_answer(words), END]
+        ]
         slow_leader, first = await opened(gw, "anthropic", "kept-anthropic")
         await until(lambda: listeners(gw) == 1)
         slow, second = await opened(gw, "openai_chat", "kept-anthropic")
@@ -300,22 +217,10 @@ async def test_who_reads_slowly_waits_alone(tmp_path):
             writer.close()
 
 
-def _long(words: str, size: int = 5000) -> list[bytes]:
-    """The rest of an answer of Anthropic's that began, long, in pieces of `size` characters."""
-    pieces = [words[i : i + size] for i in range(0, len(words), size)]
-    deltas = [
-        b"event: content_block_delta\ndata: "
-        + json.dumps({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}}).encode()
-        + b"\n\n"
-        for piece in pieces
-    ]
-    return [*(chunk(delta) for delta in deltas), chunk(frames("anthropic", "begin")[2])]
-
-
 async def test_where_all_read_slowly_the_upstream_waits(tmp_path):
     """What nobody takes is not taken in: memory is bounded by the window, not by the answer."""
     sent = 0
-    deltas = _long("word " * 8_000_000, 50_000)
+    deltas = long_answer("word " * 8_000_000, 50_000)
 
     async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal sent

@@ -3,12 +3,12 @@
 import asyncio
 import json
 
-from tests.pipeline.test_flight import _long, flights, listeners, opened, until
+from tests.pipeline.flying import flights, listeners, long_answer, opened, until
 from tests.plays.breaking import MODELS, OTHER_MODELS, middle
 from tests.plays.resumed import request
+from tests.plays.resuming_scene import scene
 from tests.plays.same import ask, said, understood
 from tests.plays.scene import frames, providers
-from tests.plays.test_resume import scene
 from tests.serving import END, chunk, gateway, read_answer, stream_head, upstream
 
 from gatewright.pipeline.flight import WINDOW
@@ -23,7 +23,9 @@ async def test_a_slow_leader_of_a_long_answer_is_waited_for(tmp_path):
     """Who waits for the whole is told that it is too long; what the leader has not read yet never grows with the answer."""
     words = "word " * 4_000_000
     async with upstream() as up, gateway(providers(up.port) + KEPT, tmp_path) as gw:
-        up.answers = [[stream_head(), *(chunk(frame) for frame in frames("anthropic", "begin")[:2]), 0.5, *_long(words), END]]
+        up.answers = [
+            [stream_head(), *(chunk(frame) for frame in frames("anthropic", "begin")[:2]), 0.5, *long_answer(words), END]
+        ]
         slow, writer = await opened(gw, "anthropic", "kept")
         await until(lambda: listeners(gw) == 1)
         (flight,) = flights(gw).values()
@@ -48,7 +50,9 @@ async def test_a_leader_that_leaves_holds_nobody_up(tmp_path):
     """The one who waits is told, though nobody reads what was waited for."""
     words = "word " * 4_000_000
     async with upstream() as up, gateway(providers(up.port) + KEPT, tmp_path) as gw:
-        up.answers = [[stream_head(), *(chunk(frame) for frame in frames("anthropic", "begin")[:2]), 0.5, *_long(words), END]]
+        up.answers = [
+            [stream_head(), *(chunk(frame) for frame in frames("anthropic", "begin")[:2]), 0.5, *long_answer(words), END]
+        ]
         _, writer = await opened(gw, "anthropic", "kept")
         await until(lambda: listeners(gw) == 1)
         (flight,) = flights(gw).values()

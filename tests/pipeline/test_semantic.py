@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from tests.pipeline.test_flight import listeners, opened, until
+from tests.pipeline.flying import listeners, opened, until
 from tests.plays.books import books
 from tests.plays.same import CLIENTS, TOOL, ask, parsed, said, saying, understood
 from tests.plays.scene import KEYS_YAML, OTHER, providers, tallies, whole
