@@ -72,6 +72,32 @@ async def test_both_legs_are_kept_to_the_byte(tmp_path, client, target, stream):
     assert [one.cause for one in trace.tried] == [""]
 
 
+ERROR = b'data: {"error":{"message":"out of sk-chat","type":"server_error"}}\n\n'
+
+
+@pytest.mark.parametrize("ends", ["well", "with an error", "cut", "cut inside of an event"])
+async def test_of_a_stream_that_passes_what_was_told_is_kept(tmp_path, ends):
+    """Event by event; it is kept once, and what was changed on the way to the client beside it: usage that it never asked for goes."""
+    *events, done = frames("openai_chat")
+    told = {
+        "well": [*events, done],
+        "with an error": [events[0], ERROR],
+        "cut": events[:1],
+        "cut inside of an event": [events[0], events[1][:9]],
+    }[ends]
+    async with traced(tmp_path) as gw:
+        steps = [step for event in told for step in (0.02, chunk(event))]
+        gw.upstream.answers = [[stream_head(), *steps, None if ends.startswith("cut") else END]]
+        got = await ask(gw, "openai_chat", "to-openai_chat", stream=True)
+        (trace,) = await gw.kept()
+    assert trace.answer.body == got.body
+    assert trace.answer.size == len(got.body)
+    came = b"".join(told)
+    assert trace.upstream[0].answer.body == came.replace(b"sk-chat", b"***")
+    assert got.body != came
+    assert b"sk-chat" not in got.body
+
+
 async def test_what_fails_is_kept_with_every_attempt(tmp_path):
     """The head and a part of the body of what did not serve, and why."""
     async with traced(tmp_path) as gw:

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from gatewright.transport import BadAnswer, Cut, TooLarge
-from gatewright.transport.answer import HIGH_WATER_BYTES, MAX_HEAD_BYTES, MAX_HEADERS
+from gatewright.transport.answer import HIGH_WATER_BYTES
+from gatewright.transport.answer_head import MAX_HEAD_BYTES, MAX_HEADERS
 from tests.transport.upstream import CHUNKED, OK, always, answering, client, on_both_loops, post, silent, until, upstream, whole
 
 

@@ -22,7 +22,7 @@ log = logging.getLogger("gatewright")
 class PassSource(BaseSource):
     """The upstream's own bytes, watched. Server-sent events go on whole, and the watch is given nothing else."""
 
-    __slots__ = ("_broke", "_dialect", "_events", "_last", "_passed", "_request_id", "_sse", "_watch")
+    __slots__ = ("_broke", "_dialect", "_events", "_last", "_request_id", "_sse", "_watch", "edits", "passed")
 
     def __init__(self, incoming: Incoming, dialect: Dialect, watch: Watch, request_id: str, *, sse: bool) -> None:
         super().__init__(incoming)
@@ -32,8 +32,10 @@ class PassSource(BaseSource):
         self._sse = sse
         self._events = WholeEvents()
         self._last = b""
-        self._passed = 0
-        """Bytes that have gone on."""
+        self.passed = 0
+        """Bytes of the upstream's that have gone on, …"""
+        self.edits: tuple[tuple[int, int, bytes], ...] = ()
+        """… but for these: where among them, how many, and what has gone on in their place."""
         self._broke = False
 
     async def _pull(self) -> Segment | None:
@@ -47,17 +49,22 @@ class PassSource(BaseSource):
                     if not data:
                         continue
                 wire = watch.feed(data)
+                if wire is not data or watch.problem is not None:
+                    wire = self._changed(data, wire)
+                self.passed += len(data)
                 if wire:
                     self._last = wire
-                    self._passed += len(wire)
                     self.content = watch.content
-                    if watch.problem is not None:
-                        wire = self._told(wire, watch.problem)
-                    elif watch.finished and not events.held and getattr(self._incoming, "over", False):
+                    if watch.problem is None and watch.finished and not events.held and getattr(self._incoming, "over", False):
                         self.usage = watch.usage
                         self._end()
                     return Segment(wire)
-            rest = watch.feed(events.close()) if events.held else b""
+            rest = events.close() if events.held else b""
+            if rest:
+                held, rest = rest, watch.feed(rest)
+                if rest is not held or watch.problem is not None:
+                    rest = self._changed(held, rest)
+                self.passed += len(held)
         except TransportError as error:
             if watch.problem is None and not (watch.finished and _LAST_WORD.get(self._dialect.name, b"") in self._last):
                 return self._fail(error.problem)
@@ -68,17 +75,20 @@ class PassSource(BaseSource):
             return self._fail(bug(self._request_id))
         self.usage = watch.usage
         self.content = watch.content
-        if watch.problem is not None:
-            rest = self._told(rest, watch.problem)
-        elif not watch.finished:
+        if watch.problem is None and not watch.finished:
             return self._fail(CUT)
         self._end()
         return Segment(rest) if rest else None
 
-    def _told(self, wire: bytes, problem: Problem) -> bytes:
-        """What told of the error that ends the stream, without what it must not tell."""
-        self.problem = scrubbed(problem, self.scrub)
-        return self.scrub(wire)
+    def _changed(self, data: bytes, wire: bytes) -> bytes:
+        """What goes on in place of `data`: what told of the error that ends the stream tells nothing that it must not."""
+        problem = self._watch.problem
+        if problem is not None:
+            self.problem = scrubbed(problem, self.scrub)
+            wire = self.scrub(wire)
+        if wire != data:
+            self.edits += ((self.passed, len(data), wire),)
+        return wire
 
     async def flow(self, client: Client) -> None:
         if type(self) is PassSource:  # a subclass does more with what it pulls
@@ -97,11 +107,11 @@ class PassSource(BaseSource):
                 log.exception("request %s: its stream failed on a bug of ours", self._request_id)
                 self._broke = True
                 return False
+            if wire is not data or watch.problem is not None:
+                wire = self._changed(data, wire)
+            self.passed += len(data)
             if wire:
                 self._last = wire
-                self._passed += len(wire)
-                if watch.problem is not None:
-                    wire = self._told(wire, watch.problem)
                 push(wire)
             return True
 
@@ -116,8 +126,10 @@ class PassSource(BaseSource):
             self._end()
             return None
         gap = b"" if self._events.at_boundary else b"\n\n"
+        wire = gap + self._dialect.render_stream_error(problem, self._request_id)
+        self.edits += ((self.passed, 0, wire),)
         self._end()
-        return Segment(gap + self._dialect.render_stream_error(problem, self._request_id))
+        return Segment(wire)
 
     def keepalive(self) -> bytes:
         return PINGS.get(self._dialect.name, COMMENT) if self._sse and self._events.at_boundary and not self.ended else b""
@@ -131,7 +143,7 @@ class PassSource(BaseSource):
         return self._watch.usage
 
     def spoken(self) -> int:
-        return tokens_passed(self._passed, self._last, self._dialect) if self._watch.content else 0
+        return tokens_passed(self.passed, self._last, self._dialect) if self._watch.content else 0
 
     def abort(self) -> None:
         self.usage = self._watch.usage

@@ -65,6 +65,10 @@ class BaseSource:
         self.broken = False
         """The framing has no error event: the server must not end the body cleanly."""
 
+    @property
+    def incoming(self) -> Incoming:
+        return self._incoming
+
     def when_ended(self, tell: Callable[[], None]) -> None:
         """Have `tell` called once, at the end of the answer, after whoever asked before; now, if that is past."""
         if self.ended:

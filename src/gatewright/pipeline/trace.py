@@ -9,12 +9,13 @@ One rule: it sees and never changes; without it in the stack nothing of this is 
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 from gatewright.errors import Problem
 from gatewright.exchange import AttemptRecord, Client, Exchange, Next, Reply, Segment, Source
 from gatewright.pipeline.endpoint import Endpoint
-from gatewright.record.trace_capture import Finished, Leg, Pieces
+from gatewright.pipeline.passed import PassSource
+from gatewright.record.trace_capture import Finished, Leg, Passed, Pieces
 from gatewright.transport import Incoming
 
 Send: TypeAlias = Callable[..., Awaitable[Incoming]]
@@ -26,6 +27,10 @@ Tap: TypeAlias = Callable[[Exchange, Endpoint, AttemptRecord], Send]
 
 Onward: TypeAlias = Callable[[str, str, int], bytes]
 """A request's id, the client's `traceparent` and an attempt's number → a header line for the provider."""
+
+
+End: TypeAlias = Callable[[Problem | None, Pieces | Passed], None]
+"""Told once: what ended the answer, if it was an error, and what the client was told."""
 
 
 class Records(Protocol):
@@ -60,12 +65,12 @@ class TraceStage:
                 body.add(reply.body)
             self.records.take(Finished(exchange, call, reply.status, reply.problem, reply.headers, body, time.monotonic()))
         else:
+
+            def end(problem: Problem | None, told: Pieces | Passed) -> None:
+                self.records.take(Finished(exchange, call, reply.status, problem, reply.headers, told, time.monotonic()))
+
             inner = reply.source
-
-            def end(problem: Problem | None) -> None:
-                self.records.take(Finished(exchange, call, reply.status, problem, reply.headers, body, time.monotonic()))
-
-            reply.source = TracedSource(inner, body, end)
+            reply.source = TracedPassing(inner, end) if is_kept_once(inner) else TracedSource(inner, body, end)
         return reply
 
     def tap(self, exchange: Exchange, endpoint: Endpoint, record: AttemptRecord) -> Send:
@@ -85,17 +90,20 @@ def is_traced(exchange: Exchange) -> bool:
     return principal is not None and principal.traced
 
 
-class TracedSource:
+def is_kept_once(source: Source) -> bool:
+    """Whether what the client is told are the bytes that are kept of the provider's leg."""
+    return type(source) is PassSource and type(source.incoming) is _TappedIncoming
+
+
+class _Around:
     """Around the source that answers: every step goes on as it is."""
 
-    __slots__ = ("_body", "_end", "_inner", "_over", "_tee")
+    __slots__ = ("_end", "_inner", "_over")
 
-    def __init__(self, inner: Source, body: Pieces, end: Callable[[Problem | None], None]) -> None:
+    def __init__(self, inner: Source, end: End) -> None:
         self._inner = inner
-        self._body = body
         self._end = end
         self._over = False
-        self._tee: _Tee | None = None
 
     @property
     def ended(self) -> bool:
@@ -104,6 +112,36 @@ class TracedSource:
     @property
     def broken(self) -> bool:
         return bool(getattr(self._inner, "broken", False))
+
+    def _told(self) -> Pieces | Passed:
+        """What the client was told."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        self._inner.abort()
+        self._finish()
+
+    def keepalive(self) -> bytes:
+        return self._inner.keepalive()
+
+    def _finish(self) -> None:
+        if not self._over:
+            self._over = True
+            self._end(getattr(self._inner, "problem", None), self._told())
+
+
+class TracedSource(_Around):
+    """Of a source whose own bytes are kept, step by step."""
+
+    __slots__ = ("_body", "_tee")
+
+    def __init__(self, inner: Source, body: Pieces, end: End) -> None:
+        super().__init__(inner, end)
+        self._body = body
+        self._tee: _Tee | None = None
+
+    def _told(self) -> Pieces:
+        return self._body
 
     async def next(self) -> Segment | None:
         segment = await self._inner.next()
@@ -121,17 +159,26 @@ class TracedSource:
             tee = self._tee = _Tee(client, self._body)
         await self._inner.flow(tee)
 
-    def abort(self) -> None:
-        self._inner.abort()
-        self._finish()
 
-    def keepalive(self) -> bytes:
-        return self._inner.keepalive()
+class TracedPassing(_Around):
+    """Of bytes that pass: they are kept once, as they come."""
 
-    def _finish(self) -> None:
-        if not self._over:
-            self._over = True
-            self._end(getattr(self._inner, "problem", None))
+    __slots__ = ()
+
+    _inner: PassSource
+
+    def _told(self) -> Passed:
+        inner = self._inner
+        return Passed(cast("_TappedIncoming", inner.incoming).body, inner.edits, inner.passed)
+
+    async def next(self) -> Segment | None:
+        segment = await self._inner.next()
+        if segment is None or self._inner.ended:
+            self._finish()
+        return segment
+
+    async def flow(self, client: Client) -> None:
+        await self._inner.flow(client)
 
 
 class _Tee:
@@ -179,11 +226,11 @@ class _Tapped:
 class _TappedIncoming:
     """An answer whose pieces are kept as they are read."""
 
-    __slots__ = ("_body", "_inner", "headers", "status")
+    __slots__ = ("_inner", "body", "headers", "status")
 
     def __init__(self, inner: Incoming, body: Pieces) -> None:
         self._inner = inner
-        self._body = body
+        self.body = body
         self.status = inner.status
         self.headers = inner.headers
 
@@ -201,13 +248,13 @@ class _TappedIncoming:
             return None
         body: bytes | None = inner(max_bytes)
         if body:
-            self._body.add(body)
+            self.body.add(body)
         return body
 
     async def next(self) -> bytes | None:
         piece = await self._inner.next()
         if piece is not None:
-            self._body.add(piece)
+            self.body.add(piece)
         return piece
 
     async def pour(self, sink: Callable[[bytes], bool]) -> None:
@@ -215,12 +262,12 @@ class _TappedIncoming:
         inner = getattr(self._inner, "pour", None)
         if inner is None:
             return
-        await inner(self._body.behind(sink))
+        await inner(sink, self.body)
 
     async def read(self, max_bytes: int) -> bytes:
         body = await self._inner.read(max_bytes)
         if body:
-            self._body.add(body)
+            self.body.add(body)
         return body
 
     def abort(self) -> None:

@@ -3,8 +3,8 @@
 One rule: within the event loop nothing is parsed, joined or copied; what is beyond the bound is counted and let go.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -16,62 +16,76 @@ from gatewright.wire.http import Call
 MAX_BODY_BYTES: Final = 1 << 20
 
 
+Edit: TypeAlias = tuple[int, int, bytes]
+"""Where in a body, how many bytes from there on, and what stands in their place."""
+
+
 class Pieces:
     """A body as it comes. What is beyond `most` bytes is counted alone."""
 
-    __slots__ = ("most", "parts", "size")
+    __slots__ = ("most", "parts", "room")
 
     def __init__(self, most: int = MAX_BODY_BYTES) -> None:
         self.most = most
         self.parts: list[bytes] = []
-        self.size = 0
+        self.room = most
+        """Bytes that may still be kept; below 0: so many are too many."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that came."""
+        return self.most - self.room
 
     def add(self, piece: bytes) -> None:
-        self.size += len(piece)
-        if self.size <= self.most:
+        room = self.room
+        if room > 0:
             self.parts.append(piece)
-        else:
-            self._spilt(piece)
+        self.room = room - len(piece)
 
     def before(self, send: Callable[[bytes], None]) -> Callable[[bytes], None]:
         """`send`, of which each piece is kept: `add` written out, for every event of a stream goes this way."""
-        append, most = self.parts.append, self.most
+        append = self.parts.append
 
         def keep(piece: bytes) -> None:
-            self.size = size = self.size + len(piece)
-            if size <= most:
+            room = self.room
+            if room > 0:
                 append(piece)
-            else:
-                self._spilt(piece)
+            self.room = room - len(piece)
             send(piece)
 
         return keep
 
-    def behind(self, sink: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
-        """`sink`, of which each piece is kept that it takes."""
-        append, most = self.parts.append, self.most
+    def joined(self) -> bytes:
+        """What was kept, in one: the same object each time. Once nothing more comes."""
+        parts = self.parts
+        if len(parts) != 1 or self.room < 0:
+            parts[:] = [b"".join(parts)[: self.most]]
+        return parts[0]
 
-        def keep(piece: bytes) -> bool:
-            if not sink(piece):
-                return False
-            self.size = size = self.size + len(piece)
-            if size <= most:
-                append(piece)
-            else:
-                self._spilt(piece)
-            return True
 
-        return keep
+class Passed:
+    """What a client was told by bytes that passed: those of the provider, but for a few that were changed."""
 
-    def _spilt(self, piece: bytes) -> None:
-        """`size` has it already."""
-        room = self.most - (self.size - len(piece))
-        if room > 0:
-            self.parts.append(piece[:room])
+    __slots__ = ("edits", "end", "pieces", "size")
+
+    def __init__(self, pieces: Pieces, edits: Sequence[Edit], end: int) -> None:
+        """`end`: how many of the provider's bytes have gone on."""
+        self.pieces = pieces
+        self.edits = edits
+        self.end = end
+        self.size = end + sum(len(wire) - taken for _, taken, wire in edits)
 
     def joined(self) -> bytes:
-        parts = self.parts
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        """Where nothing was changed, the very object that the provider's are."""
+        came = self.pieces.joined()
+        if not self.edits and self.end >= len(came):
+            return came
+        most, at = self.pieces.most, 0
+        parts: list[bytes] = []
+        for start, taken, wire in self.edits:
+            parts += (came[at:start], wire if start <= len(came) else b"")
+            at = start + taken
+        return b"".join((*parts, came[at : self.end]))[:most]
 
 
 class Leg:
@@ -114,7 +128,7 @@ class Finished(msgspec.Struct, frozen=True):
     problem: Problem | None
     headers: bytes
     """Lines of the answer."""
-    answer: Pieces
+    answer: Pieces | Passed
     ended: float
     """Monotonic seconds."""
 

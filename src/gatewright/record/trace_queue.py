@@ -120,11 +120,12 @@ class Recording:
                 log.exception("traces: %s was not closed as it should", type(sink).__name__)
 
     def _turn(self) -> None:
-        while self._queue:
+        left = len(self._queue)  # what comes meanwhile has its own turn: a few would be a transaction each
+        while left > 0:
             batch: list[Trace] = []
             offset = time.time() - time.monotonic()
             breath = time.monotonic()
-            while self._queue and len(batch) < BATCH:
+            for _ in range(min(left, BATCH)):
                 one = self._queue.popleft()
                 trace = self._made(one, offset)
                 self._went += one.weight
@@ -133,6 +134,7 @@ class Recording:
                 if (now := time.monotonic()) - breath > BREATH_S:  # the interpreter has one lock, and requests need it
                     time.sleep(0)
                     breath = now
+            left = len(self._queue) if len(self._queue) >= BATCH or self._stop.is_set() else left - BATCH
             self._hand_on(batch)
         for sink in self.sinks:
             if getattr(sink, "waits", False):

@@ -78,26 +78,25 @@ class Redactor:
         self._keys = re2.compile(at_begin, options)
         self._either = re2.compile(b"%b|%b" % (anywhere, at_begin), options)
         """For a look at what has none, as nearly all: it says whether, and not where."""
+        self._unseen = re2.compile(b"|".join(UNSEEN), options)
         self._words = re2.compile(keys, options)
         """For texts that are joined with others, so that nobody knows where a word begins."""
 
     def redacted(self, trace: Trace, own: bytes = b"") -> Trace:
         """The trace as it may be written. `own`: what its client has shown for a key."""
-        before = (trace.request, trace.answer, *(m for call in trace.upstream for m in (call.request, call.answer) if m))
-        bodies = {id(message.body): message.body for message in before}.values()  # one that has passed is there twice
         own = own if len(own) >= SHORTEST else b""
-        everything = b"\0".join((*bodies, _texts(trace).encode("utf-8", "replace")))
-        found = self._either.search(everything) is not None or (own != b"" and own in everything)
-        if not found and not self.rules and not self._may_be_streamed(trace, bodies, own):
+        everything = b"\0".join((*_bodies(trace), _texts(trace)))
+        found = self._either.search(everything) is not None or (own != b"" and everything.find(own) >= 0)
+        if not found and not self.rules and not self._may_be_streamed(trace, own):
             return trace
         return _Cleaning(self, own).trace(trace)
 
-    def _may_be_streamed(self, trace: Trace, bodies: Iterable[bytes], own: bytes) -> bool:
+    def _may_be_streamed(self, trace: Trace, own: bytes) -> bool:
         """Whether a secret stands in a stream though nowhere in one piece. A model tells what it was told, so that is looked for
         where what it was told cannot be read here: it is kept elsewhere, fetched by a tool of the provider's, or a picture.
         """
-        streams = [stream for body in bodies if (stream := stream_of(body)) is not None]
-        if not streams or not (trace.request.is_cut or any(word in trace.request.body for word in UNSEEN)):
+        streams = [stream for body in _bodies(trace) if (stream := stream_of(body)) is not None]
+        if not streams or not (trace.request.is_cut or self._unseen.search(trace.request.body) is not None):
             return False
         return any(self._is_told_in_parts(stream, own) for stream in streams)
 
@@ -256,7 +255,18 @@ def _apart(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
     return kept
 
 
-def _texts(trace: Trace) -> str:
+def _bodies(trace: Trace) -> list[bytes]:
+    """One that has passed is there twice, and here once."""
+    told = trace.answer.body
+    found = [trace.request.body, told]
+    for call in trace.upstream:
+        found.append(call.request.body)
+        if call.answer is not None and call.answer.body is not told:
+            found.append(call.answer.body)
+    return found
+
+
+def _texts(trace: Trace) -> bytes:
     """Whatever in a trace somebody else has written, beside its bodies."""
     fields = [trace.request.headers, trace.answer.headers, trace.query]
     texts = [trace.path, trace.asked, trace.problem, trace.session]
@@ -267,7 +277,7 @@ def _texts(trace: Trace) -> str:
         texts.append(call.path)
     texts += [one.message for one in trace.tried]
     texts += [value for some in fields for _, value in some]
-    return "\0".join(texts)
+    return "\0".join(texts).encode("utf-8", "replace")
 
 
 def _forms(secret: str) -> set[str]:

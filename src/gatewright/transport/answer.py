@@ -5,89 +5,37 @@ https://www.rfc-editor.org/rfc/rfc9112#name-message-body
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import httptools
-import msgspec
 
-from gatewright.transport import strand
-from gatewright.transport.coding import Decoding, decoding_of
-from gatewright.transport.failures import BadAnswer, Cut, Phase, TooLarge, TransportError
+from gatewright.transport import answer_head, strand
+from gatewright.transport.answer_head import MAX_HEAD_BYTES
+from gatewright.transport.answer_state import AnswerState
+from gatewright.transport.coding import decoding_of
+from gatewright.transport.failures import Cut, TooLarge
 from gatewright.transport.seam import Timeouts
 
 if TYPE_CHECKING:
     from gatewright.transport.connection import Connection
 
-MAX_HEAD_BYTES = 65536
-"""Most bytes of an answer's head, 1xx heads before it included; also of trailers or chunk extensions with no body between."""
-MAX_HEADERS = 256
-_CODING = re.compile(rb"\ncontent-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
-_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 HIGH_WATER_BYTES = 131072
 """Reading from the socket stops when more waits for the reader. One read of the loop (up to 256 KB) may come on top."""
 _PIECE_OVERHEAD = 48
 """What a piece costs beyond its bytes: an answer in one-byte chunks must reach the high water too."""
 
-_BODILESS = frozenset({204, 304})
+
+class Kept(Protocol):
+    """Where pieces of a body are kept by reference, as far as there is room."""
+
+    parts: list[bytes]
+    room: int
+    """Bytes that may still be kept: the last piece may be larger. Below 0: so many are too many."""
 
 
-class _Lower(dict[bytes, bytes]):
-    """Names of headers in lower case, remembered: upstreams have few, and send them with every answer."""
-
-    def __missing__(self, name: bytes) -> bytes:
-        lower = name.lower()
-        if len(self) < 4096:
-            self[name] = lower
-        return lower
-
-
-_lower = _Lower().__getitem__
-
-
-class Answer(msgspec.Struct, eq=False):
-    """An `Incoming` over a `Connection`. Also the parser's listener, hence the `on_` fields. (Structs are made fastest.)"""
-
-    _conn: "Connection | None"
-    _loop: asyncio.AbstractEventLoop
-    timeouts: Timeouts
-    where: str
-    """host:port, for messages."""
-    status: int = 0
-    fields: dict[bytes, bytes] = {}
-    """Headers: names in lower case, the first of several."""
-    heard: bool = False
-    """Whether a single byte has come."""
-    head_done: bool = False
-    has_body: bool = False
-    """Whether a byte of the body has come."""
-    complete: bool = False
-    """The whole message has come (it may still wait here for the reader)."""
-    extra: bool = False
-    """Bytes came that belong to no answer."""
-    keep_alive: bool = False
-    paused: bool = False
-    error: TransportError | None = None
-    on_header: Callable[[bytes, bytes], object] | None = None
-    on_body: Callable[[bytes], object] | None = None
-    """The parser's callbacks for headers and for pieces of the body, and no Python in between: a burst has hundreds."""
-    _parser: httptools.HttpResponseParser | None = None
-    _bodiless: bool = False
-    _decoding: Decoding | None = None
-    _fault: str = ""
-    _seen: dict[bytes, bytes] = {}
-    """Headers as they come: those of the head, then whatever trails the body."""
-    _head: bytes = b""
-    """What came last while the head was not done, …"""
-    _earlier: list[bytes] = []
-    """… and what came of it before."""
-    _pieces: list[bytes] = []
-    _quiet_bytes: int = 0
-    _sink: Callable[[bytes], bool] | None = None
-    _size: int = 0
-    _until_close: bool = False
-    _waker: Callable[[], None] | None = None
+class Answer(AnswerState, eq=False):
+    """An `Incoming` over a `Connection`. Also the parser's listener, hence the `on_` fields."""
 
     @classmethod
     def of(cls, conn: "Connection", loop: asyncio.AbstractEventLoop, method: bytes, timeouts: Timeouts) -> "Answer":
@@ -101,24 +49,6 @@ class Answer(msgspec.Struct, eq=False):
         return answer
 
     # For the reader: `Incoming`.
-
-    @property
-    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        return tuple(self.fields.items())
-
-    def header(self, name: bytes) -> bytes | None:
-        return self.fields.get(name)
-
-    def those(self, wanted: Callable[[bytes], object]) -> tuple[tuple[bytes, bytes], ...]:
-        """Of the headers, those whose names are wanted."""
-        fields = self.fields
-        names = tuple(filter(wanted, fields))
-        return tuple((name, fields[name]) for name in names) if names else ()
-
-    @property
-    def over(self) -> bool:
-        """Whether `next` would give None, at once."""
-        return self.complete and not self._pieces and self._decoding is None and self.error is None
 
     async def next(self) -> bytes | None:
         while True:
@@ -143,11 +73,11 @@ class Answer(msgspec.Struct, eq=False):
                 self.given_up()
                 raise
 
-    async def pour(self, sink: Callable[[bytes], bool]) -> None:
+    async def pour(self, sink: Callable[[bytes], bool], kept: "Kept | None" = None) -> None:
         """Give `sink` what arrives, in the very call that brings it, for as long as it takes it (True) and the end has not come.
 
         `next` gives what it did not take, and goes on from there. `sink` must not raise. Does nothing where there is no need to
-        wait, or no strand to wait in.
+        wait, or no strand to wait in. `kept` is given what was taken.
         """
         reader = strand.running
         if (
@@ -161,6 +91,8 @@ class Answer(msgspec.Struct, eq=False):
             return
         self._sink = sink
         self._waker = reader.resume
+        if kept is not None:
+            self._kept, self._room = kept.parts, kept.room
         try:
             await strand.paused()
         except asyncio.CancelledError:
@@ -168,6 +100,9 @@ class Answer(msgspec.Struct, eq=False):
             raise
         finally:
             self._sink = None
+            if kept is not None:
+                self._kept = None
+                kept.room = self._room
 
     def at_once(self, max_bytes: int) -> bytes | None:
         """As `read`, where all of it is here and as it was sent; None: it is to be waited for."""
@@ -209,10 +144,6 @@ class Answer(msgspec.Struct, eq=False):
 
     # For the connection.
 
-    @property
-    def phase(self) -> Phase:
-        return "body" if self.head_done else "headers"
-
     def arrival(self) -> Awaitable[None]:
         """To be awaited at once: done when something has changed."""
         reader = strand.running
@@ -228,7 +159,7 @@ class Answer(msgspec.Struct, eq=False):
         self._waker = wake
         return waiter
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:  # noqa: PLR0915 - a call less for each event of a stream
         """Take what the socket gave."""
         self.heard = True
         parser = self._parser
@@ -253,8 +184,14 @@ class Answer(msgspec.Struct, eq=False):
             return
         sink = self._sink
         if sink is not None and self.has_body and pieces and not (self.complete or self.paused):  # a stream that flows
-            if sink(pieces[0] if len(pieces) == 1 else b"".join(pieces)):
+            piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if sink(piece):
                 pieces.clear()
+                kept = self._kept
+                if kept is not None:
+                    if (room := self._room) > 0:
+                        kept.append(piece)
+                    self._room = room - len(piece)
                 self._quiet_bytes = 0
                 conn.heard_at = self._loop.time()
                 return
@@ -313,14 +250,6 @@ class Answer(msgspec.Struct, eq=False):
         when = "in the middle of its answer" if self.heard else "without an answer"
         self.fail(Cut(f"{conn.where} {how} {when}", phase=self.phase, sent=True))
 
-    def fail(self, error: TransportError) -> None:
-        """End the answer with an error, after what has already arrived. Does nothing when it has ended."""
-        if self._conn is None:
-            return
-        self.error = error
-        self._detach()
-        self._wake()
-
     # For the parser. Exceptions raised here stop it; `_fault` keeps the reason.
 
     def on_headers_complete(self) -> None:
@@ -338,21 +267,13 @@ class Answer(msgspec.Struct, eq=False):
                 self._refuse("a status below 100")
             seen.clear()
             self._earlier.clear()
-            self._head = _END_OF_HEAD.split(self._head, 1)[-1]
+            self._head = answer_head.after_head(self._head)
             return
-        if len(seen) > MAX_HEADERS:
-            self._refuse(f"more than {MAX_HEADERS} headers")
-        if (
-            self._quiet_bytes > MAX_HEAD_BYTES
-            and sum(len(name) + len(value) + 4 for name, value in seen.items()) > MAX_HEAD_BYTES
-        ):
-            self._refuse(f"a head of more than {MAX_HEAD_BYTES} bytes")
-        fields = self.fields = dict(zip(map(_lower, seen), map(bytes.rstrip, seen.values())))  # noqa: B905 - of one dict
-        if len(fields) < len(seen):  # one name in two spellings: the first wins there too
-            fields.clear()
-            for name, value in seen.items():
-                fields.setdefault(_lower(name), value.rstrip())
-        if status in _BODILESS:
+        try:
+            fields = self.fields = answer_head.fields_of(seen, self._quiet_bytes)
+        except ValueError as error:
+            self._refuse(str(error))
+        if status in answer_head.BODILESS:
             self._bodiless = True
         if b"transfer-encoding" in fields or b"content-encoding" in fields:
             self._note_framing(fields)
@@ -370,38 +291,6 @@ class Answer(msgspec.Struct, eq=False):
 
     # Inside.
 
-    def _take(self) -> bytes:
-        pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        self._size = 0
-        if self.paused:
-            self.paused = False
-            if self._conn is not None:
-                self._conn.resume(self.timeouts.idle_s)
-        return data
-
-    def _decoded(self) -> bytes:
-        """The next decoded bytes; empty when there are none yet. Sets `error` where the coding is broken or cut."""
-        decoding = self._decoding
-        assert decoding is not None
-        try:
-            while decoding.pending or self._pieces:
-                data = decoding.decode(b"" if decoding.pending else self._take())
-                if data:
-                    return data
-        except ValueError as error:
-            self._decoding = None
-            self._pieces.clear()
-            if self._conn is not None:
-                self._break(str(error))
-            else:
-                self.error = BadAnswer(f"{self.where} answered with {error}", phase="body", sent=True)
-            return b""
-        if self.complete and self.error is None and not decoding.complete:
-            self.error = Cut(f"{self.where} ended its answer inside of compressed data", phase="body", sent=True)
-        return b""
-
     def _note_framing(self, fields: dict[bytes, bytes]) -> None:
         """What a body has around it beside its length."""
         coding = fields.get(b"transfer-encoding")
@@ -412,25 +301,10 @@ class Answer(msgspec.Struct, eq=False):
             self._until_close = not self._bodiless
         if b"content-encoding" in fields and not self._bodiless:
             try:
-                for value in self._codings() or [fields[b"content-encoding"]]:
+                for value in answer_head.codings(b"".join(self._earlier) + self._head) or [fields[b"content-encoding"]]:
                     self._decoding = decoding_of(value, then=self._decoding)
             except ValueError as error:
                 self._refuse(str(error))
-
-    def _codings(self) -> list[bytes]:
-        """All of them: of headers of one name, `fields` has the first alone."""
-        head = _END_OF_HEAD.split(b"".join(self._earlier) + self._head, 1)[0]
-        return [value.rstrip() for value in _CODING.findall(head)]
-
-    def _refuse(self, reason: str) -> None:
-        self._fault = reason
-        raise ValueError(reason)
-
-    def _break(self, reason: str) -> None:
-        conn = self._conn
-        if conn is not None:
-            conn.discard()
-            self.fail(BadAnswer(f"{self.where} answered with {reason}", phase=self.phase, sent=True))
 
     def _finish(self, conn: "Connection") -> None:
         self._conn = None
@@ -439,13 +313,3 @@ class Answer(msgspec.Struct, eq=False):
             self.paused = False
             conn.resume(self.timeouts.idle_s)
         conn.answered(self)
-
-    def _detach(self) -> None:
-        self._conn = None
-        self._parser = None
-
-    def _wake(self) -> None:
-        waker = self._waker
-        if waker is not None:
-            self._waker = None
-            waker()
