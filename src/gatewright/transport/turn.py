@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary, proxy
 
 log = logging.getLogger("gatewright")
 
-KEPT_BYTES: Final = 64 << 10
+KEPT_BYTES: Final = 512 << 10
 """With more than this in hand all of it is written at once: a source that never waits must notice a client that reads nothing."""
 
 _latest: "Turn | None" = None
