@@ -63,7 +63,7 @@ class UsageCounter:
             self._count(principal.name, attempts)
         tally = self.tallies.get(pair) or self.tallies[_pair(self.tallies, *pair)]
         tally.requests += 1
-        if exchange.cache in _SPARED:
+        if exchange.cache and exchange.cache in _SPARED:
             tally.spared += 1
         if status >= 400 or problem is not None:
             tally.errors += 1
@@ -71,10 +71,14 @@ class UsageCounter:
         if usage is None:
             tally.unknown += status < 400 and exchange.model != "" and exchange.operation in _BILLED
             return
-        tally.input_tokens += usage.total_input
-        tally.output_tokens += usage.total_output
-        if usage.cache_read:
-            tally.cached_tokens += usage.cache_read
+        cached, written = usage.cache_read, usage.cache_write_5m or usage.cache_write_1h
+        if cached or written or usage.reasoning or usage.audio_in or usage.audio_out:
+            tally.input_tokens += usage.total_input
+            tally.output_tokens += usage.total_output
+            tally.cached_tokens += cached or 0
+        else:  # as nearly all are: the sums over all axes are these
+            tally.input_tokens += usage.input or 0
+            tally.output_tokens += usage.output or 0
 
     def _count(self, name: str, attempts: Sequence[AttemptRecord]) -> None:
         for attempt in attempts:
