@@ -7,11 +7,13 @@ import time
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from gatewright.admitting import Directory, store_of
 from gatewright.config import load_config
 from gatewright.principals.records import Key, Team
 from gatewright.principals.secrets import digest, new_id, new_key
+from gatewright.stores import sql
 from gatewright.stores.audit import Actor
 from tests.server.load import answering
 from tests.server.test_process import served
@@ -114,6 +116,46 @@ async def test_a_principal_that_has_not_changed_is_the_same_object(tmp_path):
         assert stage.principals[digest(b"out")] is first["out"]
         assert stage.principals[digest(b"in")] is not first["in"]
         assert stage.principals[digest(b"in")].within == (("gpt-*",),)
+
+
+async def test_a_change_of_one_key_is_all_that_is_read(tmp_path):
+    """Of the others nothing is read or made again: what a change costs is not a matter of how many keys there are."""
+    config = config_of(tmp_path)
+    store = store_of(config)
+    for number in range(20):
+        store.create("keys", Key(id=f"k{number}", name=f"k{number}"), BY, digest=digest(b"%d" % number))
+    async with watching(config) as (directory, stage):
+        before = {held.key.id: held for held in stage.roll.stored.keys}
+        store.replace("keys", Key(id="k7", name="k7", revoked=1), BY, expected=None, action="revoke")
+        store.remove("keys", "k8", BY, expected=None)
+        await directory.changed()
+        assert stage.roll.barred[digest(b"7")][0] == "key_revoked"
+        assert digest(b"7") not in stage.principals
+        assert digest(b"8") not in stage.principals
+        after = {held.key.id: held for held in stage.roll.stored.keys}
+        assert before.keys() - after.keys() == {"k8"}
+        assert {name for name, held in after.items() if held is not before[name]} == {"k7"}
+
+
+async def test_after_a_failure_everything_is_read_anew(tmp_path, monkeypatch):
+    """The database that is back may be another one, restored from a backup: nothing that was known of the first counts any more."""
+    config = config_of(tmp_path)
+    store = store_of(config)
+    store.create("keys", Key(id="a", name="a"), BY, digest=digest(b"a"))
+    store.create("keys", Key(id="b", name="b"), BY, digest=digest(b"b"))
+    async with watching(config) as (directory, stage):
+        here = await directory.store()
+        monkeypatch.setattr(here, "version", lambda: 1 / 0)
+        await directory.changed()
+        with sql.writing(sql.engine_of(sql.sqlite_url(tmp_path / "gatewright.db"))) as connection:
+            connection.execute(
+                sa.text('update keys set record = \'{"id": "a", "name": "a", "disabled": true}\' where id = \'a\'')
+            )
+        store.create("keys", Key(id="c", name="c"), BY, digest=digest(b"c"))
+        monkeypatch.undo()
+        await directory.changed()
+        assert stage.roll.barred[digest(b"a")][0] == "key_disabled", "though its row is no newer than what was known"
+        assert {digest(b"b"), digest(b"c")} <= stage.principals.keys()
 
 
 @pytest.mark.parametrize("kind", ENGINES)

@@ -18,8 +18,10 @@ from gatewright.pipeline import Stacks
 from gatewright.pipeline.authenticate import Authenticate
 from gatewright.principals.networks import network
 from gatewright.principals.records import NOTHING, Granted, Held, Key, Records
-from gatewright.principals.roll import Roll, roll_of
+from gatewright.principals.roll import Roll, roll_after, roll_of
 from gatewright.principals.secrets import digest
+from gatewright.principals.stored import NOTHING as NOTHING_STORED
+from gatewright.principals.stored import Stored, Touched
 from gatewright.stores.peers import PeerName, Peers
 from gatewright.transport.plain_fetch import PlainFetch
 
@@ -136,9 +138,10 @@ class Directory:
         self._config = config
         """As the process was started: where the database is takes a restart."""
         self._clock = clock
-        self._stored = Records()
-        self._version = 0
-        """Of what is stored, as far as it is known. 0: nothing was read yet."""
+        self._known = NOTHING_STORED
+        """What is stored, as it was read last."""
+        self._failed = False
+        """The database did not answer since: it may be another one now, so that no change of what is known can be relied on."""
         self._complete = True
         self._serves: Authenticate | None = None
         self._store: PrincipalStore | None = None
@@ -155,7 +158,7 @@ class Directory:
         if config.jwt != self._issuers[0]:  # else the keys that were fetched go on
             self._issuers = (config.jwt, tokens_of(config, environ) if config.jwt else None)
         stage = Authenticate(
-            roll_of(declared_by(config), self._stored, self._clock(), None if self._serves is None else self._serves.roll),
+            roll_of(declared_by(config), self._known.records, self._clock(), None if self._serves is None else self._serves.roll),
             clock=self._clock,
             trusted=tuple(network(text) for text in self._config.server.trusted_proxies),
             tokens=self._issuers[1],
@@ -167,8 +170,8 @@ class Directory:
     def serve(self, stage: Authenticate) -> None:
         """From now on this one answers, and hears of changes. Something may have been stored since it was made."""
         roll = stage.roll
-        if roll.stored is not self._stored:
-            roll = roll_of(roll.declared, self._stored, self._clock(), roll)
+        if roll.stored is not self._known.records:
+            roll = roll_of(roll.declared, self._known.records, self._clock(), roll)
         stage.know(roll, complete=self._complete)
         self._serves = stage
 
@@ -193,7 +196,7 @@ class Directory:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(looked := asyncio.ensure_future(self._look())), FIRST_LOOK_S)
             if not looked.done():
-                self._publish(self._stored)
+                self._publish(self._known)
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     async def close(self) -> None:
@@ -260,35 +263,40 @@ class Directory:
             if self._clock() - self._told >= TOLD_EVERY_S:
                 self._told = self._clock()
                 log.warning("warning: stored keys cannot be read, those that are known go on: %s", error)
+            self._failed = True
             if not self._complete:
-                self._publish(self._stored)
+                self._publish(self._known)
             return False
+        self._failed = False
         if found is not None:
-            stored, self._version = found
             self._complete = True
-            await self._published(stored)
+            await self._published(*found)
         elif not self._complete:
             self._complete = True
-            self._publish(self._stored)
+            self._publish(self._known)
         return True
 
-    def _read(self) -> tuple[Records, int] | None:
-        """What is stored, and its version; None where it is known."""
-        store = self._opened()
-        return None if store.version() == self._version else store.everything()
+    def _read(self) -> tuple[Stored, Touched] | None:
+        """What is stored, and whom that concerns that is new; None where all is known."""
+        store, known = self._opened(), self._known
+        return None if store.version() == known.version else store.news(NOTHING_STORED if self._failed else known)
 
-    async def _published(self, stored: Records) -> None:
+    async def _published(self, stored: Stored, touched: Touched) -> None:
         """As `_publish`; what takes long with many keys is done beside the loop."""
-        stage = self._serves
+        stage, known = self._serves, self._known
         if stage is not None:
-            roll = await asyncio.to_thread(roll_of, stage.roll.declared, stored, self._clock(), stage.roll)
-            if self._serves is stage and stage.roll.declared is roll.declared:
-                self._stored = stored
-                stage.know(roll, complete=True)
+            roll = stage.roll
+            if roll.stored is known.records:
+                made = await asyncio.to_thread(roll_after, roll, stored, touched, self._clock())
+            else:
+                made = await asyncio.to_thread(roll_of, roll.declared, stored.records, self._clock(), roll)
+            if self._serves is stage and stage.roll is roll:
+                self._known = stored
+                stage.know(made, complete=True)
                 return
         self._publish(stored)
 
-    def _publish(self, stored: Records) -> None:
-        self._stored = stored
+    def _publish(self, stored: Stored) -> None:
+        self._known = stored
         if self._serves is not None:
             self.serve(self._serves)

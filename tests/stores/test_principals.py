@@ -12,7 +12,8 @@ from tests.sql_here import ENGINES, database
 from gatewright.limits.terms import Budget, Limit
 from gatewright.principals.records import Granted, GrantedBudget, GrantedLimit, Key, Organization, Team, User
 from gatewright.principals.secrets import digest
-from gatewright.stores import principals_tables, sql
+from gatewright.principals.stored import NOTHING
+from gatewright.stores import principals, principals_tables, sql
 from gatewright.stores.audit import Actor
 from gatewright.stores.principals import Conflict, Missing, PrincipalStore, Stale
 
@@ -63,6 +64,71 @@ def test_what_is_written_is_read_whole(store):
     assert (held.key, held.digest, held.previous, held.previous_ends) == (key, digest(b"two"), digest(b"one"), 77)
     assert found.granted == {("team", "red"): Granted((limit,), (budget,))}
     assert store.named("ci").record == key
+
+
+def test_news_are_what_has_changed_and_nothing_else_is_read(store, engine):
+    """Of whatever stayed the very objects are known on; what was made, changed, removed and made again is seen, on both engines."""
+    for name in ("a", "b", "c"):
+        store.create("keys", Key(id=name, name=name), BY, digest=digest(name.encode()))
+        store.create("teams", Team(id=name), BY)
+        store.create("limits", GrantedLimit(id=name, level="team", owner=name, limit=Limit(60, "requests", 1)), BY)
+    known, touched = store.news(NOTHING)
+    assert touched.everybody
+    assert known.records == store.everything()[0]
+    store.replace("keys", Key(id="a", name="a", disabled=True), BY, expected=None)
+    store.remove("teams", "b", BY, expected=None)  # with its limit
+    store.remove("keys", "c", BY, expected=None)
+    store.create("keys", Key(id="d", name="d"), BY, digest=digest(b"d"))
+    store.remove("teams", "c", BY, expected=None)
+    store.create("teams", Team(id="c", models=("gpt-*",)), BY)
+    read = []
+    sa.event.listen(engine, "after_cursor_execute", lambda *args: read.append(args[2]))
+    news, touched = store.news(known)
+    assert len([statement for statement in read if "FROM keys" in statement]) == 3, "the changed, their number, then who is left"
+    assert set(news.entries.keys) == {"a", "b", "d"}
+    assert news.entries.keys["b"] is known.entries.keys["b"]
+    assert (news.entries.keys["a"].key.disabled, set(news.entries.teams), set(news.entries.limits)) == (True, {"a", "c"}, {"a"})
+    assert news.entries.teams["a"] is known.entries.teams["a"]
+    assert (touched.keys, touched.teams, touched.everybody) == ({"a", "c", "d"}, {"b", "c"}, False)
+    assert touched.digests == {digest(b"a"), digest(b"c"), digest(b"d")}
+    whole = store.everything()[0]
+    assert news.version == store.version()
+    assert msgspec.structs.replace(news.records, keys=()) == msgspec.structs.replace(whole, keys=())
+    assert {held.key.id: held for held in news.records.keys} == {held.key.id: held for held in whole.keys}
+    assert store.news(news)[0].records.keys is news.records.keys
+
+
+def test_where_versions_have_gone_back_everything_is_read(store, engine):
+    """A backup was restored: what it does not hold is gone, and what it holds is what counts."""
+    store.create("keys", Key(id="a", name="a", disabled=True), BY, digest=digest(b"a"))
+    store.create("keys", Key(id="b", name="b"), BY, digest=digest(b"b"))
+    known, _ = store.news(NOTHING)
+    with sql.writing(engine) as connection:
+        keys, meta = principals_tables.TABLES["keys"], principals_tables.META
+        connection.execute(sa.update(keys).where(keys.c.id == "a").values(record='{"id": "a", "name": "a"}'))
+        connection.execute(sa.delete(keys).where(keys.c.id == "b"))
+        connection.execute(sa.update(meta).values(value=2))
+    news, touched = store.news(known)
+    assert (news.version, touched.everybody) == (2, True)
+    assert [(held.key.id, held.key.disabled) for held in news.records.keys] == [("a", False)]
+
+
+def test_news_are_of_one_moment(store, monkeypatch):
+    """Somebody writes between the version and the rows: it is in the next news, and in none twice or never."""
+    known, _ = store.news(NOTHING)
+
+    version = principals._version
+
+    def meanwhile(connection):
+        monkeypatch.undo()  # once
+        found = version(connection)
+        store.create("teams", Team(id="late"), BY)
+        return found
+
+    monkeypatch.setattr(principals, "_version", meanwhile)
+    first, _ = store.news(known)
+    assert not first.entries.teams
+    assert set(store.news(first)[0].entries.teams) == {"late"}
 
 
 def test_a_change_of_what_somebody_else_has_changed_is_refused(store):

@@ -3,7 +3,7 @@
 One rule: it fails closed. A key whose team is gone, disabled or not its own is refused, not let in without one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -11,7 +11,8 @@ import msgspec
 from gatewright.exchange import Principal
 from gatewright.limits.terms import Level, Scope
 from gatewright.principals.networks import network
-from gatewright.principals.records import NOTHING, Granted, Group, Held, Organization, Records, Team, User
+from gatewright.principals.records import NOTHING, Granted, Group, Held, Key, Organization, Records, Team, User
+from gatewright.principals.stored import Stored, Touched
 
 Why: TypeAlias = tuple[str, str]
 """Code and message of a refusal."""
@@ -65,6 +66,51 @@ def roll_of(declared: Records, stored: Records, now: float, before: Roll | None 
     for held in declared.keys:
         _enter(roll, held, now, old, None)
     return roll
+
+
+def roll_after(before: Roll, stored: Stored, touched: Touched, now: float) -> Roll:
+    """As `roll_of` what is declared in `before` and now `stored`; only those are looked at whom the change has `touched`.
+
+    Whoever is not touched is as he was found to be then: a key that has ended since is still among the principals, and says so.
+    """
+    if touched.everybody:
+        return roll_of(before.declared, stored.records, now, before)
+    roll = Roll(principals=dict(before.principals), barred=dict(before.barred), declared=before.declared, stored=stored.records)
+    is_touched = _touches(roll, touched)
+    anew = set(touched.digests)
+    for digest in touched.digests:
+        roll.principals.pop(digest, None)
+        roll.barred.pop(digest, None)
+    names = {held.key.name for held in roll.declared.keys}
+    keys = stored.entries.keys
+    if touched.organizations or touched.teams or touched.users:
+        found = [held for held in keys.values() if is_touched(held.key)]
+    else:
+        found = [keys[one] for one in touched.keys if one in keys]
+    for held in found:  # first: as in `roll_of`
+        _enter(roll, held, now, before.principals, SHADOWED if held.key.name in names else None)
+        anew.update(digest for digest, _ in _digests(held))
+    for held in roll.declared.keys:
+        if held.digest in anew or is_touched(held.key):
+            _enter(roll, held, now, before.principals, None)
+    return roll
+
+
+def _touches(roll: Roll, touched: Touched) -> Callable[[Key], bool]:
+    """Whether a key, or somebody that it belongs to, is touched. What has not changed leads to where it led before."""
+    organizations, keys = touched.organizations, touched.keys
+    teams, users = set(touched.teams), set(touched.users)
+    if organizations or teams or users:
+        sources = (roll.declared, roll.stored)
+        teams.update(name for of in sources for name, team in of.teams.items() if team.organization in organizations)
+        users.update(
+            name for of in sources for name, user in of.users.items() if user.organization in organizations or user.team in teams
+        )
+
+    def is_touched(key: Key) -> bool:
+        return key.id in keys or key.team in teams or key.user in users or key.organization in organizations
+
+    return is_touched
 
 
 def _enter(roll: Roll, held: Held, now: float, old: Mapping[bytes, Principal], otherwise: Why | None) -> None:
@@ -185,9 +231,11 @@ def scopes_of(roll: Roll, place: Place, key_id: str) -> tuple[Scope, ...]:
 
 def _granted(roll: Roll, level: Level, name: str) -> Granted:
     declared = roll.declared.granted.get((level, name), NOTHING)
+    stored = roll.stored.granted.get((level, name))
+    if stored is None:
+        return declared
     if level != "all" and _is_declared(roll.declared, level, name):  # what is stored is of somebody else who had this name
         return declared
-    stored = roll.stored.granted.get((level, name), NOTHING)
     return Granted(declared.limits + stored.limits, declared.budgets + stored.budgets)
 
 

@@ -1,6 +1,7 @@
-"""Principals in SQL: read whole by every worker, changed one at a time, each change with its line in the audit log.
+"""Principals in SQL: known whole to every worker, changed one at a time, each change with its line in the audit log.
 
     store.version()                             whether there is anything new
+    store.news(known)                           what that is, and what is stored with it
     store.everything()                          the records of one moment
     store.create(record, by) / replace / remove  one transaction: the row, the audit, the version
     store.rotate(key_id, digest, ends, by)
@@ -9,7 +10,8 @@ One rule: a change and its line in the log are one transaction. All of it blocks
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -17,24 +19,23 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-from gatewright.limits.terms import Budget, Level, Limit
+from gatewright.limits.terms import Level
 from gatewright.principals.records import (
     KIND_OF,
     TYPES,
     AnyRecord,
-    Granted,
     GrantedBudget,
     GrantedLimit,
-    Held,
     Key,
     Kind,
-    Organization,
     Records,
     Team,
     User,
 )
+from gatewright.principals.stored import NOTHING, Change, Stored, Touched, after
 from gatewright.stores import audit
 from gatewright.stores.audit import Action, Actor, AuditLine
+from gatewright.stores.principals_reading import KINDS, change_of, entries_of
 from gatewright.stores.principals_tables import META, TABLES
 from gatewright.stores.sql import writing
 
@@ -103,34 +104,31 @@ class PrincipalStore:
 
     def everything(self, *, keys: bool = True) -> tuple[Records, int]:
         """All records, of one moment, and the version that they are of. `keys`: whether these too, of which there are many."""
+        with self._moment() as connection:
+            version = _version(connection)
+            entries = entries_of(connection, kinds=[kind for kind in KINDS if keys or kind != "keys"])
+        return after(NOTHING, Change(version, entries))[0].records, version
+
+    def news(self, known: Stored) -> tuple[Stored, Touched]:
+        """What is stored, of one moment, and whom that concerns that is not `known`.
+
+        Costs what has changed, and a look at every row's version in the database. Where nothing is known, or the versions have
+        gone back, as by a backup that was restored, everything is read.
+        """
+        with self._moment() as connection:
+            version = _version(connection)
+            if known.version == 0 or version < known.version:
+                stored, touched = after(NOTHING, Change(version, entries_of(connection)))
+                return stored, msgspec.structs.replace(touched, everybody=True)
+            return after(known, change_of(connection, known.entries, known.version, version))
+
+    @contextmanager
+    def _moment(self) -> Iterator[Connection]:
+        """What is read is of one moment."""
         with self._engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.text("set transaction isolation level repeatable read, read only"))
-            version = _version(connection)
-            organizations = _all(connection, "organizations", Organization)
-            teams = _all(connection, "teams", Team)
-            users = _all(connection, "users", User)
-            table = TABLES["keys"]
-            asked = sa.select(table.c.record, table.c.digest, table.c.previous, table.c.previous_ends)
-            found = connection.execute(asked if keys else asked.where(sa.false()))
-            decode = msgspec.json.Decoder(Key).decode
-            held = tuple(
-                Held(key=decode(record), digest=bytes(digest), previous=bytes(previous or b""), previous_ends=ends)
-                for record, digest, previous, ends in found
-            )
-            granted: dict[tuple[Level, str], tuple[list[Limit], list[Budget]]] = {}
-            for limit in _all(connection, "limits", GrantedLimit).values():
-                granted.setdefault((limit.level, limit.owner), ([], []))[0].append(limit.limit)
-            for budget in _all(connection, "budgets", GrantedBudget).values():
-                granted.setdefault((budget.level, budget.owner), ([], []))[1].append(budget.budget)
-        records = Records(
-            organizations=organizations,
-            teams=teams,
-            users=users,
-            keys=held,
-            granted={place: Granted(tuple(limits), tuple(budgets)) for place, (limits, budgets) in granted.items()},
-        )
-        return records, version
+            yield connection
 
     def get(self, kind: Kind, record_id: str) -> Row:
         """Raises Missing."""
@@ -301,12 +299,6 @@ def _grow(connection: Connection) -> int:
     """The version of what is being written. Whoever else writes waits here until it is."""
     connection.execute(sa.update(META).where(META.c.name == "version").values(value=META.c.value + 1))
     return _version(connection)
-
-
-def _all(connection: Connection, kind: Kind, of: type[Any]) -> dict[str, Any]:
-    decode = msgspec.json.Decoder(of).decode
-    table = TABLES[kind]
-    return {row_id: decode(record) for row_id, record in connection.execute(sa.select(table.c.id, table.c.record))}
 
 
 def _get(connection: Connection, kind: Kind, record_id: str) -> Row:
