@@ -33,6 +33,8 @@ class Pushes:
     cases: int = 0
     same: Counter = field(default_factory=Counter)
     """By client ← upstream."""
+    mended: Counter = field(default_factory=Counter)
+    """Of those, by what the reference has wrong: as it would be if it were right."""
     excused: Counter = field(default_factory=Counter)
     """By the reason why nothing can be compared."""
     different: list[str] = field(default_factory=list)
@@ -40,12 +42,16 @@ class Pushes:
     def add(self, other: "Pushes") -> None:
         self.cases += other.cases
         self.same += other.same
+        self.mended += other.mended
         self.excused += other.excused
         self.different += other.different
 
     def told(self) -> str:
         pairs = " ".join(f"{pair}:{count}" for pair, count in sorted(self.same.items()))
         lines = [f"{self.cases} cases, {sum(self.same.values())} compared and equal ({pairs})"]
+        lines += [
+            f"{count:5} of them with what the reference has wrong made right: {why}" for why, count in self.mended.most_common()
+        ]
         lines += [f"{count:5} not compared: {reason}" for reason, count in self.excused.most_common()]
         return "\n".join([*lines, f"{len(self.different)} different"])
 
@@ -61,13 +67,18 @@ def judge(found: Pushes, asked: Asked, sent: dict, answered: Answer, pushed: dic
         return
     try:
         document, streamed = document_of(asked, answered)
+        wrong = ""
         wanted = oracle.messages(asked.client, sent, document)
     except Broken as why:
         found.excused[str(why)] += 1
         return
     except oracle.Lost as why:
-        found.excused[f"the reference cannot tell it: {why}"] += 1
-        return
+        wrong = str(why)
+        try:
+            wanted = oracle.messages(asked.client, sent, document, mended=True)
+        except oracle.Lost:
+            found.excused[f"the reference cannot tell it: {why}"] += 1
+            return
     except Exception as error:
         found.different.append(f"{asked.name}: the oracle fails: {error!r}")
         return
@@ -80,6 +91,8 @@ def judge(found: Pushes, asked: Asked, sent: dict, answered: Answer, pushed: dic
         told = [[*said[:-answers], *map(of_a_stream, said[-answers:])] for said in told]
     if len(told) == 1 and told[0] == wanted and pushed["dataset"] == dataset:
         found.same[f"{asked.client}←{asked.seen.case.dialect}"] += 1
+        if wrong:
+            found.mended[wrong] += 1
     else:
         found.different.append(f"{asked.name}: {'; '.join(differences(wanted, told[0])[:4])}")
 
