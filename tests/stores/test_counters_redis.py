@@ -347,3 +347,34 @@ async def test_who_leaves_as_the_answer_comes_holds_nothing(counters):
     counters._begun = begun
     await settled(counters)
     assert await used(counters, RUNNING, BUDGET) == [0, 0]
+
+
+async def test_a_long_deadline_is_kept_to(prefix):
+    """Who lets requests wait for five seconds has them counted after two: they are not let through uncounted after one."""
+    host, _, port = redis_url().partition("://")[2].partition("/")[0].rpartition(":")
+    slow = asyncio.Event()
+
+    async def relay(reader, writer, *, back: bool) -> None:
+        while data := await reader.read(65536):
+            if back and slow.is_set():
+                slow.clear()
+                await asyncio.sleep(1.5)
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader, writer) -> None:
+        behind = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(relay(reader, behind[1], back=False), relay(behind[0], writer, back=True), return_exceptions=True)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    counters = RedisCounters(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", prefix=prefix, deadline_s=20)
+    counters.settle(await got(counters, [(TOKENS, 5)]), [5], now())
+    await settled(counters)
+    slow.set()
+    held = await got(counters, [(TOKENS, 5), (REQUESTS, 1)])
+    assert isinstance(held, Reserved)
+    assert held.open
+    assert await used(counters, REQUESTS) == [1]
+    await counters.close()
+    server.close()

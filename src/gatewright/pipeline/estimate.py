@@ -64,16 +64,17 @@ def may_be_dear(body: bytes) -> bool:
 
 def output_tokens(exchange: Exchange, dialects: Dialects) -> tuple[int, bool]:
     """How many the answer may have, and whether that is more than a guess."""
-    dialect, narrowed = dialects[exchange.dialect], exchange.narrowed
-    asked = dialect.asked_output(exchange.call)
+    dialect, call, narrowed = dialects[exchange.dialect], exchange.call, exchange.narrowed
+    asked = dialect.asked_output(call)
     if narrowed is not None and narrowed.max_tokens is not None:
-        asked = narrowed.max_tokens * dialect.asked_answers(exchange.call)
+        asked = narrowed.max_tokens * dialect.asked_answers(call)
     if asked > 0:
-        return min(asked, MOST_OUTPUT), True
-    first = exchange.plan[0] if exchange.plan else None
-    known = first.max_tokens if isinstance(first, Candidate) else 0
-    each, sure = (known, True) if 0 < known <= KNOWN_OUTPUT else (OUTPUT, False)
-    return min(each * dialect.asked_answers(exchange.call), MOST_OUTPUT), sure
+        return min(MOST_OUTPUT, asked), True
+    plan = exchange.plan
+    known = first.max_tokens if plan and isinstance(first := plan[0], Candidate) else 0
+    sure = 0 < known <= KNOWN_OUTPUT
+    writes = (known if sure else OUTPUT) * dialect.asked_answers(call)
+    return min(MOST_OUTPUT, writes), sure
 
 
 def model_asked(exchange: Exchange) -> str:

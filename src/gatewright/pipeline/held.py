@@ -33,6 +33,11 @@ _FOREIGN: Final = re.compile(rb"(?:x-ratelimit-|anthropic-ratelimit-)[^\r]*\r\n"
 """The provider's own limits, which mean nothing to whom ours apply."""
 
 
+KEPT: Final = 4096
+"""Targets whose names are remembered taken apart."""
+_PARTS: Final[dict[str, tuple[str, str]]] = {}
+
+
 class Price(Protocol):
     """What something costs: `providers.pricing.Priced`."""
 
@@ -235,20 +240,21 @@ class Holding(msgspec.Struct, eq=False, gc=False):
             self._micros = exchange.reserved or 0
 
     def _reckon(self, exchange: Exchange) -> None:
-        attempts, money = exchange.attempts, self.granted.has_money
+        granted, ways = self.granted, self.ways
         reads = writes = micros = 0
-        for record in attempts:
+        for record in exchange.attempts:
             usage = record.usage
             if usage is None or usage.output is None or record.cause is not None or not record.ended:
                 usage = used_by(exchange, record)
                 if usage is None:
                     continue
-            reads += usage.total_input
-            writes += usage.total_output
-            if money:
+            if granted.has_tokens:
+                reads += usage.total_input
+                writes += usage.total_output
+            if granted.has_money:
                 if not record.price_source:
-                    provider, _, model = record.target.partition("/")
-                    price = self.ways.prices.price(provider, model, usage, self.ways.clock())
+                    provider, model = _PARTS.get(record.target) or _parts(record.target)
+                    price = ways.prices.price(provider, model, usage, ways.clock())
                     record.cost_micros, record.price_source, record.price_date = price.micros, price.source, price.dated
                 micros += record.cost_micros or 0
         self._reads, self._writes, self._micros = reads, writes, micros
@@ -265,6 +271,15 @@ class Holding(msgspec.Struct, eq=False, gc=False):
             if batch is not None:
                 batch.withdraw()
             self.ways.counters.settle(taken, self.granted.used(self._reads, self._writes, self._micros), self.ways.clock())
+
+
+def _parts(target: str) -> tuple[str, str]:
+    """The provider and the model: strings that are found again in no time, as those are that were looked up before."""
+    provider, _, model = target.partition("/")
+    if len(_PARTS) >= KEPT:
+        _PARTS.clear()
+    _PARTS[target] = provider, model
+    return provider, model
 
 
 def _templates(granted: Granted, dialect: DialectName) -> Templates:

@@ -96,7 +96,8 @@ class Limits:
                         and not (flat.may_be_dear and may_be_dear(body))
                     ):
                         most = most_input_tokens(body, exchange.dialect) * flat.read + writes * flat.written + flat.request
-                        micros = exchange.reserved = min(-(-most // flat.scale), MOST_MICROS) or 1
+                        micros = -(-most // flat.scale) or 1
+                        exchange.reserved = micros = min(MOST_MICROS, micros)
                     else:
                         micros = exchange.reserved = self._most(exchange, writes)
                         granted.flat = self._flat(exchange)

@@ -146,7 +146,9 @@ class Rates(msgspec.Struct, frozen=True):
             return None
         scale = self.scale
         micros = int((2 * total + scale) // (2 * scale))
-        return 0 if micros < 0 else min(micros, MOST_MICROS)
+        if 0 <= micros <= MOST_MICROS:
+            return micros
+        return 0 if micros < 0 else MOST_MICROS
 
     @property
     def flat_most(self) -> tuple[int, int, int, int] | None:

@@ -25,6 +25,8 @@ DEADLINE_S: Final = 0.05
 """So long a request waits to be counted."""
 CALL_S: Final = 1.0
 """For one call, waiting for a connection included: what it grants after its requests have gone on is given back."""
+LONGEST_S: Final = 60.0
+"""The longest deadline that may be configured; each call ends with its own."""
 CONNECTIONS: Final = 8
 PREFIX: Final = "gatewright:{limits}:1:"
 SETTLE_S: Final = 0.02
@@ -61,7 +63,7 @@ class CountersWire:
         self.deadline_s = deadline_s
         self._prefix = prefix
         self._clock = clock
-        self._redis = reached(url, connections=CONNECTIONS, deadline_s=CALL_S)
+        self._redis = reached(url, connections=CONNECTIONS, deadline_s=LONGEST_S)
         self._sha = ""
         self._worker = secrets.token_hex(8)
         self._tasks: set[asyncio.Task[None]] = set()
