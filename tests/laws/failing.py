@@ -4,7 +4,7 @@ from gatewright.errors import Problem
 from gatewright.ir.blocks import DialectName
 from gatewright.jsontypes import JsonValue
 from gatewright.wire import json as wire_json
-from tests.laws import oracles
+from tests.laws import sdk_readers
 from tests.laws.dialects import DIALECTS
 from tests.laws.finder import Finder, Violation, crash
 from tests.laws.seen import Seen, differences
@@ -76,7 +76,7 @@ def _judge_error(law: Finder, problem: Problem, name: DialectName, status: int) 
         law.add("error: retry-after is lost", name)
     if not ({"x-request-id", "request-id", "x-amzn-requestid"} & headers.keys()) and name != "gemini":
         law.add("error: no request id header", name)
-    read = oracles.read_error(name, answered.status, answered.headers, answered.body)
+    read = sdk_readers.read_error(name, answered.status, answered.headers, answered.body)
     if read is None:
         law.add("error: the SDK raised no API error", name)
     elif read.status != answered.status:

@@ -18,7 +18,7 @@ from gatewright.ir.request import Asked, Rendered
 from gatewright.ir.response import Response
 from gatewright.jsontypes import JsonObject
 from gatewright.wire import json as wire_json
-from tests.laws import chunking, oracles, replay, silence
+from tests.laws import chunking, oracles, replay, sdk_readers, silence
 from tests.laws.dialects import DIALECTS
 from tests.laws.failing import law_errors
 from tests.laws.finder import Finder, Violation, crash
@@ -304,7 +304,7 @@ def _judge_stream(law: Finder, seen: Seen, name: DialectName) -> None:
     if name == "openai_chat" and b'"type":"custom"' in wire:
         return  # The API streams calls of custom tools so; openai 3.52 types them in whole answers only.
     law.all(oracles.stream_shapes(name, wire), name, about="stream ")
-    told = oracles.read_stream(name, wire)
+    told = sdk_readers.read_stream(name, wire)
     if isinstance(events[-1], StreamError):
         if told.error is None:
             law.add("stream: the SDK did not notice the error", name)
@@ -317,7 +317,7 @@ def _judge_stream(law: Finder, seen: Seen, name: DialectName) -> None:
         law.all(_as_told(seen.answer, told), name, about="stream read by the SDK: ")
 
 
-def _as_told(answer: Response, told: oracles.Told) -> list[str]:
+def _as_told(answer: Response, told: sdk_readers.Told) -> list[str]:
     found = []
     said = "".join(block.text for block in answer.blocks if isinstance(block, Text))
     text = text_of(answer.blocks)
