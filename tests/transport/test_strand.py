@@ -334,3 +334,20 @@ def test_cancelling_reaches_who_goes_back(when):
         assert said == ["cancelled"]
 
     asyncio.run(main())
+
+
+async def test_a_panic_goes_to_the_loop_and_is_the_strands_end(caplog):
+    """What Rust raises through Python is no `Exception`: whoever gives the request up later finds nothing that runs."""
+
+    class Panic(BaseException): ...
+
+    async def talk():
+        raise Panic
+
+    this = Strand(asyncio.get_running_loop())
+    with pytest.raises(Panic):
+        this.begin(talk())
+    assert strand.running is None
+    this.cancel()
+    this.resume()
+    assert caplog.records == []

@@ -3,15 +3,12 @@
 import asyncio
 import gc
 import logging
-import socket
-import threading
 import weakref
 
 import pytest
 import uvloop
 
 from gatewright.transport.turn import KEPT_BYTES, Turn
-from tests.transport.upstream import on_both_loops
 
 
 class Loop:
@@ -95,6 +92,8 @@ def test_no_more_than_a_little_is_kept(loop, turn, written):
     assert KEPT_BYTES - len(piece) < most <= KEPT_BYTES
     loop.turn_round()
     assert written == [("", piece)] * 1000
+    turn.write(wire, piece)
+    assert len(written) == 1000, "and then as much as before is kept again"
 
 
 def test_many_who_write_little_are_one_who_writes_much(turn, written):
@@ -265,106 +264,3 @@ def test_a_loop_that_is_over_is_not_kept(make):
     gc.collect()
     assert gone() is None
     assert turn not in Turn._turns.values()
-
-
-class Ends:
-    """A transport of the running loop, and what its other end has in hand."""
-
-    async def open(self):
-        ours, self._theirs = socket.socketpair()
-        ours.setblocking(False)
-        self._theirs.setblocking(False)
-        self.wire, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
-        return self
-
-    def arrived(self):
-        try:
-            return self._theirs.recv(1 << 20)
-        except BlockingIOError:
-            return None
-
-    async def close(self):
-        self.wire.close()
-        await asyncio.sleep(0)
-        self._theirs.close()
-        await asyncio.sleep(0)
-
-
-@on_both_loops
-async def test_it_is_written_before_the_loop_waits_again():
-    """One turn of a real loop, with nothing else to wake it."""
-    ends = await Ends().open()
-    turn = Turn.of(asyncio.get_running_loop())
-    turn.write(ends.wire, b"one ")
-    turn.write(ends.wire, b"two")
-    assert ends.arrived() is None
-    await asyncio.sleep(0)
-    assert ends.arrived() == b"one two"
-    turn.later(lambda: turn.write(ends.wire, b"three"))
-    await asyncio.sleep(0)
-    assert ends.arrived() == b"three"
-    await ends.close()
-
-
-@on_both_loops
-async def test_a_client_that_left_in_the_same_turn_gets_nothing_and_nobody_is_told():
-    """Neither loop warns, nor is its exception handler called."""
-    ends = await Ends().open()
-    turn = Turn.of(asyncio.get_running_loop())
-    turn.write(ends.wire, b"late")
-    ends.wire.abort()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert ends.arrived() in {b"", None}
-    await ends.close()
-
-
-@on_both_loops
-async def test_a_panic_in_one_request_leaves_the_loop_and_the_others_running(caplog):
-    """What Rust raises through Python is no `Exception`."""
-    caplog.set_level(logging.CRITICAL, "asyncio")
-    loop = asyncio.get_running_loop()
-    told = []
-    before = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _, context: told.append(type(context["exception"])))
-    ran = asyncio.Event()
-
-    class Panic(BaseException): ...
-
-    def panics():
-        raise Panic
-
-    turn = Turn.of(loop)
-    turn.later(panics)
-    turn.later(ran.set)
-    await asyncio.wait_for(ran.wait(), 10)
-    loop.set_exception_handler(before)
-    assert told == [Panic]
-
-
-def test_threads_have_turns_of_their_own():
-    """Each writes in its own loop, all at the same time, and nothing goes astray."""
-    got = {}
-    ready = threading.Barrier(4)
-
-    def work(name, make):
-        async def run():
-            ends = await Ends().open()
-            turn = Turn.of(asyncio.get_running_loop())
-            ready.wait(30)
-            for number in range(200):
-                turn.later(lambda number=number: turn.write(ends.wire, b"%d " % number))
-                await asyncio.sleep(0)
-            got[name] = ends.arrived()
-            await ends.close()
-
-        with asyncio.Runner(loop_factory=make) as runner:
-            runner.run(run())
-
-    makes = [asyncio.new_event_loop, uvloop.new_event_loop] * 2
-    threads = [threading.Thread(target=work, args=(name, make)) for name, make in enumerate(makes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert got == dict.fromkeys(range(4), b"".join(b"%d " % number for number in range(200)))

@@ -105,9 +105,9 @@ class FastLane(Reader):
 
     def _part(self) -> None:
         if self.idle and self.transport.get_extra_info("sslcontext") is None:
-            self.transport.close()
+            self.close()
         elif self.idle:
-            self.transport.abort()  # a goodbye by TLS would wait for the client's, who keeps the connection for later
+            self._break_off()  # a goodbye by TLS would wait for the client's, who keeps the connection for later
 
     def pause_writing(self) -> None:
         self.unread = True
@@ -120,6 +120,7 @@ class FastLane(Reader):
             self._loop.call_soon(self._start_queued)
 
     def eof_received(self) -> bool:
+        self._turn.flush()  # the loop closes now
         return False
 
     # -- the answer ----------------------------------------------------------------------------------------------------------
@@ -165,17 +166,15 @@ class FastLane(Reader):
                 self._write_whole(exchange, reply)
             else:
                 await self._write_stream(exchange, reply, reply.source)
-        except asyncio.CancelledError:
-            if self._source is not None:
-                self._source.abort()
-            self.transport.abort()
+        except GeneratorExit:  # the process ends
             raise
-        except Exception:
-            # Promised never to happen; if it does, the client must not wait for an answer that does not come.
-            log.exception("request %s failed on a bug of ours", exchange.request_id)
+        except BaseException as error:
             if self._source is not None:
                 self._source.abort()
-            self.transport.abort()
+            self._break_off()  # whatever it is: the client must not wait for an answer that does not come
+            if not isinstance(error, Exception):
+                raise
+            log.exception("request %s failed on a bug of ours", exchange.request_id)
         finally:
             gateway.active -= 1
         self._next()
@@ -222,8 +221,7 @@ class FastLane(Reader):
             if self.unread:
                 await self._drain()
         if getattr(source, "broken", False):
-            self._turn.flush()
-            self.transport.abort()
+            self._break_off()
         else:
             self._turn.write(self.transport, head + self._last(exchange))
         self._source = None
@@ -282,17 +280,22 @@ class FastLane(Reader):
         elif not self._keep:
             self._queue.clear()
             self._dead = True  # the parser may have more in hand
-            self._close()
+            self.close()
         elif self._queue:
             if not self.unread:  # else when the client has read what is there
                 self._loop.call_soon(self._start_queued)  # not now: a thousand in a row would be a thousand frames deep
         elif self._dead:
-            self._close()
+            self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Close when what is written is out."""
         self._turn.flush()
         self.transport.close()
+
+    def _break_off(self) -> None:
+        """Close before that: what the socket takes at once of what is written leaves, and no end."""
+        self._turn.flush()
+        self.transport.abort()
 
     def _start_queued(self) -> None:
         if self._queue and self._exchange is None:
@@ -316,7 +319,7 @@ class FastLane(Reader):
         refusal = framing.refusal(reply.status, reply.headers, reply.body, date=self.sweeper.date_line)
         self._turn.write(self.transport, refusal)
         # A close with bytes unread would reset the connection before the client has read why: read on and forget for a while.
-        self._loop.call_later(LINGER_S, self.transport.close)
+        self._loop.call_later(LINGER_S, self.close)
 
     def timed_out(self) -> None:
         """Called by the sweeper: a request that began does not go on."""
@@ -334,6 +337,7 @@ class FastLane(Reader):
         if self._target not in raw:  # it began inside a piece that held another request: nobody pipelines to these paths
             self._reject(Problem(kind="invalid_request", message="Pipelined requests are not served at this path."))
             return
+        self._turn.flush()  # what the other protocol writes, or closes, comes after it
         self._connections.discard(self)
         self.sweeper.discard(self)
         protocol = HttpToolsProtocol(self._config, self._state, self._app_state, self._loop)

@@ -75,7 +75,7 @@ class Sweeper:
             lane.transport.abort()  # a close waits for the client to take what is there
         elif lane.idle:
             if silent > IDLE_S:
-                lane.transport.close()
+                lane.close()
         elif lane.waiting_body and (silent > REQUEST_S or now - lane.began > REQUEST_TOTAL_S):
             lane.timed_out()
         elif silent > lane.gateway.keepalive_s:

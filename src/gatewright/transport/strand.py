@@ -103,6 +103,9 @@ class Strand:
             self._coro = None
             log.exception("a request failed on a bug of ours")
             return
+        except BaseException:
+            self._coro = None
+            raise
         finally:
             running = around
         if waits_for is not PAUSE:
