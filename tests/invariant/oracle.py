@@ -27,6 +27,27 @@ def messages(dialect: DialectName, request: JsonObject, answer: JsonObject | Non
     return [{key: value for key, value in one.items() if value is not None} for one in made]
 
 
+_SAID = frozenset(("messages", "system", "contents", "systemInstruction", "system_instruction", "input", "instructions"))
+_ANSWERED: dict[DialectName, tuple[tuple[str, str], ...]] = {
+    "openai_chat": (("usage", "usage"), ("model", "model")),
+    "openai_responses": (("usage", "usage"), ("model", "model")),
+    "anthropic": (("usage", "usage"),),
+    "gemini": (("usage", "usageMetadata"), ("modelVersion", "modelVersion")),
+    "bedrock_converse": (("usage", "usage"),),
+}
+"""What is told of an answer, and what it is called there."""
+
+
+def metadata(dialect: DialectName, request: JsonObject, answer: JsonObject | None) -> JsonObject:
+    """`answer`: None for a stream, of which the reference tells nothing beside."""
+    told: JsonObject = {key: value for key, value in request.items() if key not in _SAID and value is not None}
+    told["via_gateway"] = True
+    for key, name in _ANSWERED[dialect]:
+        if value := (answer or {}).get(name):  # what is empty says nothing
+            told[key] = value
+    return told
+
+
 def _objects(value: JsonValue) -> list[JsonObject]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 

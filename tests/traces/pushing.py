@@ -89,12 +89,22 @@ def judge(found: Pushes, asked: Asked, sent: dict, answered: Answer, pushed: dic
     if streamed and asked.client == "openai_chat":
         answers = len(document["choices"])
         told = [[*said[:-answers], *map(of_a_stream, said[-answers:])] for said in told]
-    if len(told) == 1 and told[0] == wanted and pushed["dataset"] == dataset:
+    beside = {key: value for key, value in pushed["metadata"][0].items() if not key.startswith("gatewright_")}
+    wanted_beside = oracle.metadata(asked.client, sent, None if streamed else document)
+    if streamed:
+        beside, wanted_beside = without_answer(beside), without_answer(wanted_beside)
+    if len(told) == 1 and (told[0], beside, pushed["dataset"]) == (wanted, wanted_beside, dataset):
         found.same[f"{asked.client}←{asked.seen.case.dialect}"] += 1
         if wrong:
             found.mended[wrong] += 1
     else:
-        found.different.append(f"{asked.name}: {'; '.join(differences(wanted, told[0])[:4])}")
+        where = [*differences(wanted, told[0]), *differences(wanted_beside, beside, "metadata")]
+        found.different.append(f"{asked.name}: {'; '.join(where[:4])}")
+
+
+def without_answer(metadata: dict) -> dict:
+    """Of a stream the reference tells no usage and no model that answered; we do."""
+    return {key: value for key, value in metadata.items() if key not in ("usage", "model", "modelVersion")}
 
 
 def of_a_stream(message: dict) -> dict:
