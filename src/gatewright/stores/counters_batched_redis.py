@@ -75,7 +75,7 @@ class BatchedRedisCounters(Batching, RedisCounters):
     async def wait(self, kind: Kindred, reads: int, writes: int, micros: int, now: int) -> Reserved | Denied:
         """As `open`. Never raises but CancelledError, and holds nothing then."""
         need = (reads, writes, micros)
-        if _lasts(kind):
+        if kind.in_advance:
             one = Waits(need, asyncio.get_running_loop().create_future())
             self._next(kind).waiting.append(one)
             try:
@@ -128,7 +128,7 @@ class BatchedRedisCounters(Batching, RedisCounters):
             most = sized(last, *(max(each) for each in zip(*needs, strict=True)))
             claims = kind.costs(*most)
             wanted = len(waiting)
-            if not coming.flying and not last.until <= now < last.until + AHEAD_US:  # then nobody could sit down any more
+            if not coming.flying and not last.until <= now < last.until + AHEAD_US:  # else nobody could sit down any more
                 wanted = max(wanted, self._wanted(kind, now))
             seats = within_share(claims, last.left, wanted)
             if seats < LEAST:
