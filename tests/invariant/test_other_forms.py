@@ -76,10 +76,9 @@ def test_a_converse_conversation_is_a_message_for_each_block():
             },
         ],
     }
-    said: JsonObject = {
-        "role": "assistant",
-        "content": [{"reasoningContent": {"reasoningText": {"text": "Hm"}}}, {"text": "12."}],
-    }
+    odd: JsonObject = {"toolUse": {"toolUseId": "c3", "name": "look", "input": {"_raw": "{}{"}}}
+    thought: JsonObject = {"reasoningContent": {"reasoningText": {"text": "Hm"}}}
+    said: JsonObject = {"role": "assistant", "content": [thought, {"text": "12."}, odd]}
     usage: JsonObject = {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
     answer = answer_of("bedrock_converse", {"output": {"message": said}, "stopReason": "end_turn", "usage": usage})
     assert messages_of(request_of("bedrock_converse", body), answer) == [
@@ -97,4 +96,8 @@ def test_a_converse_conversation_is_a_message_for_each_block():
             ],
         },
         {"role": "assistant", "content": "12."},
+        {
+            "role": "assistant",
+            "tool_calls": [{"id": "c3", "type": "function", "function": {"name": "look", "arguments": {"_raw": "{}{"}}}],
+        },
     ]
