@@ -135,7 +135,8 @@ def generation_of(config: Config, environ: Mapping[str, str], before: Generation
         *resume,
         attempts,
     )
-    state = StateStage(kept, config.responses_state.ttl_s, time.time, enabled=config.responses_state.store, health=health)
+    stored = config.responses_state
+    state = StateStage(kept, stored.ttl_s, time.time, enabled=stored.store, health=health, limits=limit[0].limits)
     matched = partial(match, "POST", providers=frozenset(endpoints))
     explain = Explain(peek, route, health, matched, lists.load_prices, state=state)
     lists.known.subscribe(route.forget)

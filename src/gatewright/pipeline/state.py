@@ -18,9 +18,11 @@ from gatewright.exchange import Exchange, Next, Reply, Segment, Source
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.pipeline.choose import Standings
 from gatewright.pipeline.endpoint import Candidate
+from gatewright.pipeline.limit import Limits
 from gatewright.pipeline.route import Route
 from gatewright.pipeline.sources import BaseSource
 from gatewright.pipeline.ties import kept_at
+from gatewright.pipeline.whole_input import reserve_whole
 from gatewright.stores.kept import Kept, KeptStore
 from gatewright.wire.json import BadJson, decode_lenient, decode_object, encode
 from gatewright.wire.sse import OversizedEvent, SseParser
@@ -79,14 +81,18 @@ class StateStage:
         *,
         enabled: bool = True,
         health: Standings | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """`health`: which targets are down. None: conversations do not keep to their targets."""
+        """`health`: which targets are down. None: conversations do not keep to their targets. `limits`: by which what is read of
+        them is reserved.
+        """
         self.store = store
         self.ttl_s = ttl_s
         self.clock = clock
         """Unix seconds, for `created_at`."""
         self.enabled = enabled
         self.health = health
+        self.limits = limits
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
         try:
@@ -105,11 +111,16 @@ class StateStage:
         references = await self._references(exchange, sent) if _REFERENCE in sent else {}
         exchange.answer = self._answer_fields(exchange, previous)
         known = record is not None and native and record.provider == _target(exchange)
-        if (record is not None and not known) or (references and not native):
-            _give_items(exchange, sent, history, references)
+        gives = (record is not None and not known) or (bool(references) and not native)
+        counts = self.limits is not None and exchange.held is not None and (record is not None or bool(references))
+        whole = _with_items(sent, history, references) if gives or counts else b""
+        if counts and self.limits is not None:
+            await reserve_whole(self.limits, exchange, whole)
+        if gives:
+            _give(exchange, whole)
         reply = await following(exchange)
         if known and reply.problem is not None and reply.problem.code == _GONE:  # the provider has forgotten; we have not
-            _give_items(exchange, sent, history, references)
+            _give(exchange, whole or _with_items(sent, history, references))
             reply = await following(exchange)
         if asked.store is False or not self.enabled or reply.problem is not None:
             return reply
@@ -224,12 +235,17 @@ def _resolved(items: list[JsonValue], references: dict[str, JsonValue]) -> list[
     return [references.get(str(i.get("id")), i) if _refers(i) and isinstance(i, dict) else i for i in items]
 
 
-def _give_items(exchange: Exchange, sent: bytes, history: list[JsonValue], references: dict[str, JsonValue]) -> None:
+def _give(exchange: Exchange, whole: bytes) -> None:
     """Rewrite the call: items where ids stood."""
+    exchange.call = msgspec.structs.replace(exchange.call, body=whole, notes={})
+    exchange.request = exchange.neutral = None
+
+
+def _with_items(sent: bytes, history: list[JsonValue], references: dict[str, JsonValue]) -> bytes:
+    """The body with the items that its ids stand for."""
     body = with_history(_object(sent), history)
     body["input"] = _resolved(input_items(body), references)
-    exchange.call = msgspec.structs.replace(exchange.call, body=encode(body), notes={})
-    exchange.request = exchange.neutral = None
+    return encode(body)
 
 
 def _served(record: Record, target: str) -> Record:
