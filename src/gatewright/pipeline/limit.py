@@ -100,7 +100,8 @@ class Limits:
                         exchange.reserved = micros = min(MOST_MICROS, micros)
                     else:
                         micros = exchange.reserved = self._most(exchange, writes)
-                        granted.flat = self._flat(exchange)
+                        if flat is None or flat.plan is not exchange.plan or 0 < flat.until <= now:
+                            granted.flat = self._flat(exchange)
         elif exchange.operation == "forward":
             reads = input_tokens(exchange.call.body, exchange.dialect) if granted.has_tokens else 0
             if granted.has_money:
@@ -144,12 +145,13 @@ class Limits:
         return found
 
     def _flat(self, exchange: Exchange) -> FlatPlan | None:
-        """By what `_most` reckons for the same plan, where no body that is not dear costs anything else."""
+        """By what `_most` reckons for the same plan, where no body that is not dear costs anything else; of one that is over
+        already where it does.
+        """
         plan = exchange.plan
         if len(plan) != 1 or not isinstance(candidate := plan[0], Candidate):
             return None
-        flat = self.ways.prices.flat(candidate)
-        return None if flat is None else FlatPlan(plan, self._dearer(candidate), *flat)
+        return FlatPlan(plan, self._dearer(candidate), *(self.ways.prices.flat(candidate) or (0, 0, 0, 0, 1)))
 
     def _most(self, exchange: Exchange, writes: int) -> int:
         """Micro-dollars that it may cost at its dearest target; at least 1: not even what is free passes where all is spent."""

@@ -79,13 +79,12 @@ class Prices:
 
     def price(self, provider: str, model: str, usage: Usage, at: int) -> Priced:
         """What so much has cost at so many microseconds since 1970. Loads the list where nobody has: that blocks once."""
-        raw = usage.raw
-        tier = usage.service_tier or ""
-        speed = raw.get("speed", "") if raw else ""
-        if not tier and raw and isinstance(traffic := raw.get("trafficType"), str):
-            tier = traffic
-        if type(speed) is not str:
-            speed = ""
+        raw, tier, speed = usage.raw, usage.service_tier or "", ""
+        if raw:
+            if isinstance(told := raw.get("speed"), str):
+                speed = told
+            if not tier and isinstance(traffic := raw.get("trafficType"), str):
+                tier = traffic
         plan = self._plans.get((provider, model, tier, speed))
         if plan is None or not plan.since <= at < plan.until:
             plan = self._plan(provider, model, tier, speed, at)
