@@ -239,7 +239,7 @@ async def test_a_machine_without_credentials_says_so_in_bounded_time(tmp_path):
         async with gateway(provider(cloud, f"region: {REGION}"), tmp_path, environ=around(services)) as gw:
             began = time.monotonic()
             answers = await asyncio.gather(*(call(gw.port, "/v1/messages", chat(CLAUDE)) for _ in range(20)))
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 15, "one wait for all of them, and not one each"
     message = json.loads(answers[0].body)["error"]["message"]
     assert "no AWS credentials are to be found" in message
     assert "provider 'bedrock'" in message

@@ -15,7 +15,7 @@ async def test_binary_answers_stream_as_they_come(tmp_path):
     sound = bytes(range(256)) * 40
     async with upstream() as up, gateway(config(up.port), tmp_path, keys=KEYS) as gw:
         head = b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ntransfer-encoding: chunked\r\n\r\n"
-        up.answers = [[head, chunk(sound[:100]), 0.3, chunk(sound[100:]), END]]
+        up.answers = [[head, chunk(sound[:100]), 60.0, chunk(sound[100:]), END]]
         body = json.dumps({"model": "fast", "input": "hi", "voice": "alloy"}).encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
         writer.write(
@@ -27,7 +27,7 @@ async def test_binary_answers_stream_as_they_come(tmp_path):
         assert int(await reader.readline(), 16) == 100
         assert await reader.readexactly(102) == sound[:100] + b"\r\n"
         writer.close()
-        await asyncio.wait_for(up.closed.wait(), 1)
+        await asyncio.wait_for(up.closed.wait(), 20)
     async with upstream() as up, gateway(config(up.port), tmp_path, keys=KEYS) as gw:
         up.answers = [[head, chunk(sound), END], [head, chunk(sound), None]]
         assert (await send(gw, "/v1/audio/speech", {"model": "fast"})).body == sound

@@ -56,13 +56,13 @@ async def test_answers_are_the_same_under_any_protocol(tmp_path, monkeypatch, ht
 async def test_a_client_that_leaves_cancels_the_upstream(tmp_path, monkeypatch):
     """ASGI servers tell an application of it, but do not stop it."""
     async with upstream() as up, served(up.port, tmp_path, monkeypatch, http="httptools") as gw:
-        up.answers = [[stream_head(), chunk(DELTA), 5.0, END]]
+        up.answers = [[stream_head(), chunk(DELTA), 60.0, END]]
         reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT_STREAM)}\r\n\r\n"
         writer.write(head.encode() + CHAT_STREAM)
         await reader.readuntil(b"hello")
         writer.transport.abort()
-        await asyncio.wait_for(up.closed.wait(), 1)
+        await asyncio.wait_for(up.closed.wait(), 20)
 
 
 async def test_paths_of_other_applications_are_handed_over(tmp_path, monkeypatch):
