@@ -1,4 +1,4 @@
-"""Conversations in dialects that Invariant's gateway does not know: Responses and Converse, told as its converter tells Anthropic's.
+"""Conversations in dialects that Invariant does not know: Responses and Converse, told as its converter tells Anthropic's.
 
 One rule: an assistant's turn is taken apart, a message for each text and for each call, so that a later turn repeats what was
 pushed when it was answered; reasoning and tools of the provider's own were not said, and are left out.

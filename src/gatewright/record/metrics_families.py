@@ -115,7 +115,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         "Traces for a collector: sent; dropped (the queue was full, or the collector does not take them).",
     ),
     Family("gatewright_otlp_spans_rejected", "counter", (), "Spans that a collector took and did not want."),
-    Family("gatewright_otlp_failures", "counter", (), "Requests to a collector that failed; what may go well later is sent again."),
+    Family("gatewright_otlp_failures", "counter", (), "Requests to a collector that failed; some are made again."),
     Family(
         "gatewright_explorer_pushes", "counter", ("outcome",),
         "Conversations for Invariant's Explorer: pushed; dropped (the queue was full, or Explorer is left alone); failed.",
