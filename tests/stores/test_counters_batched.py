@@ -207,3 +207,18 @@ async def test_few_requests_are_not_batched(tmp_path, a_second):
         held = client.sit(1000, now)
         assert held.batch is None
         client.leave(held, 1000, now)
+
+
+async def test_a_new_sub_bucket_begins_with_as_many_seats_as_the_last_one(tmp_path):
+    """The last batch of a sub-bucket is small; who comes at a steady rate asks the table hardly more than once in each."""
+    kind, counters = granted(Limit(1, "requests", 10_000_000)), BatchedCounters(tmp_path)
+    client, start = Client(counters, kind), NOW - NOW % 1_000_000
+    width, batches = kind.shortest, []
+    for i in range(20_000):
+        now = start + i * 80
+        client.leave(client.sit(0, now), 0, now)
+        if kind.batch is not (batches[-1] if batches else None):
+            batches.append(kind.batch)
+    buckets = 20_000 * 80 // width
+    assert len(batches) < buckets * 3 // 2
+    await counters.close()

@@ -27,7 +27,7 @@ LEAST: Final = 4
 MOST: Final = 512
 """Seats of a batch."""
 GROWTH: Final = 4
-"""It has at most so many times the seats that were taken of the last one."""
+"""It has at most so many times the seats that were taken of one before it."""
 TICK_S: Final = 0.1
 """What has ended is settled so often, and what nobody has sat in meanwhile goes back."""
 
@@ -58,8 +58,8 @@ class Batch:
     """Seats for requests of one kind that use no more than so much."""
 
     __slots__ = (
-        "back", "claims", "ended", "free", "kind", "left", "lines", "low", "made", "marks", "micros", "opened", "reads", "seen",
-        "size", "until", "used_micros", "used_reads", "used_writes", "writes",
+        "back", "claims", "ended", "free", "kind", "left", "lines", "low", "made", "marks", "micros", "opened", "peak", "reads",
+        "seen", "size", "until", "used_micros", "used_reads", "used_writes", "writes",
     )  # fmt: skip
 
     def __init__(self, kind: Kindred, size: int, most: tuple[int, int, int], now: int) -> None:
@@ -72,6 +72,9 @@ class Batch:
         """When so many are free, the next is to be made."""
         self.back = 0
         """Seats that were given back unused."""
+        last = kind.batch
+        self.peak = 0 if last is None else max(last.sat, last.peak >> 1)
+        """Seats that were taken of one before it; of long ago it counts less and less."""
         self.opened = now
         self.reads, self.writes, self.micros = most
         """The most of each that a seat is for."""
@@ -89,6 +92,11 @@ class Batch:
         self.ended = 0
         """Of those who have left since it was last settled; and what they used."""
         self.used_reads = self.used_writes = self.used_micros = 0
+
+    @property
+    def sat(self) -> int:
+        """Seats that were taken."""
+        return self.made - self.free - self.back
 
     def fits(self, reads: int, writes: int, micros: int) -> bool:
         """Whether a seat is enough."""
@@ -142,7 +150,8 @@ def seats_for(kind: Kindred, ahead_us: int, now: int) -> int:
     sat = last.made - last.free - last.back
     if shortest := kind.shortest:
         ahead_us = min(ahead_us, shortest - now % shortest)
-    return min(MOST, GROWTH * sat, sat * ahead_us * 5 // (4 * (now - last.opened or 1)) + 1)
+    sat = last.sat
+    return min(MOST, GROWTH * max(sat, last.peak), sat * ahead_us * 3 // (2 * (now - last.opened or 1)) + 1)
 
 
 def within_share(claims: Iterable[Claim], left: Sequence[int], seats: int) -> int:
