@@ -21,8 +21,8 @@ class Upstream:
         self.closed = asyncio.Event()
         self.port = 0
         self.play: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None = None
-        self.answers: list[list[bytes | float | None]] = []
-        """One list per request: bytes to write, seconds to wait, None to cut the connection."""
+        self.answers: list[list[bytes | float | asyncio.Event | None]] = []
+        """One list per request: bytes to write, seconds or an event to wait for, None to cut the connection."""
 
     def serve_with(self, play: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
         """Let `play` answer from now on, connection by connection."""
@@ -45,6 +45,9 @@ class Upstream:
                     if step is None:
                         writer.transport.abort()
                         return
+                    if isinstance(step, asyncio.Event):
+                        await step.wait()
+                        continue
                     if isinstance(step, float):
                         gone = asyncio.ensure_future(reader.read(1))
                         done, _ = await asyncio.wait((gone,), timeout=step)

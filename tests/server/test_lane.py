@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import pytest
+from tests.server.test_process import _unchunked
 from tests.serving import END, KEY, answer, call, chunk, gateway, read_answer, stream_head, upstream
 
 from gatewright.server import lane, sweep
@@ -238,13 +239,24 @@ async def test_keepalives_while_the_upstream_thinks(tmp_path, monkeypatch):
     """Before the head and between events, silence is broken by comments; the events stay whole."""
     monkeypatch.setattr(sweep, "TICK_S", 0.02)
     async with upstream() as up, gateway(config(up.port), tmp_path, keepalive_s=0.05) as gw:
-        up.answers = [[0.3, stream_head(), chunk(DELTA), 0.3, chunk(STOP + DONE), END]]
-        got = await call(gw.port, "/v1/chat/completions", CHAT_STREAM)
-        assert got.status == 200
-        before, _, after = got.body.partition(DELTA)
-        assert before.count(b": keep-alive\n\n") >= 2
-        assert after.count(b": keep-alive\n\n") >= 2
-        assert got.body.replace(b": keep-alive\n\n", b"") == DELTA + STOP + DONE
+        sign, thought, spoke = b": keep-alive\n\n", asyncio.Event(), asyncio.Event()
+        up.answers = [[thought, stream_head(), chunk(DELTA), spoke, chunk(STOP + DONE), END]]
+        reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {len(CHAT_STREAM)}\r\n\r\n"
+        writer.write(head.encode() + CHAT_STREAM)
+        said = b""
+        async with asyncio.timeout(20):
+            while said.count(chunk(sign)) < 2:
+                said += await reader.read(4096)
+            thought.set()
+            while said.partition(chunk(DELTA))[2].count(chunk(sign)) < 2:
+                said += await reader.read(4096)
+            spoke.set()
+            while not said.endswith(END):
+                said += await reader.read(4096)
+        assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert _unchunked(said.partition(b"\r\n\r\n")[2]).replace(sign, b"") == DELTA + STOP + DONE
+        writer.close()
 
 
 @pytest.mark.parametrize(("seconds", "signs"), [(0.05, True), (15, False)])
