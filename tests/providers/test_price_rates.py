@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gatewright.ir.response import Usage
 from gatewright.providers.price_rates import AXES, MOST_MICROS, rates_of
+from gatewright.providers.price_told import TOLD
 
 
 def listed(**dollars):
@@ -128,3 +129,16 @@ def test_no_call_costs_more_than_was_reserved_for_it(dollars, beyond, figures):
         exact += getattr(usage, axis) * told[key][at][1]
     alone = rates.cost(Usage(input=usage.input, output=usage.output, raw={})) if usage.total_input == usage.input else None
     assert alone is None or abs(alone - exact) <= Fraction(1, 2)
+
+
+@pytest.mark.parametrize("key", TOLD)
+def test_a_usage_object_without_figures_tells_of_no_part(key):
+    """So nothing of it is read where there is none."""
+    assert not TOLD[key]({})
+
+
+def test_searches_that_only_the_answer_shows_are_paid():
+    """Though its usage object was not kept."""
+    rates = rates_of(listed(input_mtok=1, output_mtok=2, web_searches_kcount=10))
+    assert rates.cost(Usage(input=10, output=5, searches=3)) == 20 + 30_000
+    assert rates.cost(Usage(input=10, output=5)) == 20

@@ -131,7 +131,7 @@ class Rates(msgspec.Struct, frozen=True):
             total += n * rates[7]
         if self.parts:
             told = False
-            for part in self.parts:
+            for part in self.parts if usage.raw or usage.searches else ():  # else nothing tells of them
                 count = part.read(usage.raw) or (usage.searches or 0 if part.searches else 0)
                 if count:
                     told = True
