@@ -1,7 +1,9 @@
 """What has to be on record before anything leaves: done in the turn, together, and before the first byte of it."""
 
+import gc
 import logging
 import threading
+import weakref
 
 import pytest
 
@@ -135,3 +137,16 @@ def test_another_thread_s_turn_is_none_of_ours(loop, turn):
     turn.later(amid)
     loop.turn_round()
     assert len(events) == 1
+
+
+def test_nothing_in_a_turn_s_hands_is_kept_when_its_loop_is_over():
+    """A transport, say, whose loop was closed before it was written to."""
+    loop = Loop()
+    turn, wire = Turn(loop), Wire([])
+    turn.later(lambda: None)
+    loop.turn_round()
+    turn.write(wire, b"too late")
+    gone = weakref.ref(wire)
+    del loop, turn, wire
+    gc.collect()
+    assert gone() is None

@@ -20,7 +20,7 @@ KEPT_BYTES: Final = 512 << 10
 """With more than this in hand all of it is written at once: a source that never waits must notice a client that reads nothing."""
 
 _latest: "Turn | None" = None
-"""The turn that began last, in whichever thread."""
+"""The turn that runs, in whichever thread has begun or ended one last."""
 
 
 def before_leaving(callback: Callable[[], None]) -> bool:
@@ -129,4 +129,5 @@ class Turn:
                 self._come_before()
             finally:
                 self.running = False
+                _latest = None  # it would be kept, with whatever is in its hands, when its loop is over
                 self.flush()
