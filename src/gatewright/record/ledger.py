@@ -36,6 +36,8 @@ MOST_NAMED: Final = 200
 """… where names have no more characters than this together; what is longer is written at once."""
 MOST_KEYS: Final = 100_000
 MOST_GONE: Final = 1000
+MOST_TOGETHER: Final = 64
+"""Entries of one record: so many seldom have more bytes than a record may."""
 TOLD_EVERY_S: Final = 60.0
 Together: TypeAlias = Callable[[Callable[[], None]], bool]
 """Has something done once before anything leaves the process that is written from now on. False: do it now."""
@@ -217,8 +219,8 @@ class Ledger(UsageCounter):
     def _write(self) -> None:
         """All that is late, in as few records as may be. Never raises: there is room for what has begun, and answers are told."""
         late, self._late = self._late, []
-        if late:
-            self._write_some(late)
+        for at in range(0, len(late), MOST_TOGETHER):
+            self._write_some(late[at : at + MOST_TOGETHER] if len(late) > MOST_TOGETHER else late)
 
     def _write_some(self, some: list[Written]) -> None:
         try:
