@@ -222,3 +222,19 @@ async def test_a_new_sub_bucket_begins_with_as_many_seats_as_the_last_one(tmp_pa
     buckets = 20_000 * 80 // width
     assert len(batches) < buckets * 3 // 2
     await counters.close()
+
+
+async def test_who_is_refused_again_and_again_costs_others_nothing(tmp_path):
+    """Seats of keys that share no limit with it stay where they are."""
+    counters, levels = BatchedCounters(tmp_path), Levels()
+    kind = levels.granted([Scope("key", "busy", WIDE)], ("m",))
+    client = Client(counters, kind)
+    for _ in range(33):
+        client.leave(client.sit(0), 0)
+    free = kind.batch.free
+    assert free
+    poor = Client(counters, levels.granted([Scope("key", "poor", (Limit(3600, "requests", 1),))], ("m",)))
+    poor.sit(0)
+    assert all(isinstance(poor.sit(0), Denied) for _ in range(20))
+    assert kind.batch.free == free
+    await counters.close()

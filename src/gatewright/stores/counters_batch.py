@@ -73,7 +73,7 @@ class Batch:
         self.back = 0
         """Seats that were given back unused."""
         last = kind.batch
-        self.peak = 0 if last is None else max(last.sat, last.peak >> 1)
+        self.peak: int = 0 if last is None else max(last.sat, last.peak >> 1)
         """Seats that were taken of one before it; of long ago it counts less and less."""
         self.opened = now
         self.reads, self.writes, self.micros = most
@@ -184,6 +184,18 @@ class Batching:
         for batch in self._live:
             self._settle(batch, now, release=True)
         self._live = [batch for batch in self._live if batch.size]
+
+    def _give_way(self, claims: Iterable[Claim], now: int) -> bool:
+        """Give back what is held here for others, and settle what has ended, of the meters of one who was refused; whether
+        there was any. Batches of other meters stay: whoever is refused again and again must not cost others theirs.
+        """
+        wanted = {meter.key for meter, cost in claims if cost}
+        any_held = False
+        for batch in self._live:
+            if (batch.free or batch.ended) and not wanted.isdisjoint(meter.key for meter, _ in batch.claims):
+                self._settle(batch, now, release=True)
+                any_held = True
+        return any_held
 
     def _enlist(self, batch: Batch) -> None:
         self._live.append(batch)

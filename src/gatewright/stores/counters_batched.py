@@ -41,8 +41,7 @@ class BatchedCounters(Batching, SharedCounters):
                         return self._made(Batch(kind, wanted, most, now), claims, got, now)
         claims = kind.costs(reads, writes, micros)
         got = self.reserve(claims, now)
-        if isinstance(got, Denied) and self._live:  # perhaps for what is held here for others to come
-            self.flush(now)
+        if isinstance(got, Denied) and self._give_way(claims, now):
             got = self.reserve(claims, now)
         if isinstance(got, Reserved):
             kind.batch = Batch(kind, 1, (reads, writes, micros), now)

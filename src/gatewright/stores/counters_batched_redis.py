@@ -87,8 +87,7 @@ class BatchedRedisCounters(Batching, RedisCounters):
                 return got
         claims = kind.costs(reads, writes, micros)
         answer = await self.ask(claims, now)
-        if isinstance(answer, Denied) and answer.meter is not None and self._live:
-            self.flush(now)  # perhaps for what is held here for others to come
+        if isinstance(answer, Denied) and answer.meter is not None and self._give_way(claims, now):
             answer = await self.ask(claims, now)
         if isinstance(answer, Reserved) and answer.open:
             self._alone(kind, need, answer.left, now)
