@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 
 from gatewright.limits.meters import Meter
 from gatewright.limits.terms import Budget, Limit
-from gatewright.stores import counters_redis
+from gatewright.stores import counters_batched, counters_batched_redis, counters_redis
+from gatewright.stores.counters_batch import Batch
 from gatewright.stores.counters_batched_redis import BatchedRedisCounters
 from tests.plays.cents import use_cents
 from tests.plays.scene import DIALECTS, ask, frames, message_of, providers, send, served
@@ -309,6 +310,40 @@ async def test_machines_that_share_a_redis_share_their_limits(tmp_path, priced, 
         seen = await reads.look(meters, time.time_ns() // 1000)
         assert [found.used for found in seen] == [20, 0, 20 * 600_000]
         await reads.close()
+    async with Redis.from_url(redis_url()) as redis:
+        async for key in redis.scan_iter(prefix + "*"):
+            await redis.delete(key)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("where", ["embedded", "redis"])
+async def test_many_requests_are_reserved_together_and_each_counts(tmp_path, priced, where, stream, monkeypatch):
+    """Where limits are far, hardly any request asks for itself; and in the end all of it is counted, and nothing else is."""
+    prefix = f"gatewright:{{test-{secrets.token_hex(6)}}}:"
+    monkeypatch.setattr(
+        BatchedRedisCounters.__init__, "__kwdefaults__", {**BatchedRedisCounters.__init__.__kwdefaults__, "prefix": prefix}
+    )
+    config = f"counters: {{url: '{redis_url()}', deadline_ms: 5000}}\n" if where == "redis" else ""
+    config += "limits: [{per: hour, requests: 1000000}, {concurrent: 100000}]\n"
+    config += "budgets: {everybody: [{per: month, dollars: 1000000000}]}\n"
+    batched, sit = [], Batch.vacate
+
+    def vacate(batch, *told):
+        batched.append(batch)
+        sit(batch, *told)
+
+    monkeypatch.setattr(Batch, "vacate", vacate)
+    for file in (counters_batched, counters_batched_redis):  # how fast they come is the machine's matter
+        monkeypatch.setattr(file, "seats_for", lambda *_: 16)
+    async with upstream() as up, gateway(config + providers(up.port), tmp_path) as gw:
+        up.answers = [served("anthropic", stream=stream)]
+        for _ in range(10):
+            got = await asyncio.gather(*(ask(gw, "openai_chat", "to-anthropic", stream=stream) for _ in range(20)))
+            assert {one.status for one in got} == {200}
+        month = Budget("month", 10**15)
+        await until_used(gw, (Limit(0, "concurrent", 100_000), 0), (Limit(3600, "requests", 10**6), 200), (month, 200 * 600_000))
+        assert len(batched) > 100
+        assert len(set(batched)) < len(batched)
     async with Redis.from_url(redis_url()) as redis:
         async for key in redis.scan_iter(prefix + "*"):
             await redis.delete(key)
