@@ -8,7 +8,7 @@ One rule: it sees and never changes; without it in the stack nothing of this is 
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
 from gatewright.errors import Problem
@@ -51,15 +51,16 @@ class TraceStage:
         self.onward = onward
 
     async def __call__(self, exchange: Exchange, following: Next) -> Reply:
-        call, body = exchange.call, Pieces(self.most)  # the call may be replaced beneath
+        call = exchange.call  # it may be replaced beneath
         try:
             reply = await following(exchange)
         except BaseException:  # the client has left; `settle` lets nothing else through
             if is_traced(exchange):
-                self.records.take(Finished(exchange, call, 499, None, b"", body, time.monotonic()))
+                self.records.take(Finished(exchange, call, 499, None, b"", Pieces(self.most), time.monotonic()))
             raise
         if not is_traced(exchange):
             return reply
+        body = Pieces(self.most)
         if reply.source is None:
             if reply.body:
                 body.add(reply.body)
@@ -219,20 +220,30 @@ class _Tapped:
             scrub=self._endpoint.scrub,
         )
         incoming = await self._endpoint.send(**call)
-        leg.status, leg.headers = incoming.status, incoming.headers
+        leg.status = incoming.status
+        fields: Mapping[bytes, bytes] | None = getattr(incoming, "fields", None)
+        leg.headers = incoming.headers if fields is None else fields.items()  # read where nobody waits
         return _TappedIncoming(incoming, leg.answer)
 
 
 class _TappedIncoming:
     """An answer whose pieces are kept as they are read."""
 
-    __slots__ = ("_inner", "body", "headers", "status")
+    __slots__ = ("_inner", "body", "status")
 
     def __init__(self, inner: Incoming, body: Pieces) -> None:
         self._inner = inner
         self.body = body
         self.status = inner.status
-        self.headers = inner.headers
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        return self._inner.headers
+
+    @property
+    def those(self) -> Any:
+        """As the transport's own answers have it; not there where this one has it not."""
+        return cast("Any", self._inner).those
 
     def header(self, name: bytes) -> bytes | None:
         return self._inner.header(name)

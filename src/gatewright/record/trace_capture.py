@@ -3,7 +3,7 @@
 One rule: within the event loop nothing is parsed, joined or copied; what is beyond the bound is counted and let go.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -111,7 +111,7 @@ class Leg:
         """Header lines."""
         self.body = body
         self.status = 0
-        self.headers: tuple[tuple[bytes, bytes], ...] = ()
+        self.headers: Iterable[tuple[bytes, bytes]] = ()
         """Of the answer."""
         self.answer = Pieces(most)
         self.scrub = scrub

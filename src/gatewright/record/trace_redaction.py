@@ -256,12 +256,13 @@ def _apart(spans: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
 
 
 def _bodies(trace: Trace) -> list[bytes]:
-    """One that has passed is there twice, and here once."""
-    told = trace.answer.body
-    found = [trace.request.body, told]
+    """What has passed is there twice, and here once."""
+    asked, told = trace.request.body, trace.answer.body
+    found = [asked, told]
     for call in trace.upstream:
-        found.append(call.request.body)
-        if call.answer is not None and call.answer.body is not told:
+        if call.request.body != asked:
+            found.append(call.request.body)
+        if call.answer is not None and call.answer.body != told:
             found.append(call.answer.body)
     return found
 
