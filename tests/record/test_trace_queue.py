@@ -140,6 +140,26 @@ def test_an_exchange_that_no_trace_can_be_made_of_costs_itself_alone(begin, capl
     assert "request req_bad: its trace failed on a bug of ours" in caplog.text
 
 
+def test_one_that_cannot_be_cleaned_costs_itself_alone_and_is_not_written(monkeypatch, begin, caplog):
+    """Though several are cleaned together."""
+    clean = Redactor.all_redacted
+
+    def fails(self, some):
+        if any(trace.id == "req_bad" for trace, _ in some):
+            raise ValueError("oh")
+        return clean(self, some)
+
+    monkeypatch.setattr(Redactor, "all_redacted", fails)
+    sink = Sink()
+    recording = begin(sink)
+    for name in ("req_1", "req_bad", "req_2"):
+        recording.take(finished(name=name))
+    recording.close()
+    assert [trace.id for trace in sink.traces] == ["req_1", "req_2"]
+    assert (recording.failed, recording.written) == (1, 2)
+    assert "request req_bad: its trace failed on a bug of ours" in caplog.text
+
+
 def test_sessions_are_sampled_whole_and_errors_always_kept(begin):
     """Half of a conversation explains nothing."""
     sink = Sink()

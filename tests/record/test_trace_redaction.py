@@ -152,6 +152,31 @@ def test_the_clients_own_key_is_replaced_though_its_form_is_nobodys():
     assert cleaned.answer.body == b'{"echo":"[redacted:secret]"}'
 
 
+def test_several_are_looked_at_together_and_each_is_cleaned_of_its_own_clients_key():
+    """What is no secret of a trace's own client is a word like any other; those with nothing to hide are left as they are."""
+    traces = [
+        trace(b'{"a":"first-own-word second-own-word"}'),
+        trace(b"{}"),
+        trace(f'{{"a":"{KEYS[0]}"}}'.encode()),
+        trace(b"[]"),
+    ]
+    owns = [b"first-own-word", b"second-own-word", b"", b"short"]
+    cleaned = Redactor().all_redacted(list(zip(traces, owns, strict=True)))
+    assert [one.request.body for one in cleaned] == [
+        b'{"a":"[redacted:secret] second-own-word"}', b"{}", b'{"a":"[redacted:secret]"}', b"[]",
+    ]  # fmt: skip
+    clean = [trace(b"{}"), trace(b"[]")]
+    assert all(one is other for one, other in zip(Redactor().all_redacted([(one, b"") for one in clean]), clean, strict=True))
+
+
+def test_one_that_was_streamed_in_pieces_is_found_among_others():
+    """Where what the model was told is not all there to be read."""
+    streamed = trace(b'{"previous_response_id":"resp_1"}', answer=Message(body=sse(list(KEYS[0]))))
+    first, second, third = Redactor().all_redacted([(trace(b"{}"), b""), (streamed, b""), (trace(b"[]"), b"")])
+    assert (first.request.body, third.request.body) == (b"{}", b"[]")
+    assert KEYS[0] not in told(second.answer.body)
+
+
 def sse(pieces: list[str], path: str = "content") -> bytes:
     events = [{"id": "chatcmpl-1", "choices": [{"index": 0, "delta": {path: piece}}]} for piece in pieces]
     return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + b"data: [DONE]\n\n"

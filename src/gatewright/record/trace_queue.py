@@ -24,6 +24,8 @@ from gatewright.stores.trace_terms import Trace
 TICK_S: Final = 0.45
 BATCH: Final = 500
 """Traces that are handed on together."""
+TOGETHER_BYTES: Final = 128 << 10
+"""Of traces that are cleaned together."""
 CLOSING_S: Final = 5.0
 TOLD_EVERY_S: Final = 60.0
 BREATH_S: Final = 0.001
@@ -122,7 +124,7 @@ class Recording:
     def _turn(self) -> None:
         left = len(self._queue)  # what comes meanwhile has its own turn: a few would be a transaction each
         while left > 0:
-            batch: list[Trace] = []
+            made: list[tuple[Trace, bytes]] = []
             offset = time.time() - time.monotonic()
             breath = time.monotonic()
             for _ in range(min(left, BATCH)):
@@ -130,12 +132,12 @@ class Recording:
                 trace = self._made(one, offset)
                 self._went += one.weight
                 if trace is not None:
-                    batch.append(trace)
+                    made.append((trace, one.exchange.credential))
                 if (now := time.monotonic()) - breath > BREATH_S:  # the interpreter has one lock, and requests need it
                     time.sleep(0)
                     breath = now
             left = len(self._queue) if len(self._queue) >= BATCH or self._stop.is_set() else left - BATCH
-            self._hand_on(batch)
+            self._hand_on(self._redacted(made))
         for sink in self.sinks:
             if getattr(sink, "waits", False):
                 self._hand_to(sink, ())
@@ -145,16 +147,37 @@ class Recording:
         """None: it is not kept."""
         try:
             trace = self._maker.trace(one, offset)
-            if not self._is_kept(trace):
-                return None
+            return trace if self._is_kept(trace) else None
+        except Exception as error:  # noqa: BLE001 - told by `_has_failed`
+            self._has_failed(one.exchange.request_id, error)
+            return None
+
+    def _redacted(self, made: Sequence[tuple[Trace, bytes]]) -> list[Trace]:
+        """A few at a time; where that fails, one by one, without whatever it was about."""
+        kept: list[Trace] = []
+        first = size = 0
+        for number, (trace, _) in enumerate(made, 1):
+            size += trace.size
+            if size >= TOGETHER_BYTES or number == len(made):
+                kept += self._cleaned(made[first:number])
+                first, size = number, 0
+        return kept
+
+    def _cleaned(self, some: Sequence[tuple[Trace, bytes]]) -> list[Trace]:
+        try:
             if self._redactor is None:
                 self._redactor = self._make_redactor()
-            return self._redactor.redacted(trace, one.exchange.credential)
-        except Exception:
-            self.failed += 1
-            if self.failed == 1 or self.failed % 1000 == 0:
-                log.exception("request %s: its trace failed on a bug of ours", one.exchange.request_id)
-            return None
+            return self._redactor.all_redacted(some)
+        except Exception as error:  # noqa: BLE001 - told by `_has_failed`
+            if len(some) > 1:
+                return [trace for one in some for trace in self._cleaned([one])]
+            self._has_failed(some[0][0].id, error)
+            return []
+
+    def _has_failed(self, name: str, error: Exception) -> None:
+        self.failed += 1
+        if self.failed == 1 or self.failed % 1000 == 0:
+            log.error("request %s: its trace failed on a bug of ours", name, exc_info=error)
 
     def _is_kept(self, trace: Trace) -> bool:
         """Whole sessions are kept or not; errors and findings always are."""

@@ -78,25 +78,41 @@ class Redactor:
         self._keys = re2.compile(at_begin, options)
         self._either = re2.compile(b"%b|%b" % (anywhere, at_begin), options)
         """For a look at what has none, as nearly all: it says whether, and not where."""
-        self._unseen = re2.compile(b"|".join(UNSEEN), options)
         self._words = re2.compile(keys, options)
         """For texts that are joined with others, so that nobody knows where a word begins."""
 
     def redacted(self, trace: Trace, own: bytes = b"") -> Trace:
         """The trace as it may be written. `own`: what its client has shown for a key."""
-        own = own if len(own) >= SHORTEST else b""
-        everything = b"\0".join((*_bodies(trace), _texts(trace)))
-        found = self._either.search(everything) is not None or (own != b"" and everything.find(own) >= 0)
-        if not found and not self.rules and not self._may_be_streamed(trace, own):
-            return trace
-        return _Cleaning(self, own).trace(trace)
+        return self.all_redacted([(trace, own)])[0]
+
+    def all_redacted(self, some: Sequence[tuple[Trace, bytes]]) -> list[Trace]:
+        """`redacted` of each, with what its client has shown for a key.
+
+        Nearly none has anything secret, so all are looked at in one search: each gives up the interpreter's lock, which other
+        threads then hold for a while.
+        """
+        owns = [own if len(own) >= SHORTEST else b"" for _, own in some]
+        parts: list[bytes] = []
+        for trace, _ in some:
+            parts += _bodies(trace)
+            parts.append(_texts(trace))
+        everything = b"\0".join(parts)
+        found = self._either.search(everything) is not None or any(own and everything.find(own) >= 0 for own in set(owns))
+        if found and len(some) > 1:
+            return [self.redacted(trace, own) for trace, own in some]
+        suspect = found or bool(self.rules)
+        return [
+            _Cleaning(self, own).trace(trace) if suspect or self._may_be_streamed(trace, own) else trace
+            for (trace, _), own in zip(some, owns, strict=True)
+        ]
 
     def _may_be_streamed(self, trace: Trace, own: bytes) -> bool:
         """Whether a secret stands in a stream though nowhere in one piece. A model tells what it was told, so that is looked for
         where what it was told cannot be read here: it is kept elsewhere, fetched by a tool of the provider's, or a picture.
         """
         streams = [stream for body in _bodies(trace) if (stream := stream_of(body)) is not None]
-        if not streams or not (trace.request.is_cut or self._unseen.search(trace.request.body) is not None):
+        asked = trace.request
+        if not streams or not (asked.is_cut or any(asked.body.find(word) >= 0 for word in UNSEEN)):
             return False
         return any(self._is_told_in_parts(stream, own) for stream in streams)
 
