@@ -11,7 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
-from itertools import count
+from itertools import chain, count
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -29,6 +29,8 @@ ROWS_FROM: Final = "rows_from"
 _MOST: Final = (1 << 63) - 1
 _AT_ONCE: Final = 5_000
 """Rows that one transaction removes: others wait for it meanwhile."""
+TOGETHER: Final = 64
+"""Rows of one statement for SQLite: it gives up the interpreter's lock for each statement, which busy threads then hold for a while."""
 _BEGUN: Final = (
     "id", "journal", "at", "key_id", "key_name", "user", "team", "organization", "operation", "route", "asked", "provider",
     "model", "client_dialect", "upstream_dialect", "stream", "input", "reserved_micros",
@@ -223,7 +225,13 @@ def _insert(connection: Connection, table: sa.Table, rows: Sequence[Row], column
         except dbapi.Error as error:
             raise DBAPIError.instance(statement, None, error, dbapi.Error, dialect=connection.dialect) from error
         return
-    connection.exec_driver_sql(_values(table, tuple(columns)), list(rows))
+    names = tuple(columns) or tuple(table.columns.keys())
+    together = len(rows) - len(rows) % TOGETHER
+    for first in range(0, together, TOGETHER):
+        statement = _values(table, names, TOGETHER)
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(rows[first : first + TOGETHER])))
+    if together < len(rows):
+        connection.exec_driver_sql(_values(table, names), list(rows[together:]))
 
 
 def _add_up(connection: Connection, rollups: dict[tuple[object, ...], list[int]]) -> None:
@@ -273,9 +281,9 @@ def _copy(table: sa.Table, columns: tuple[str, ...]) -> str:
 
 
 @cache
-def _values(table: sa.Table, columns: tuple[str, ...]) -> str:
-    names = columns or tuple(table.columns.keys())
-    return f"insert into {table.name} ({_quoted(names)}) values ({', '.join('?' * len(names))})"  # noqa: S608 - our own names
+def _values(table: sa.Table, names: tuple[str, ...], rows: int = 1) -> str:
+    row = f"({', '.join('?' * len(names))})"
+    return f"insert into {table.name} ({_quoted(names)}) values {', '.join([row] * rows)}"  # noqa: S608 - our own names
 
 
 @cache
