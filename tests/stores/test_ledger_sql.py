@@ -61,6 +61,19 @@ def test_a_batch_goes_in_once(engine):
     assert list(disagreements(engine)) == []
 
 
+@pytest.mark.parametrize("many", [ledger_sql.TOGETHER - 1, ledger_sql.TOGETHER, 3 * ledger_sql.TOGETHER + 5])
+def test_each_row_of_a_large_batch_is_there_once(engine, many):
+    """However many leave in one statement; one that is there already stops no other."""
+    ids = [f"r{number:04}" for number in range(many)]
+    write(engine, batch_of(*[settled(one, tried()) for one in ids]), Mark(), Mark(1, 100))
+    assert column(engine, REQUESTS, "id") == ids
+    assert count(engine, ATTEMPTS) == many
+    again = batch_of(*[settled(one, tried()) for one in ("r0000", *(f"s{number:04}" for number in range(many)))])
+    write(engine, again, Mark(1, 100), Mark(1, 200))
+    assert count(engine, REQUESTS) == 2 * many + 1
+    assert list(disagreements(engine)) == []
+
+
 def test_two_who_write_the_same_stretch_at_once_write_it_once(engine):
     """One wins, the other is told."""
     outcomes = []

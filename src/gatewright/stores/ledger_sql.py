@@ -30,7 +30,7 @@ _MOST: Final = (1 << 63) - 1
 _AT_ONCE: Final = 5_000
 """Rows that one transaction removes: others wait for it meanwhile."""
 TOGETHER: Final = 64
-"""Rows of one statement for SQLite: it gives up the interpreter's lock for each statement, which busy threads then hold for a while."""
+"""Rows of one statement for SQLite: each gives up the interpreter's lock, which busy threads then hold for a while."""
 _BEGUN: Final = (
     "id", "journal", "at", "key_id", "key_name", "user", "team", "organization", "operation", "route", "asked", "provider",
     "model", "client_dialect", "upstream_dialect", "stream", "input", "reserved_micros",
