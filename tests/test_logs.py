@@ -38,6 +38,7 @@ def log(tmp_path, monkeypatch):
     root, made = logging.getLogger(), []
     before = root.handlers[:], root.level, {name: logging.getLogger(name).level for name in logs.OURS}
 
+    logging.captureWarnings(capture=False)  # whoever had them captured in this process before
     uvicorns = {}
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # a server in this process may have set them up for itself
         one = logging.getLogger(name)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sqlite3
 import sys
 from contextlib import asynccontextmanager
@@ -50,10 +51,11 @@ async def command(tmp_path, *words: str, given: bytes = b"", environ: dict[str, 
 
 
 async def process(tmp_path, *words: str) -> asyncio.subprocess.Process:
-    """The same in a process of its own."""
+    """The same in a process of its own, which hears Ctrl-C though this one may have been told not to, as by `nohup` or `&`."""
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gatewright", *words,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment(tmp_path),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
