@@ -264,3 +264,25 @@ def test_a_loop_that_is_over_is_not_kept(make):
     gc.collect()
     assert gone() is None
     assert turn not in Turn._turns.values()
+
+
+def test_what_is_written_in_two_leaves_as_two_and_in_its_place(loop, turn):
+    """Neither is copied; together they count, and what is much leaves at once."""
+    written, head, body = [], b"head", b"b" * 20_000
+
+    class Lines(Wire):
+        def writelines(self, some):
+            self.written.extend((self.name, one) for one in some)
+
+    wire, closed = Lines(written, "wire"), Lines(written, "closed")
+    closed.closing = True
+    turn.write(wire, b"before")
+    turn.write_both(wire, head, body)
+    turn.write_both(closed, head, body)
+    turn.write(wire, b"after")
+    assert not written
+    loop.turn_round()
+    assert [data for _, data in written] == [b"before", head, body, b"after"]
+    assert written[2][1] is body
+    turn.write_both(wire, head, b"x" * (KEPT_BYTES + 1))
+    assert len(written) == 6

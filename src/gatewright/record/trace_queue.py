@@ -28,7 +28,7 @@ TOGETHER_BYTES: Final = 128 << 10
 """Of traces that are cleaned together."""
 CLOSING_S: Final = 5.0
 TOLD_EVERY_S: Final = 60.0
-BREATH_S: Final = 0.001
+BREATH_S: Final = 0.002
 """Work of this thread before it lets the event loop have the interpreter."""
 
 log = logging.getLogger("gatewright")

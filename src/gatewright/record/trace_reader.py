@@ -19,6 +19,8 @@ SLOWEST_S: Final = 5.0
 SOONEST_S: Final = 0.25
 BUSY: Final = 100
 """Traces a second, beyond which requests need the core: then reading waits, …"""
+BUSY_S: Final = 4.0
+"""… with so much time between looks whether it is quieter, …"""
 WAITS_S: Final = 60.0
 """… so long at most, and goes on at a fifth of its share."""
 
@@ -58,7 +60,7 @@ def serve(settings: Settings) -> None:
                     looked = now
                 if seen > BUSY:
                     if now - idle_since < WAITS_S:
-                        pause_s = 1.0
+                        pause_s = BUSY_S
                         continue
                     share /= 5
                 else:

@@ -18,6 +18,8 @@ from gatewright.transport.turn import Turn
 
 SMALL_BODY_BYTES = 65536
 """A body up to here is joined to its head and leaves in one write; a larger one is never copied whole."""
+JOINED_BYTES = 8192
+"""In one piece with its head up to here; beyond, a copy would cost more than two pieces do."""
 UPLOAD_PIECE_BYTES = 262144
 
 
@@ -99,7 +101,10 @@ class Connection(asyncio.Protocol):
         if len(body) <= SMALL_BODY_BYTES:
             self._uploads = False
             if (turn := self.turn).running:
-                turn.write(wire, head + body)
+                if len(body) > JOINED_BYTES:
+                    turn.write_both(wire, head, body)
+                else:
+                    turn.write(wire, head + body)
             else:
                 wire.write(head + body)
             self._patience_s = patience_s = outgoing.timeouts.headers_s  # as `expect`

@@ -53,7 +53,7 @@ class Turn:
         """In which it runs."""
         self._size = 0
         self._todo: list[Callable[[], object]] = []
-        self._writes: list[tuple[asyncio.Transport, bytes]] = []
+        self._writes: list[tuple[asyncio.Transport, bytes | tuple[bytes, bytes]]] = []
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> "Turn":
@@ -83,6 +83,16 @@ class Turn:
         if self._size > KEPT_BYTES:
             self.flush()
 
+    def write_both(self, wire: asyncio.Transport, head: bytes, body: bytes) -> None:
+        """As `write` of both, one behind the other: they leave together, and the second, which is large, is not copied."""
+        writes = self._writes
+        if not (writes or self.running):
+            self._loop.call_soon(self.flush)
+        writes.append((wire, (head, body)))
+        self._size += len(head) + len(body)
+        if self._size > KEPT_BYTES:
+            self.flush()
+
     def flush(self) -> None:
         """Write what is in hand, to whoever is still there; what is to be done before that is done first. Never raises."""
         if self.before:
@@ -95,7 +105,10 @@ class Turn:
         for wire, data in writes:
             if not wire.is_closing():
                 try:
-                    wire.write(data)
+                    if isinstance(data, tuple):
+                        wire.writelines(data)
+                    else:
+                        wire.write(data)
                 except Exception:
                     log.exception("a write failed on a bug of ours")
                     wire.abort()  # what would follow has a gap before it; and whoever is written to next has no part in it
