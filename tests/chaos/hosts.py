@@ -31,6 +31,7 @@ class Host:
         self.cut = 0
         """Streams that had content out when it was killed."""
         self.killed = 0
+        self._up = False
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._streaming: set[asyncio.StreamWriter] = set()
@@ -40,11 +41,20 @@ class Host:
         self.calls.clear()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
+        self._up = True
 
     def kill(self) -> None:
-        """As the end of a process: no more connections, and all there were are reset."""
+        """As the end of a process: no more connections, and all there were are reset.
+
+        The server is closed one turn later: asyncio forgets to close a connection that it has accepted when its server is closed in
+        the same turn.
+        """
         assert self._server is not None
-        self._server.close()
+        loop = asyncio.get_running_loop()
+        for listening in self._server.sockets:
+            loop.remove_reader(listening.fileno())
+        loop.call_soon(self._server.close)
+        self._up = False
         self.killed += 1
         self.cut += len(self._streaming)
         for writer in tuple(self._open):
@@ -53,6 +63,9 @@ class Host:
         self._streaming.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._up:
+            writer.transport.abort()
+            return
         self._open.add(writer)
         try:
             while True:
