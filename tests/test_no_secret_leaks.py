@@ -111,6 +111,7 @@ def play(scene: Scene, process: subprocess.Popen) -> None:
             assert time.monotonic() < ends
             time.sleep(0.05)
     calls(scene, client)
+    quotations(scene, client)
     strangers(scene, client)
     administration(scene, client)
     processes(scene, process)
@@ -194,6 +195,14 @@ def calls(scene: Scene, client: Client) -> None:
     for path in ("/v1/embeddings", "/p0/v1/files", "/v1/moderations"):
         got = client.post(path, {"model": "p0/fail-401", "input": "x"}, headers={"authorization": f"Bearer {keys[3]}"})
         scene.keep("answers", got.content, got.head)
+
+
+def quotations(scene: Scene, client: Client) -> None:
+    """A client shows a model what it has found in the gateway's own settings: traces are to keep the question without it."""
+    key = scene.seeded.keys["value"][5]
+    for number, secret in enumerate(scene.seeded.quoted):
+        for model in ("p0/ok", "p0/fail-400"):
+            ask(scene, client, model, key=key, text=f"QUOTED{number} {secret} of our settings", stream=number % 2 == 0)
 
 
 def strangers(scene: Scene, client: Client) -> None:
@@ -304,11 +313,14 @@ def test_the_play_was_played(scene):
     assert sum(secret in sent for secret in expected) >= 0.95 * len(expected)
     assert scene.seeded.otlp in sent
     assert scene.seeded.otlp_env in sent
+    assert scene.seeded.guard in sent
     log = scene.heard["the log"].decode()
     assert log.count('"event":"request"') > 400
     assert '"level":"info"' in log
     assert "gatewright_requests_total" in scene.heard["metrics"].decode()
-    assert len(scene.heard["gatewright traces export --format jsonl"]) > 100_000
+    exported = scene.heard["gatewright traces export --format jsonl"]
+    assert len(exported) > 100_000
+    assert all(f"QUOTED{number} [redacted:secret] of our".encode() in exported for number in range(len(scene.seeded.quoted)))
     assert (scene.folder / "state" / "gatewright.db").stat().st_size > 100_000
 
 

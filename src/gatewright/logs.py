@@ -14,10 +14,11 @@ import time
 from typing import Final, TextIO
 
 from gatewright.config import Config
+from gatewright.config.known_secrets import secrets_in
 from gatewright.logs_lines import Fields, LogFormatter, Render, renderer, stamp
 from gatewright.logs_requests import Recorder, RequestLines
 from gatewright.logs_rule import LoggingRule
-from gatewright.logs_scrub import Scrub, secrets_of
+from gatewright.logs_scrub import Scrub
 from gatewright.logs_writer import Writer
 
 OURS: Final = ("gatewright", "uvicorn")
@@ -64,7 +65,7 @@ class Log:
     def follow(self, config: Config) -> None:
         """This holds from now on; the format stays."""
         self.rule = config.logging
-        self._scrub = Scrub(secrets_of(config))
+        self._scrub = Scrub(secrets_in(config))
         for name in OURS:
             logging.getLogger(name).setLevel(_LEVELS[config.logging.level])
 

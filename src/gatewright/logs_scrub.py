@@ -5,13 +5,10 @@ keys of well-known vendors. One rule: a line is never kept back, only what it mu
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
-import msgspec
-
-from gatewright.config.secrets import HIDDEN, Secret
+from gatewright.config.secrets import HIDDEN
 
 SHORTEST: Final = 6
 """Characters of a secret that is looked for by value; a shorter one is part of words."""
@@ -40,35 +37,3 @@ class Scrub:
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         return _FORMS.sub(HIDDEN, text)
-
-
-def secrets_of(config: object) -> Iterator[str]:
-    """All secrets of a configuration, with the passwords in URLs, and the lines of keys of several."""
-    if isinstance(config, Secret):
-        value = config.reveal()
-        yield value
-        if "://" in value:
-            yield from _in_url(value)
-        elif "\n" in value:
-            yield from (line for line in value.splitlines() if not line.startswith("-----"))
-    elif isinstance(config, msgspec.Struct):
-        for name in config.__struct_fields__:
-            yield from secrets_of(getattr(config, name))
-    elif isinstance(config, Mapping):
-        for value in config.values():
-            yield from secrets_of(value)
-    elif isinstance(config, tuple | list | frozenset):
-        for value in config:
-            yield from secrets_of(value)
-
-
-def _in_url(value: str) -> Iterator[str]:
-    try:
-        url = urlsplit(value)
-        password = url.password
-    except ValueError:
-        return
-    if password:
-        yield password
-        yield unquote(password)
-    yield from (part for part in (url.path.rpartition("/")[2], url.query) if len(part) >= 16)  # webhooks have theirs here

@@ -4,15 +4,13 @@ Part of the composition root. One rule: where neither `enabled`, `otlp` nor `exp
 made, and no stage is in the stack.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from gatewright import __version__
 from gatewright.config import Config
-from gatewright.config.secrets import Secret
+from gatewright.config.known_secrets import secrets_in
 from gatewright.guards.kinds import compile_kind
 from gatewright.pipeline.attempt import Attempt
 from gatewright.pipeline.trace import TraceStage
@@ -111,15 +109,17 @@ class Tracing:
             sinks.append(self.explorer)
         if not rule.enabled:
             return tuple(sinks)
-        sinks.append(
-            KeepTraces(
-                lambda: store_of(self._config, self._environ, seals=rule.encrypt), keep_s=rule.keep_s, max_bytes=rule.max_bytes
-            )
-        )
+        from gatewright.stores.traces import packer_of  # noqa: PLC0415 - takes its time
+
+        state_dir = Path(self._config.server.state_dir)
+        key = secret_key(state_dir, self._environ) if rule.encrypt else b""
+
+        def store() -> "SqlTraces":
+            return store_of(self._config, self._environ, seals=rule.encrypt)
+
+        sinks.append(KeepTraces(store, packer_of(key), keep_s=rule.keep_s, max_bytes=rule.max_bytes))
         if rule.index_share:
-            state_dir = Path(self._config.server.state_dir)
-            key = secret_key(state_dir, self._environ).hex() if rule.encrypt else ""
-            sinks.append(ReadTraces(state_dir, Settings(place_of(self._config), key, rule.encrypt, rule.index_share)))
+            sinks.append(ReadTraces(state_dir, Settings(place_of(self._config), key.hex(), rule.encrypt, rule.index_share)))
         return tuple(sinks)
 
 
@@ -154,18 +154,3 @@ def sent_by(config: Config, environ: Mapping[str, str]) -> OtlpRule | None:
         hosts={name: provider.kind for name, provider in config.providers.items()},
         version=__version__,
     )
-
-
-def secrets_in(value: object) -> Iterator[str]:
-    """Every secret of a configuration, wherever it stands."""
-    if isinstance(value, Secret):
-        yield value.reveal()
-    elif isinstance(value, msgspec.Struct):
-        for name in value.__struct_fields__:
-            yield from secrets_in(getattr(value, name))
-    elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from secrets_in(one)
-    elif isinstance(value, tuple | list | frozenset | set):
-        for one in value:
-            yield from secrets_in(one)

@@ -8,6 +8,9 @@ import random
 import string
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 SEED = 20261121
 COUNT = 500
 ALNUM = string.ascii_letters + string.digits
@@ -31,6 +34,23 @@ FORMS = {
 
 def text(chance: random.Random, length: int) -> str:
     return "".join(chance.choices(ALNUM, k=length))
+
+
+def prime(chance: random.Random) -> int:
+    """Of 512 bits; good enough for a key that opens nothing."""
+    while True:
+        found = chance.getrandbits(512) | 3 << 510 | 1
+        if pow(2, found - 1, found) == 1 and (found - 1) % 65537:
+            return found
+
+
+def private_key(chance: random.Random) -> str:
+    """An RSA key in PEM: the one secret that has lines."""
+    p, q = prime(chance), prime(chance)
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(65537, p * q)
+    numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
+    return numbers.private_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 class Seeded:
@@ -59,6 +79,8 @@ class Seeded:
         self.by_place["master key"] = [self.master]
         self.logins = list(zip(of("access tokens", "token", 30), of("refresh tokens", "refresh", 30), strict=True))
         self.entra = of("client secrets", "words", 5)
+        self.private_key = private_key(self._chance)
+        self.by_place["lines of a key"] = self.private_key.splitlines()[1:-2]
         self.own = of("clients' own keys", "anthropic", 20)
         self.strangers = of("unknown keys", "gateway", 40) + of("unknown keys", "openai", 20)
         self.broken = of("broken configurations", "words", 10)
@@ -69,6 +91,11 @@ class Seeded:
         made = [FORMS[kind](self._chance) for _ in range(count)]
         self.by_place.setdefault(place, []).extend(made)
         return made
+
+    @property
+    def quoted(self) -> list[str]:
+        """What is secret of settings that are more than a secret: URLs, a guard, a file of several lines."""
+        return [self.cache, self.webhook, self.guard, *self.by_place["lines of a key"]]
 
     @property
     def all(self) -> list[str]:
@@ -115,6 +142,19 @@ class Seeded:
                 "kind": "azure", "base_url": f"{base}/openai/v1", "auth": "entra", "tenant_id": "t", "client_id": "c", "client_secret": secret,
                 "authority": base,
             }  # fmt: skip
+        account = {
+            "type": "service_account",
+            "client_email": "a@b.test",
+            "private_key": self.private_key,
+            "token_uri": f"{base}/token",
+        }
+        (folder / "account.json").write_text(json.dumps(account, indent=1))
+        providers["vertex"] = {
+            "kind": "vertex",
+            "project": "p",
+            "location": "global",
+            "credentials_file": str(folder / "account.json"),
+        }
         providers["theirs"] = {"kind": "anthropic", "base_url": base, "credentials": "client"}
         providers["login"] = {
             "kind": "openai", "base_url": base, "auth": "account",
@@ -150,6 +190,7 @@ class Seeded:
                 "rules": [
                     {"name": "digits", "kind": "patterns", "patterns": ["ELEPHANT[0-9]{1,9}"], "action": "flag"},
                     {"name": "stop", "kind": "patterns", "patterns": ["GIRAFFE[0-9]{1,9}"], "action": "block"},
+                    {"name": "asked", "kind": "webhook", "url": f"{base}/guard", "api_key": self.guard, "action": "log", "on_failure": "open", "scope": {"models": ["p1/ok"]}},
                 ]
             },
         }  # fmt: skip

@@ -5,10 +5,16 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.record.exchanged import exchanged
 
 from gatewright.guards.kinds import compile_kind
+from gatewright.record.trace_batch import Made, batch_of
+from gatewright.record.trace_capture import Finished, Leg, Pieces
 from gatewright.record.trace_redaction import Redactor
+from gatewright.record.traces import Batch
+from gatewright.stores.trace_document import Documents, document_of
 from gatewright.stores.trace_terms import Message, Trace, TracedAttempt, UpstreamCall
+from gatewright.wire.http import Call
 
 SECRET = 'pa/ss"wörd+ü-1234'
 KEYS = [
@@ -152,6 +158,18 @@ def test_the_clients_own_key_is_replaced_though_its_form_is_nobodys():
     assert cleaned.answer.body == b'{"echo":"[redacted:secret]"}'
 
 
+def of(trace_: Trace, own: bytes = b"") -> Made:
+    exchange = exchanged()
+    exchange.credential = own
+    call = Call(path="/", headers={}, body=b"")
+    ended = Finished(exchange, call, 200, None, b"", Pieces(), 101.0)
+    return Made(ended, trace_)
+
+
+def batched(made: list[Made], redactor: Redactor) -> Batch:
+    return batch_of(made, Documents([one.trace for one in made]), redactor)
+
+
 def test_several_are_looked_at_together_and_each_is_cleaned_of_its_own_clients_key():
     """What is no secret of a trace's own client is a word like any other; those with nothing to hide are left as they are."""
     traces = [
@@ -161,18 +179,50 @@ def test_several_are_looked_at_together_and_each_is_cleaned_of_its_own_clients_k
         trace(b"[]"),
     ]
     owns = [b"first-own-word", b"second-own-word", b"", b"short"]
-    cleaned = Redactor().all_redacted(list(zip(traces, owns, strict=True)))
-    assert [one.request.body for one in cleaned] == [
+    cleaned = batched([of(one, own) for one, own in zip(traces, owns, strict=True)], Redactor())
+    assert cleaned.documents.joined == b"".join(document_of(one) for one in cleaned.traces)
+    assert [one.request.body for one in cleaned.traces] == [
         b'{"a":"[redacted:secret] second-own-word"}', b"{}", b'{"a":"[redacted:secret]"}', b"[]",
     ]  # fmt: skip
     clean = [trace(b"{}"), trace(b"[]")]
-    assert all(one is other for one, other in zip(Redactor().all_redacted([(one, b"") for one in clean]), clean, strict=True))
+    kept = batched([of(one) for one in clean], Redactor())
+    assert all(one is other for one, other in zip(kept.traces, clean, strict=True))
+
+
+def test_what_a_provider_was_shown_is_replaced_though_no_configuration_has_it_any_more():
+    """An answer that began before a reload may end behind it."""
+    made = of(trace(b'{"echo":"word-of-the-old-provider"}'))
+    (attempt,) = made.of.exchange.attempts
+    leg = Leg(dialect="openai_chat", method="POST", path="/", sent=b"", body=b"", most=9, secrets=(b"word-of-the-old-provider",))
+    attempt.leg = leg
+    for redactor in (Redactor(), Redactor(["word-of-the-old-provider"])):
+        (cleaned,) = batched([made], redactor).traces
+        assert cleaned.answer.body == b'{"echo":"[redacted:secret]"}'
+
+
+@pytest.mark.parametrize("key", WORDS)
+@pytest.mark.parametrize("more", [0, 20, 60, 300, 70_000])
+def test_a_text_that_begins_with_a_key_is_found_in_a_document(key, more):
+    """Whatever the bytes that tell its length look like: they may be letters."""
+    for length in range(len(key) + more, len(key) + more + (128 if more < 100 else 1)):
+        text = key + " " * (length - len(key))
+        for one in (trace(text.encode()), trace(problem=text)):
+            assert Redactor().shows(document_of(one))
+    assert not Redactor().shows(document_of(trace(b"nothing" * more)))
+
+
+@pytest.mark.parametrize("key", WORDS)
+def test_a_key_behind_a_byte_that_is_no_text_is_replaced(key):
+    """As it stands in sound, pictures and frames."""
+    for before in (b"\xff", b"\x80", b"\xc3", b"\xe2\x82"):
+        cleaned, count = Redactor().raw(before + key.encode() + b" ")
+        assert (key.encode() in cleaned, count) == (False, 1)
 
 
 def test_one_that_was_streamed_in_pieces_is_found_among_others():
     """Where what the model was told is not all there to be read."""
     streamed = trace(b'{"previous_response_id":"resp_1"}', answer=Message(body=sse(list(KEYS[0]))))
-    first, second, third = Redactor().all_redacted([(trace(b"{}"), b""), (streamed, b""), (trace(b"[]"), b"")])
+    first, second, third = batched([of(trace(b"{}")), of(streamed), of(trace(b"[]"))], Redactor()).traces
     assert (first.request.body, third.request.body) == (b"{}", b"[]")
     assert KEYS[0] not in told(second.answer.body)
 

@@ -9,7 +9,7 @@ One rule: what is replaced names its kind and never its content. A body that nee
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -17,6 +17,7 @@ import re2  # type: ignore[import-untyped]
 
 from gatewright.guards.terms import Detector
 from gatewright.record.trace_streams import Stream, stream_of
+from gatewright.stores.trace_document import FRAMES
 from gatewright.stores.trace_terms import Fields, Message, Trace
 
 SHORTEST: Final = 6
@@ -49,14 +50,15 @@ OTHERS: Final = (
     r"(?i:bearer) [A-Za-z0-9._~+/-]{20,}=*",
 )
 """Of credentials that base64 does not write by chance, wherever they stand."""
-UNSEEN: Final = (
-    b'"previous_response_id"', b'"conversation"', b'"prompt"', b"file_id", b"file_uri", b"fileUri", b"fileData", b"image",
-    b"cachedContent", b"inlineData", b"inline_data", b"web_search", b"web_fetch", b"googleSearch", b"google_search",
-    b"urlContext", b"code_execution", b"codeExecution", b"code_interpreter", b"file_search", b'"mcp', b'"computer',
-    b"input_audio", b'"document"', b'"container"',
-)  # fmt: skip
+UNSEEN: Final = re2.compile(
+    rb'"previous_response_id"|"conversation"|"prompt"|file_id|file_uri|fileUri|fileData|image|cachedContent|inlineData|inline_data'
+    rb"|web_search|web_fetch|googleSearch|google_search|urlContext|code_execution|codeExecution|code_interpreter|file_search"
+    rb'|"mcp|"computer|input_audio|"document"|"container"'
+)
 """Words of a request whose model sees more than stands in it."""
 PLACEHOLDER: Final = "[redacted:{}]"
+Own: TypeAlias = tuple[bytes, ...]
+"""Secrets that are not the configuration's."""
 _SECRET: Final = PLACEHOLDER.format("secret").encode()
 
 
@@ -66,65 +68,73 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = (), rules: Sequence[Detector] = ()) -> None:
         """`rules`: what the operator wants replaced beside credentials."""
         self.rules = tuple(rules)
-        literals = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+        literals = {form.encode("utf-8", "replace") for one in secrets if len(one) >= SHORTEST for form in _forms(one)}
+        self._known = frozenset(literals)
         options = re2.Options()
         options.log_errors = False
         options.max_mem = 64 << 20
+        options.encoding = re2.Options.Encoding.LATIN1  # a byte that is no UTF-8 is one that a key may stand behind
         ordered = sorted(literals, key=lambda text: (-len(text), text))  # the longest that begins somewhere wins
-        anywhere = "|".join((*map(re2.escape, ordered), *OTHERS)).encode("utf-8", "replace")
+        anywhere = b"|".join((*map(re2.escape, ordered), *(form.encode() for form in OTHERS)))
         keys = "|".join(KEYS).encode()
         at_begin = b"%b(%b)" % (BEGINS.encode(), keys)
         self._anywhere = re2.compile(anywhere, options)
         self._keys = re2.compile(at_begin, options)
         self._either = re2.compile(b"%b|%b" % (anywhere, at_begin), options)
         """For a look at what has none, as nearly all: it says whether, and not where."""
+        self._written = re2.compile(b"%b|%b|%b(?:%b)" % (anywhere, at_begin, FRAMES, keys), options)
+        """The same for documents."""
         self._words = re2.compile(keys, options)
         """For texts that are joined with others, so that nobody knows where a word begins."""
 
-    def redacted(self, trace: Trace, own: bytes = b"") -> Trace:
-        """The trace as it may be written. `own`: what its client has shown for a key."""
-        return self.all_redacted([(trace, own)])[0]
+    def shows(self, documents: bytes | bytearray, own: Iterable[bytes] = ()) -> bool:
+        """Whether there may be anything to replace in documents of traces, one behind the other. What was streamed in parts is
+        not found so: `streams`. `own`: secrets that are not the configuration's: what their clients have shown for a key.
 
-    def all_redacted(self, some: Sequence[tuple[Trace, bytes]]) -> list[Trace]:
-        """`redacted` of each, with what its client has shown for a key.
-
-        Nearly none has anything secret, so all are looked at in one search: each gives up the interpreter's lock, which other
+        Nearly none has anything secret, so many are looked at in one search: each gives up the interpreter's lock, which other
         threads then hold for a while.
         """
-        owns = [own if len(own) >= SHORTEST else b"" for _, own in some]
-        parts: list[bytes] = []
-        for trace, _ in some:
-            parts += _bodies(trace)
-            parts.append(_texts(trace))
-        everything = b"\0".join(parts)
-        found = self._either.search(everything) is not None or any(own and everything.find(own) >= 0 for own in set(owns))
-        if found and len(some) > 1:
-            return [self.redacted(trace, own) for trace, own in some]
-        suspect = found or bool(self.rules)
-        return [
-            _Cleaning(self, own).trace(trace) if suspect or self._may_be_streamed(trace, own) else trace
-            for (trace, _), own in zip(some, owns, strict=True)
-        ]
+        if self.rules or self._written.search(documents) is not None:
+            return True
+        return any(documents.find(one) >= 0 for one in self._unknown(own))
 
-    def _may_be_streamed(self, trace: Trace, own: bytes) -> bool:
-        """Whether a secret stands in a stream though nowhere in one piece. A model tells what it was told, so that is looked for
-        where what it was told cannot be read here: it is kept elsewhere, fetched by a tool of the provider's, or a picture.
+    def streams(self, trace: Trace, own: Iterable[bytes] = ()) -> bool:
+        """Whether a secret may stand in a stream though nowhere in one piece.
+
+        A model tells what it was told, so that is looked for where what it was told cannot be read here: it is kept elsewhere,
+        fetched by a tool of the provider's, or a picture.
         """
-        streams = [stream for body in _bodies(trace) if (stream := stream_of(body)) is not None]
+        bodies = [body for body in _bodies(trace) if body[:1] not in b"{["]  # nearly all others are documents
+        streams = [stream for body in bodies if (stream := stream_of(body)) is not None]
         asked = trace.request
-        if not streams or not (asked.is_cut or any(asked.body.find(word) >= 0 for word in UNSEEN)):
+        if not streams or not (asked.is_cut or UNSEEN.search(asked.body) is not None):
             return False
-        return any(self._is_told_in_parts(stream, own) for stream in streams)
+        unknown = self._unknown(own)
+        return any(self._is_told_in_parts(stream, unknown) for stream in streams)
 
-    def _is_told_in_parts(self, stream: Stream, own: bytes) -> bool:
+    def redacted(self, trace: Trace, *own: bytes) -> Trace:
+        """The trace as it may be written. `own`: what its client has shown for a key, and providers were shown."""
+        unknown = self._unknown(own)
+        if not self.rules:
+            everything = b"\0".join((*_bodies(trace), _texts(trace)))
+            found = self._either.search(everything) is not None or any(one in everything for one in unknown)
+            if not found and not self.streams(trace, unknown):
+                return trace
+        return _Cleaning(self, unknown).trace(trace)
+
+    def _unknown(self, own: Iterable[bytes]) -> tuple[bytes, ...]:
+        """Those that are not looked for anyway: long ones first, for one may stand in another."""
+        return tuple(sorted((one for one in own if len(one) >= SHORTEST and one not in self._known), key=len, reverse=True))
+
+    def _is_told_in_parts(self, stream: Stream, own: Own) -> bool:
         """Whether a secret was streamed a few letters at a time, so that no event holds all of it."""
         told = stream.told()
         if told is None:
             return True  # perhaps
         found = self._anywhere.search(told) is not None or self._words.search(told) is not None
-        return found or (own != b"" and own in told)
+        return found or any(one in told for one in own)
 
-    def text(self, text: str, own: bytes = b"") -> tuple[str, int]:
+    def text(self, text: str, own: Own = ()) -> tuple[str, int]:
         """A text without what is secret in it, and how often something was replaced."""
         spans = self.spans(text, own)
         if not spans:
@@ -135,7 +145,7 @@ class Redactor:
             at = end
         return "".join((*parts, text[at:])), len(spans)
 
-    def spans(self, text: str, own: bytes = b"") -> list[tuple[int, int, str]]:
+    def spans(self, text: str, own: Own = ()) -> list[tuple[int, int, str]]:
         """What is to be replaced in a text: in order, not overlapping."""
         encoded = text.encode("utf-8", "surrogatepass")
         plain = len(encoded) == len(text)
@@ -144,20 +154,20 @@ class Redactor:
             found += [(span.start, span.end, span.kind) for span in rule.find(text)]
         return _apart(found)
 
-    def _found(self, data: bytes, own: bytes) -> list[tuple[int, int]]:
+    def _found(self, data: bytes, own: Own) -> list[tuple[int, int]]:
         """Where credentials stand: in no order, and perhaps one over another."""
         found = []
         if self._either.search(data) is not None:
             found += [match.span() for match in self._anywhere.finditer(data)]
             found += [match.span(1) for match in self._keys.finditer(data)]
-        if len(own) >= SHORTEST:
-            at = data.find(own)
+        for one in own:
+            at = data.find(one)
             while at >= 0:
-                found.append((at, at + len(own)))
-                at = data.find(own, at + len(own))
+                found.append((at, at + len(one)))
+                at = data.find(one, at + len(one))
         return found
 
-    def raw(self, data: bytes, own: bytes = b"") -> tuple[bytes, int]:
+    def raw(self, data: bytes, own: Own = ()) -> tuple[bytes, int]:
         """Bytes of any kind without credentials; rules are not asked about them."""
         spans = _apart([(*span, "secret") for span in self._found(data, own)])
         if not spans:
@@ -172,7 +182,7 @@ class Redactor:
 class _Cleaning:
     """Of one trace."""
 
-    def __init__(self, redactor: Redactor, own: bytes) -> None:
+    def __init__(self, redactor: Redactor, own: Own) -> None:
         self._redactor = redactor
         self._own = own
         self._done: dict[bytes, bytes] = {}
