@@ -1,11 +1,11 @@
 """What traces cost: full capture against none under load, and how fast a hundred thousand of them are searched.
 
-    python -m bench.traces load [--rounds 5] [--seconds 4]      500 requests/s beside 200 streams of 50 events/s each
+    python -m bench.traces load [--rounds 5] [--seconds 8]      500 requests/s beside 200 streams of 50 events/s each
     python -m bench.traces search [--traces 100000]             SQLite, and PostgreSQL where there is one
 
-Load: gateways that differ in `traces:` alone stand side by side on one core, the kit's upstream and load generator on the other;
-while one is measured the others are stopped, and they take turns. The figure is the CPU time of a gateway's whole process tree,
-the process that reads traces for the search among them. After the last round the store is counted: what was answered to the end
+Load: gateways that differ in `traces:` alone take turns on one core, the kit's upstream and load generator on the other; each
+begins anew in each round. The figure is the CPU time of a gateway's whole process tree, the process that reads traces for the
+search among them, in the middle of a load that lasts. After the last round the store is counted: what was answered to the end
 must be in it.
 """
 
@@ -17,7 +17,6 @@ import random
 import re
 import secrets
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -52,7 +51,10 @@ models:
   m-int: {targets: [paced/m-int]}
 keys: [{name: bench, key: sk-bench-1234}]
 """
+PORT = 8301
 RATE, STREAMS = 500, 200
+WARM_S = 3.0
+"""Of the load, before it is measured."""
 EVENTS_OF_A_REQUEST = 3
 """What a whole request costs without traces, in events of a stream: a machine that is shared may not get through all the load."""
 
@@ -82,47 +84,27 @@ def cpu_s(pid: int) -> float:
     return spent / 1e9
 
 
-def tell(process: subprocess.Popen[bytes], what: signal.Signals) -> None:
-    for one in tree(process.pid):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(one, what)
-
-
 @contextlib.contextmanager
-def gateways(run: Path) -> Iterator[dict[str, tuple[subprocess.Popen[bytes], int, Path]]]:
-    """Each configuration's, with its port and state folder."""
-    running: dict[str, tuple[subprocess.Popen[bytes], int, Path]] = {}
+def gateway(run: Path, name: str) -> Iterator[int]:
+    """One of a configuration, on the first core: its process."""
+    state, file = run / f"traces-{name}", run / f"traces-{name}.yaml"
+    file.write_text(CONFIG.replace("STATE", str(state)) + CONFIGURATIONS[name])
+    command = [
+        *["taskset", "-c", "0"],
+        sys.executable,
+        *["-m", "gatewright", "serve", "--config"],
+        str(file),
+        "--port",
+        str(PORT),
+    ]
+    with file.with_suffix(".log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
     try:
-        for port, (name, more) in enumerate(CONFIGURATIONS.items(), 8301):
-            state = run / f"traces-{name}"
-            shutil.rmtree(state, ignore_errors=True)
-            file = run / f"traces-{name}.yaml"
-            file.write_text(CONFIG.replace("STATE", str(state)) + more)
-            log = (run / f"traces-{name}.log").open("wb")
-            command = [
-                "taskset",
-                "-c",
-                "0",
-                sys.executable,
-                "-m",
-                "gatewright",
-                "serve",
-                "--config",
-                str(file),
-                "--port",
-                str(port),
-            ]
-            running[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT), port, state
-        for process, port, _ in running.values():
-            wait(port)
-            tell(process, signal.SIGSTOP)
-        yield running
+        wait(PORT)
+        yield process.pid
     finally:
-        for process, _, _ in running.values():
-            tell(process, signal.SIGCONT)
-            process.terminate()
-        for process, _, _ in running.values():
-            process.wait(30)
+        process.terminate()
+        process.wait(30)
 
 
 def wait(port: int) -> None:
@@ -138,22 +120,12 @@ def wait(port: int) -> None:
             return
 
 
-def loaded(run: Path, port: int, seconds: float) -> list[dict[str, Any]]:
-    """Both loads at the same time; what their generators tell."""
-    start = [
-        "taskset",
-        "-c",
-        "1",
-        str(run / "load"),
-        "-p",
-        str(port),
-        "-u",
-        "/v1/chat/completions",
-        "-w",
-        "0",
-        "-d",
-        str(seconds),
-    ]
+def loaded(run: Path, pid: int, seconds: float) -> tuple[list[dict[str, Any]], float]:
+    """Both loads at the same time: what their generators tell, and the microseconds of CPU that the gateway took for an event, in
+    `seconds` of it.
+    """
+    lasts = WARM_S + seconds + 0.5
+    start = ["taskset", "-c", "1", str(run / "load"), *f"-p {PORT} -u /v1/chat/completions -w 0 -d {lasts}".split()]
     start += ["-H", "Authorization: Bearer sk-bench-1234"]
     bodies = kit() / "bodies"
     calls = [
@@ -161,22 +133,23 @@ def loaded(run: Path, port: int, seconds: float) -> list[dict[str, Any]]:
         [*start, "-b", str(bodies / "m-int_oai_1k_s.json"), "-c", str(STREAMS), "-S"],
     ]
     running = [subprocess.Popen(call, stdout=subprocess.PIPE) for call in calls]
-    return [json.loads(process.communicate(timeout=seconds + 60)[0]) for process in running]
-
-
-def settle(pid: int) -> None:
-    """Until what a gateway does behind the last answers is done."""
-    for _ in range(15):
-        before = cpu_s(pid)
-        time.sleep(0.2)
-        if cpu_s(pid) - before < 0.004:
-            return
+    time.sleep(WARM_S)
+    before, at = cpu_s(pid), time.monotonic()
+    time.sleep(seconds)
+    spent = (cpu_s(pid) - before) * seconds / (time.monotonic() - at)
+    told = [json.loads(process.communicate(timeout=seconds + 60)[0]) for process in running]
+    work = told[0]["ok"] * EVENTS_OF_A_REQUEST + told[1]["events"]
+    return told, spent / (work * seconds / lasts) * 1e6
 
 
 def load(rounds: int, seconds: float) -> bool:
+    """Each time a gateway of its own: two processes of the same code differ by some percent, by where their memory lies."""
     run = WORK / "run"
     run.mkdir(parents=True, exist_ok=True)
     build(run)
+    for name in CONFIGURATIONS:
+        shutil.rmtree(run / f"traces-{name}", ignore_errors=True)
+        (run / f"traces-{name}.log").unlink(missing_ok=True)
     ports = ["9301:size=300,chunks=200", "9302:chunks=200,interval=20000,ts=1"]
     upstream = subprocess.Popen(["taskset", "-c", "1", str(run / "upstream"), *ports], stderr=subprocess.DEVNULL)
     spent: dict[str, list[float]] = {name: [] for name in CONFIGURATIONS}
@@ -185,35 +158,27 @@ def load(rounds: int, seconds: float) -> bool:
     good = True
     try:
         wait(9302)
-        with gateways(run) as running:
-            for number in range(rounds + 1):
-                for name, (process, port, _) in running.items():
-                    tell(process, signal.SIGCONT)
-                    settle(process.pid)
-                    before = cpu_s(process.pid)
-                    told = loaded(run, port, seconds)
-                    time.sleep(0.5)  # what was answered is written
-                    if number:  # the first round warms up
-                        work = told[0]["ok"] * EVENTS_OF_A_REQUEST + told[1]["events"]
-                        spent[name].append((cpu_s(process.pid) - before) / work * 1e6)
-                        waits[name].append(told[0]["lat_p99"] / 1000)
-                    answered[name] += sum(one["ok"] for one in told)
-                    if any(one["non200"] + one["connerr"] + one["short"] for one in told):
-                        print(f"{name}: failures {told}")
-                        good = False
-                    tell(process, signal.SIGSTOP)
-        for name, (_, _, state) in running.items():
-            if CONFIGURATIONS[name]:
-                good &= counted(name, state, answered[name])
+        for number in range(rounds):
+            for name in list(CONFIGURATIONS)[:: -1 if number % 2 else 1]:
+                with gateway(run, name) as pid:
+                    told, cost = loaded(run, pid, seconds)
+                spent[name].append(cost)
+                waits[name].append(told[0]["lat_p99"] / 1000)
+                answered[name] += sum(one["ok"] for one in told)
+                if any(one["non200"] + one["connerr"] + one["short"] for one in told):
+                    print(f"{name}: failures {told}")
+                    good = False
+        for name, configured in CONFIGURATIONS.items():
+            if configured:
+                good &= counted(name, run / f"traces-{name}", answered[name])
     finally:
         upstream.terminate()
     base = statistics.median(spent["none"])
     for name, some in spent.items():
-        more = statistics.median(one / other - 1 for one, other in zip(some, spent["none"], strict=True))
-        cost = statistics.median(some)
-        p99 = statistics.median(waits[name])
-        told = f"{cost:6.2f} µs an event ({more:+6.1%} by pairs, {cost / base - 1:+6.1%})"
-        print(f"{name:14} {told}, p99 {p99:.1f} ms")
+        pairs = [one / other - 1 for one, other in zip(some, spent["none"], strict=True)]
+        more, cost = statistics.median(pairs), statistics.median(some)
+        told = f"{cost:6.2f} µs an event ({more:+6.1%} by pairs, {min(pairs):+.1%} to {max(pairs):+.1%}; {cost / base - 1:+6.1%})"
+        print(f"{name:14} {told}, p99 {statistics.median(waits[name]):.1f} ms")
         good &= more <= MOST_MORE
     return good
 
@@ -340,7 +305,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["load", "search"])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--traces", type=int, default=100_000)
     parser.add_argument("--postgres", default=os.environ.get("GATEWRIGHT_TEST_POSTGRES", "postgresql://root@127.0.0.1:5432/test"))
     chosen = parser.parse_args()

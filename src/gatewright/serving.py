@@ -64,7 +64,7 @@ def _app(config: Config | None, *, reloads: bool) -> AsgiApp:
         # What exists now lives for ever: keep the collector from walking it, and let it run more rarely.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 20)
+        gc.set_threshold(200_000, 20, 20)
         house.current.begin()
         house.current.measures.start()
         if reloads:

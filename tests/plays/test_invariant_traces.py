@@ -1,30 +1,15 @@
 """Invariant's paths in the gateway's own traces and logs: recorded as all others, without anybody's key."""
 
-import asyncio
 import logging
-import time
 
 import msgspec
 import pytest
 
-from gatewright.stores.traces import open_traces
 from tests.plays.invariant_scene import DIALECTS, FILE_POLICY, INV, PROVIDER_KEY, VENDOR, ask, key_lines, scene, served
+from tests.plays.kept_traces import kept
 from tests.serving import KEY
 
 TRACES = "traces: {enabled: true, index_share: 0}"
-
-
-async def kept(s, tmp_path):
-    """What was written down."""
-    recording = s.gw.house.current.tracing.recording
-    end = time.monotonic() + 10
-    while recording.waiting or recording.taken > recording.written + recording.dropped + recording.failed:
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
-    store = open_traces(tmp_path)
-    found = tuple(store.iterate())
-    store.close()
-    return found
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -42,7 +27,7 @@ async def test_exchanges_are_traced_without_their_keys(tmp_path, caplog, dialect
             wrong = key_lines(dialect, joined=joined, invariant="inv-wrong")
             assert (await ask(s, dialect, "hi", stream=stream, headers=wrong)).status == 401
             await s.explorer.trace(2)
-            traces = await kept(s, tmp_path)
+            traces = await kept(s.gw, tmp_path)
         finally:
             s.gw.house.current.tracing.close()
     assert len(traces) == 3

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import time
 from contextlib import asynccontextmanager
 
 import pytest
 
 from gatewright.record.trace_index import Indexer
 from gatewright.stores.traces import open_traces
+from tests.plays.kept_traces import kept
 from tests.plays.scene import DIALECTS, ask, asking, frames, path_of, providers, send, whole
 from tests.serving import END, KEY, answer, call, chunk, gateway, stream_head, upstream
 
@@ -18,22 +18,10 @@ OTHER = "gw-opted-out-key"
 
 @asynccontextmanager
 async def traced(tmp_path, *, more: str = TRACES, keys: str = ""):
-    """A gateway that keeps traces, before scripted upstreams; `kept()` closes its recording and gives what was written."""
+    """A gateway that keeps traces, before scripted upstreams; `kept()` gives what was written."""
     async with upstream() as up, gateway(providers(up.port) + more, tmp_path, keys=keys) as gw:
         gw.upstream = up
-
-        async def kept():
-            recording = gw.house.current.tracing.recording
-            end = time.monotonic() + 10
-            while recording.waiting or recording.taken > recording.written + recording.dropped + recording.failed:
-                assert time.monotonic() < end
-                await asyncio.sleep(0.02)
-            store = open_traces(tmp_path)
-            found = tuple(store.iterate())
-            store.close()
-            return found
-
-        gw.kept = kept
+        gw.kept = lambda: kept(gw, tmp_path)
         try:
             yield gw
         finally:
@@ -93,7 +81,7 @@ async def test_of_a_stream_that_passes_what_was_told_is_kept(tmp_path, ends):
     assert trace.answer.body == got.body
     assert trace.answer.size == len(got.body)
     came = b"".join(told)
-    assert trace.upstream[0].answer.body == came.replace(b"sk-chat", b"***")
+    assert trace.upstream[0].answer.body == came.replace(b"sk-chat", b"[redacted:secret]")
     assert got.body != came
     assert b"sk-chat" not in got.body
 
@@ -112,7 +100,7 @@ async def test_what_fails_is_kept_with_every_attempt(tmp_path):
     assert "no such thing" in trace.problem
     (leg,) = trace.upstream
     assert leg.status == 400
-    assert leg.answer.body == refusal.replace(b"sk-chat", b"***")
+    assert leg.answer.body == refusal.replace(b"sk-chat", b"[redacted:secret]")
     assert [(one.status, one.cause) for one in trace.tried] == [(400, "client")]
     assert trace.cost_micros == 0
 

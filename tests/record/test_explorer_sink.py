@@ -6,6 +6,7 @@ import time
 
 from tests.identity import serving
 from tests.plays.scene import asking, frames, whole
+from tests.record.tracing import batch
 
 from gatewright.guards.terms import Finding
 from gatewright.record.explorer import IN_A_ROW
@@ -32,7 +33,7 @@ async def pushed(traces, answer, **more):
     async with serving(answer) as port:
         rule = PushRule(url=f"http://127.0.0.1:{port}", key="inv-1", dataset="all", **more)
         sink = ExplorerSink(rule, both, {})
-        sink.take(traces)
+        sink.take(batch(*traces))
         async with asyncio.timeout(10):
             while sink.counts.pushed + sink.counts.failed + sink.counts.dropped < len(traces):
                 await asyncio.sleep(0.01)
@@ -65,7 +66,7 @@ async def test_what_does_not_fit_is_dropped_and_counted():
     began = time.monotonic()
     async with serving(lambda asked: None) as port:
         sink = ExplorerSink(PushRule(url=f"http://127.0.0.1:{port}", key="k", dataset="d", queue=2, deadline_s=0.2), both, {})
-        sink.take([trace() for _ in range(50)])
+        sink.take(batch(*(trace() for _ in range(50))))
         assert time.monotonic() - began < 5
         assert sink.counts.dropped >= 40
         await asyncio.to_thread(sink.close)

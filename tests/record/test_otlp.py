@@ -6,7 +6,7 @@ import time
 
 import pytest
 from tests.record.otlp_stand_in import Collector, attributes
-from tests.record.tracing import ASKED, AT, meaning, message, trace
+from tests.record.tracing import ASKED, AT, batch, meaning, message, trace
 
 from gatewright.record import otlp
 from gatewright.record.otlp import OtlpSink
@@ -36,7 +36,7 @@ def sink(collector, environ=None, **said):
 def test_a_trace_is_one_span_and_one_beneath_it_for_each_attempt(collector):
     """What a target was passed over for is an event: nobody was called."""
     to = sink(collector)
-    to.take([trace()])
+    to.take(batch(trace()))
     to.close()
     root, failed, served = collector.spans()
     assert [span.name for span in (root, failed, served)] == ["chat smart", "attempt azure/gpt-5-eu", "attempt openai/gpt-5"]
@@ -53,7 +53,7 @@ def test_a_trace_is_one_span_and_one_beneath_it_for_each_attempt(collector):
 def test_the_request_is_told_in_the_conventions_words(collector):
     """Names and types of the attributes, as semantic-conventions-genai has them; their sums count what came of caches."""
     to = sink(collector)
-    to.take([trace(usage={"input": 10, "cache_read": 11, "output": 5, "reasoning": 4})])
+    to.take(batch(trace(usage={"input": 10, "cache_read": 11, "output": 5, "reasoning": 4})))
     to.close()
     path, headers, request, _ = collector.requests[0]
     assert path == "/v1/traces"
@@ -90,7 +90,7 @@ def test_the_request_is_told_in_the_conventions_words(collector):
 def test_what_was_said_leaves_the_house_only_where_the_operator_says_so(collector):
     """`content: false`, the default: neither question nor answer nor a tool's arguments are anywhere in the bytes."""
     to = sink(collector)
-    to.take([trace()])
+    to.take(batch(trace()))
     to.close()
     sent = str(collector.requests[0][2])
     for words in ("Tides at Cobh", "Looking.", "Be brief", "harbour", "tide_at"):
@@ -100,7 +100,7 @@ def test_what_was_said_leaves_the_house_only_where_the_operator_says_so(collecto
 def test_content_is_messages_of_parts(collector):
     """With `content: true`: history, answer and tools, in the form that the conventions' JSON schemas ask for."""
     to = sink(collector, content=True)
-    to.take([trace()])
+    to.take(batch(trace()))
     to.close()
     said = attributes(collector.spans()[0].attributes)
     assert json.loads(said["gen_ai.input.messages"]) == [
@@ -124,7 +124,7 @@ def test_langfuse_finds_what_it_maps(collector):
     """By the path of its endpoint its own attributes are added; the key travels as basic authentication."""
     rule = otlp_rule({}, endpoint=collector.url + "/api/public/otel", headers={"Authorization": "Basic cGs6c2s="}, content=True)
     to = OtlpSink(rule, meaning, {})
-    to.take([trace(status=500, outcome="error", error="upstream", problem="openai: broke", answer=trace().answer)])
+    to.take(batch(trace(status=500, outcome="error", error="upstream", problem="openai: broke", answer=trace().answer)))
     to.close()
     path, headers, _, _ = collector.requests[0]
     assert path == "/api/public/otel/v1/traces"
@@ -150,7 +150,7 @@ def test_a_failing_collector_gets_the_same_again_and_only_once_it_is_well(collec
     collector.answers = [503, 429, 200]
     collector.headers = {"retry-after": "0"}
     to = sink(collector)
-    to.take([trace()])
+    to.take(batch(trace()))
     collector.wait_for(3)
     to.close()
     assert [status for *_, status in collector.requests] == [503, 429, 200]
@@ -163,9 +163,9 @@ def test_what_a_collector_refuses_is_dropped_and_counted(collector, quick, caplo
     collector.answers = [400, 200]
     to = sink(collector)
     with caplog.at_level(logging.INFO, "gatewright"):
-        to.take([trace()])
+        to.take(batch(trace()))
         collector.wait_for(1)
-        to.take([trace(id="req_0002")])
+        to.take(batch(trace(id="req_0002")))
         collector.wait_for(2)
         to.close()
     assert (to.tally.sent, to.tally.dropped) == (1, 1)
@@ -176,7 +176,7 @@ def test_a_batch_is_given_up_after_a_few_tries(collector, quick):
     """A collector that is down for long costs the traces of that time, and not the memory."""
     collector.answers = [503]
     to = sink(collector)
-    to.take([trace()])
+    to.take(batch(trace()))
     collector.wait_for(otlp.TRIES)
     to.close()
     assert (to.tally.sent, to.tally.dropped) == (0, 1)
@@ -187,7 +187,7 @@ def test_a_full_queue_drops_and_counts_and_never_waits(collector):
     rule = otlp_rule({}, endpoint="http://127.0.0.1:9", queue=10)
     to = OtlpSink(rule, meaning, {})
     began = time.monotonic()
-    to.take([trace(id=f"req_{n}") for n in range(500)])
+    to.take(batch(*(trace(id=f"req_{n}") for n in range(500))))
     assert time.monotonic() - began < 1
     to.close()
     assert to.tally.dropped == 500
@@ -203,7 +203,7 @@ def test_a_trace_that_cannot_be_read_does_not_stop_the_others(collector, quick, 
         return meaning(told)
 
     to = OtlpSink(otlp_rule({}, endpoint=collector.url), broken, {})
-    to.take([trace(id="req_bad"), trace()])
+    to.take(batch(trace(id="req_bad"), trace()))
     to.close()
     assert (to.tally.sent, to.tally.dropped) == (1, 1)
     assert "req_bad could not be made spans" in caplog.text
@@ -213,7 +213,7 @@ def test_a_trace_sent_twice_is_the_same_trace(collector):
     """Ids are made from the request's: sending again what was sent before adds nothing to a backend that knows them."""
     for _ in range(2):
         to = sink(collector)
-        to.take([trace(request=message(ASKED))])
+        to.take(batch(trace(request=message(ASKED))))
         to.close()
     first, again = collector.spans()[:3], collector.spans()[3:]
     assert [(span.trace_id, span.span_id) for span in first] == [(span.trace_id, span.span_id) for span in again]

@@ -3,11 +3,12 @@
 import time
 
 import pytest
-from tests.record.tracing import message, trace
+from tests.record.tracing import batch, message, trace
 
 from gatewright.record import trace_keeping
 from gatewright.record.trace_keeping import KeepTraces
-from gatewright.stores.traces import open_traces
+from gatewright.record.traces import NONE
+from gatewright.stores.traces import open_traces, packer_of
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def away(tmp_path):
 
 
 def keeping(place, **more):
-    return KeepTraces(lambda: open_traces(place), **{"keep_s": 3600.0, "max_bytes": 0, **more})
+    return KeepTraces(lambda: open_traces(place), packer_of(), **{"keep_s": 3600.0, "max_bytes": 0, **more})
 
 
 def ids(place):
@@ -30,11 +31,13 @@ def ids(place):
         store.close()
 
 
-def test_what_comes_is_written_at_once(tmp_path):
-    """Nothing waits while the database answers."""
+def test_what_came_is_written_when_no_more_comes(tmp_path):
+    """In one transaction; nothing waits while the database answers."""
     sink = keeping(tmp_path)
     sink.begin()
-    sink.take([trace(id="a"), trace(id="b")])
+    sink.take(batch(trace(id="a"), trace(id="b")))
+    assert sink.waits
+    sink.take(NONE)
     assert not sink.waits
     assert sorted(ids(tmp_path)) == ["a", "b"]
     sink.close()
@@ -45,8 +48,9 @@ def test_what_waits_for_a_database_is_written_when_it_is_there_again(away, caplo
     """Nothing raises; the log says it once, with a number."""
     sink = keeping(away)
     sink.begin()
-    sink.take([trace(id="a")])
-    sink.take([trace(id="b")])
+    sink.take(batch(trace(id="a")))
+    sink.take(NONE)
+    sink.take(batch(trace(id="b")))
     assert sink.waits
     (told,) = [record.getMessage() for record in caplog.records if "traces cannot be written" in record.getMessage()]
     assert "1 wait and 0 were lost" in told
@@ -60,26 +64,38 @@ def test_what_waits_for_a_database_is_written_when_it_is_there_again(away, caplo
 def test_it_is_tried_again_after_a_pause_and_without_anything_new(away):
     """`take` of nothing, as the queue does it for whoever waits."""
     sink = keeping(away)
-    sink.take([trace(id="a")])
+    sink.take(batch(trace(id="a")))
+    sink.take(NONE)
     away.unlink()
     away.mkdir()
     end = time.monotonic() + 10
     while sink.waits:
         assert time.monotonic() < end
-        sink.take(())
+        sink.take(NONE)
     assert ids(away) == ["a"]
     sink.close()
 
 
 def test_beyond_the_bound_the_oldest_are_lost_and_counted(away, monkeypatch):
     """Memory is bounded by bytes; what is left at the end is lost, too, and told so."""
-    monkeypatch.setattr(trace_keeping, "HELD_BYTES", 250)
+    packed = packer_of().pack(batch(trace(id="0")).documents, 0)
+    monkeypatch.setattr(trace_keeping, "HELD_BYTES", int(2.5 * len(packed.data)))
     sink = keeping(away)
-    sink.take([trace(id=str(number), size=100) for number in range(5)])
+    for number in range(5):
+        sink.take(batch(trace(id=str(number))))
     assert sink.lost == 3
-    assert [one.id for one in sink._held] == ["3", "4"]
     sink.close()
     assert sink.lost == 5
+
+
+def test_more_than_may_be_held_is_written_before_any_of_it_is_let_go(tmp_path, monkeypatch):
+    """While the database answers nothing is lost, however much comes at once."""
+    monkeypatch.setattr(trace_keeping, "HELD_BYTES", 250)
+    sink = keeping(tmp_path)
+    for number in range(5):
+        sink.take(batch(trace(id=str(number))))
+    sink.close()
+    assert (sink.lost, len(ids(tmp_path))) == (0, 5)
 
 
 def test_what_is_too_old_is_removed(tmp_path, monkeypatch):
@@ -87,7 +103,8 @@ def test_what_is_too_old_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(trace_keeping, "RETIRE_EVERY_S", 0.0)
     sink = keeping(tmp_path, keep_s=60.0)
     now = int(time.time() * 1e6)
-    sink.take([trace(id="old", at=now - 120_000_000, request=message(b"x"))])
-    sink.take([trace(id="young", at=now)])
+    for one in (trace(id="old", at=now - 120_000_000, request=message(b"x")), trace(id="young", at=now)):
+        sink.take(batch(one))
+        sink.take(NONE)
     sink.close()
     assert ids(tmp_path) == ["young"]

@@ -13,6 +13,7 @@ from gatewright.record.trace_making import Maker
 from gatewright.record.trace_queue import Recording
 from gatewright.record.trace_redaction import Redactor
 from gatewright.record.trace_rule import TraceRule
+from gatewright.stores.trace_document import document_of
 from gatewright.wire.http import Call
 
 NUMBERS = count()
@@ -24,16 +25,18 @@ class Sink:
     def __init__(self) -> None:
         self.traces, self.closed, self.threads = [], 0, set()
 
-    def take(self, traces) -> None:
+    def take(self, batch) -> None:
         self.threads.add(threading.current_thread().name)
-        self.traces += traces
+        self.traces += batch.traces
+        assert batch.documents.joined == b"".join(map(document_of, batch.traces))
+        assert batch.documents.lengths == [len(document_of(one)) for one in batch.traces]
 
     def close(self) -> None:
         self.closed += 1
 
 
 class Broken(Sink):
-    def take(self, traces) -> None:
+    def take(self, batch) -> None:
         raise OSError("away")
 
     def close(self) -> None:
@@ -142,14 +145,14 @@ def test_an_exchange_that_no_trace_can_be_made_of_costs_itself_alone(begin, capl
 
 def test_one_that_cannot_be_cleaned_costs_itself_alone_and_is_not_written(monkeypatch, begin, caplog):
     """Though several are cleaned together."""
-    clean = Redactor.all_redacted
+    shows = Redactor.shows
 
-    def fails(self, some):
-        if any(trace.id == "req_bad" for trace, _ in some):
+    def fails(self, documents, own):
+        if b"req_bad" in documents:
             raise ValueError("oh")
-        return clean(self, some)
+        return shows(self, documents, own)
 
-    monkeypatch.setattr(Redactor, "all_redacted", fails)
+    monkeypatch.setattr(Redactor, "shows", fails)
     sink = Sink()
     recording = begin(sink)
     for name in ("req_1", "req_bad", "req_2"):

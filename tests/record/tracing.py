@@ -3,7 +3,8 @@
 from gatewright.dialects import BY_NAME
 from gatewright.guards.terms import Finding
 from gatewright.ir.request import Asked
-from gatewright.record.traces import Message, Trace, TracedAttempt, TracedLoss, UpstreamCall
+from gatewright.record.traces import Batch, Message, Trace, TracedAttempt, TracedLoss, UpstreamCall
+from gatewright.stores.trace_document import Documents
 from gatewright.wire.http import Call
 
 ASKED = (
@@ -23,6 +24,11 @@ AT = 1_795_000_000_000_000
 
 def message(body, headers=JSON):
     return Message(headers=headers, body=body, size=len(body))
+
+
+def batch(*traces):
+    """As the recording thread hands them on."""
+    return Batch(traces, Documents(traces))
 
 
 def trace(**changes):

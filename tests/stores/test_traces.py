@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from tests.sql_here import ENGINES, database
 
 from gatewright.stores import sql, trace_words
-from gatewright.stores.trace_blobs import CannotOpen
+from gatewright.stores.trace_document import CannotOpen
 from gatewright.stores.trace_tables import TRACE_METADATA
 from gatewright.stores.trace_terms import BadCursor, Message, Trace, TraceFilter, UpstreamCall
 from gatewright.stores.traces import open_traces

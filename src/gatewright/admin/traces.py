@@ -19,7 +19,7 @@ from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.usage_report import within
 from gatewright.record.export_meaning import meaning_of
 from gatewright.stores.principals import Missing
-from gatewright.stores.trace_blobs import CannotOpen
+from gatewright.stores.trace_document import CannotOpen
 from gatewright.stores.trace_terms import BadCursor, LegName, Message, Trace, TraceFilter, TraceStore, TraceSummary
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

@@ -2,6 +2,8 @@
 
 One rule: what a client of this dialect sent, and what it was answered, is written back field by field, what nobody understood
 included. Of other dialects' reasoning nothing is written: it was not said.
+The dialect's own renderers lie above this layer and cannot be asked: what they write alike (media, the pieces of a thinking part)
+is here once more. They may say only what a provider takes; here every block is told, whatever its source.
 https://platform.openai.com/docs/api-reference/chat/create#chat-create-messages
 """
 
@@ -27,7 +29,7 @@ from gatewright.ir.blocks import (
 from gatewright.ir.response import Response
 from gatewright.ir.seal import Seal
 from gatewright.jsontypes import JsonObject, JsonValue
-from gatewright.wire.json import BadJson, decode, decode_object
+from gatewright.wire.json import BadJson, decode_object, decode_or_text
 
 _ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
 _OF_MESSAGE = "choices[0].message."
@@ -116,7 +118,7 @@ def _fill(body: JsonObject, blocks: tuple[Block, ...]) -> None:
                 body["content"] = block.text
                 body |= _cache(block.cache)
             case Text(form=("object",)):
-                body["content"] = _document(block.text)
+                body["content"] = decode_or_text(block.text)
             case Text(form=("transcript",)):
                 _inside(body, "audio")["transcript"] = block.text
             case Text(form=("string_part",)):
@@ -210,7 +212,7 @@ def _call(call: ToolCall) -> JsonObject:
     prefix, key = ("custom", "input") if call.kind == "custom" else ("function", "arguments")
     inner: JsonObject = {} if "no_name" in call.form else {"name": call.name}
     if "object" in call.form:
-        inner[key] = _document(call.arguments)
+        inner[key] = decode_or_text(call.arguments)
     elif "no_arguments" not in call.form:
         inner[key] = call.arguments
     body: JsonObject = {prefix: inner}
@@ -220,13 +222,6 @@ def _call(call: ToolCall) -> JsonObject:
         body["id"] = call.id
     signed = signature(call.seal) if call.seal is not None else {}
     return _merge({**body, **signed, **_cache(call.cache)}, call.extras)
-
-
-def _document(text: str) -> JsonValue:
-    try:
-        return decode(text.encode("utf-8", "surrogatepass"))
-    except BadJson:
-        return text
 
 
 def _annotation(citation: Citation) -> JsonObject:

@@ -5,7 +5,7 @@ One rule: what has no place in Invariant's form (reasoning, a provider's own blo
 
 from gatewright.ir.blocks import Block, FileRef, Inline, Media, Refusal, Source, Text, ToolCall, Url
 from gatewright.jsontypes import JsonObject, JsonValue
-from gatewright.wire.json import BadJson, decode
+from gatewright.wire.json import decode_or_text
 
 
 def part_of(block: Block) -> JsonObject | None:
@@ -53,12 +53,7 @@ def arguments_of(call: ToolCall) -> JsonValue:
         return {"_raw": text}
     if call.kind == "custom":
         return {"input": text}
-    if not text.strip():
-        return {}
-    try:
-        return decode(text.encode("utf-8", "surrogatepass"))
-    except BadJson:
-        return text
+    return decode_or_text(text) if text.strip() else {}
 
 
 def texts_or_parts(blocks: tuple[Block, ...]) -> JsonValue:

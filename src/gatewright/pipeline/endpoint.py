@@ -60,6 +60,7 @@ class Endpoint:
         "gate",
         "name",
         "secret",
+        "secrets",
         "betas",
         "quirks",
         "speaks",
@@ -106,6 +107,8 @@ class Endpoint:
         self.gate: Gate | None = None
         """Where calls wait for their turn. None: any number at once. Set before the first call."""
         self._hidden = tuple(value.encode() for _, value in headers if len(value) >= LONG_ENOUGH)
+        self.secrets = tuple(filter(None, (self.secret, *self._hidden)))
+        """What must not be told of what it says, but for what a `credential` knows."""
         self._fronts: dict[tuple[DialectName, str, bytes, bytes], tuple[bytes, bytes]] = {}
         self._heads = {d: header_lines(_auth_headers(auth[d], secret) + _PLAIN + headers) for d in dialects}
 

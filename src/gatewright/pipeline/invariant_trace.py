@@ -7,7 +7,7 @@ One rule: the bytes that go by are only kept hold of; what they mean is read bes
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -24,10 +24,9 @@ from gatewright.jsontypes import JsonObject
 from gatewright.pipeline.invariant_judge import Judge
 from gatewright.pipeline.invariant_keys import Brought
 from gatewright.pipeline.invariant_policies import NONE, Policies
-from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.sources import BaseSource, WrappedSource
 from gatewright.pipeline.translate import Dialects
 from gatewright.record.explorer_body import PolicyError, annotations_of, push_body
-from gatewright.transport import Incoming
 from gatewright.wire.http import Call
 from gatewright.wire.json import BadJson
 
@@ -104,16 +103,14 @@ class Heard:
         return reply
 
 
-class HeardSource(BaseSource):
+class HeardSource(WrappedSource):
     """Around the source that answers: its segments as they are."""
 
-    __slots__ = ("_about", "_inner")
+    __slots__ = ("_about",)
 
     def __init__(self, inner: BaseSource, about: Conversation) -> None:
-        super().__init__(cast("Incoming", inner))  # asked for nothing but to be aborted
-        self._inner = inner
+        super().__init__(inner)
         self._about = about
-        self.content = inner.content
 
     async def _pull(self) -> Segment | None:
         inner = self._inner
@@ -125,25 +122,9 @@ class HeardSource(BaseSource):
             self._over()
         return segment
 
-    def _over(self) -> None:
-        inner = self._inner
-        self.usage, self.broken, self.left, self.problem = inner.usage, inner.broken, inner.left, inner.problem
-        self._about.usage = inner.usage if inner.usage is not None else inner.usage_so_far()
-        self._end()
-
-    def abort(self) -> None:
-        self._inner.abort()
-        if not self.ended:
-            self._over()
-
-    def keepalive(self) -> bytes:
-        return b"" if self.ended else self._inner.keepalive()
-
-    def usage_so_far(self) -> Usage | None:
-        return self._inner.usage_so_far()
-
-    def spoken(self) -> int:
-        return self._inner.spoken()
+    def _end(self) -> None:
+        self._about.usage = self.usage
+        super()._end()
 
 
 class Account:

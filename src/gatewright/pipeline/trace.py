@@ -217,7 +217,8 @@ class _Tapped:
             sent=call.get("content_type", b"content-type: application/json\r\n") + call["headers"],
             body=call["body"],
             most=self._most,
-            scrub=self._endpoint.scrub,
+            secrets=self._endpoint.secrets,
+            scrub=None if self._endpoint.credential is None else self._endpoint.scrub,
         )
         incoming = await self._endpoint.send(**call)
         leg.status = incoming.status
@@ -241,9 +242,9 @@ class _TappedIncoming:
         return self._inner.headers
 
     @property
-    def those(self) -> Any:
+    def fields(self) -> Any:
         """As the transport's own answers have it; not there where this one has it not."""
-        return cast("Any", self._inner).those
+        return cast("Any", self._inner).fields
 
     def header(self, name: bytes) -> bytes | None:
         return self._inner.header(name)

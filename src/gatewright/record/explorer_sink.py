@@ -28,7 +28,7 @@ from gatewright.ir.response import Response
 from gatewright.jsontypes import JsonObject
 from gatewright.record.explorer import IN_A_ROW, MOST_BYTES, PATH, REST_S, TOLD_EVERY_S, Counts
 from gatewright.record.explorer_body import Annotation, Guardrail, PolicyError, annotations_of, push_body
-from gatewright.record.traces import Trace
+from gatewright.record.traces import Batch, Trace
 from gatewright.transport.proxy import proxy_for
 
 log = logging.getLogger("gatewright")
@@ -69,12 +69,12 @@ class ExplorerSink:
         self._rests_until = 0.0
         self._told = -TOLD_EVERY_S
 
-    def take(self, traces: Sequence[Trace]) -> None:
+    def take(self, batch: Batch) -> None:
         """As `TraceSink` says."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="explorer", daemon=True)
             self._thread.start()
-        for trace in traces:
+        for trace in batch.traces:
             if trace.operation not in ("generate", "invoke"):
                 continue
             size = len(trace.request.body) + len(trace.answer.body)

@@ -22,7 +22,7 @@ from gatewright.ir.request import Request
 from gatewright.ir.response import Response
 from gatewright.record.otlp_rule import OtlpRule
 from gatewright.record.otlp_spans import Span, SpanTerms, spans_of
-from gatewright.record.traces import Trace
+from gatewright.record.traces import Batch, Trace
 from gatewright.transport.plain_fetch import PlainFetch
 
 log = logging.getLogger("gatewright")
@@ -151,7 +151,8 @@ class OtlpSink:
         self._thread: threading.Thread | None = None
         self._untold = 0  # of the batch that was sent last
 
-    def take(self, traces: Sequence[Trace]) -> None:
+    def take(self, batch: Batch) -> None:
+        traces = batch.traces
         with self._changed:
             if self._closing:
                 self.tally.add(dropped=len(traces))

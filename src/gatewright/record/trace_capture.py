@@ -11,6 +11,7 @@ import msgspec
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange
 from gatewright.ir.blocks import DialectName
+from gatewright.transport import KEPT_FEW
 from gatewright.wire.http import Call
 
 MAX_BODY_BYTES: Final = 1 << 20
@@ -21,44 +22,62 @@ Edit: TypeAlias = tuple[int, int, bytes]
 
 
 class Pieces:
-    """A body as it comes. What is beyond `most` bytes is counted alone."""
+    """A body as it comes. What is beyond `most` bytes is counted alone.
 
-    __slots__ = ("most", "parts", "room")
+    A few pieces are held as they are, and then joined: what an event is made of is free at once for the next one's, and still in
+    the processor's cache. Hundreds of streams, each with hundreds of pieces, would use new memory for every event.
+    """
+
+    __slots__ = ("_parts", "_room", "few", "most")
 
     def __init__(self, most: int = MAX_BODY_BYTES) -> None:
         self.most = most
-        self.parts: list[bytes] = []
-        self.room = most
+        self.few: list[bytes] = []
+        """What came last: whoever appends to it says `gather` when there are `KEPT_FEW`."""
+        self._parts: list[bytes] = []
+        self._room = most
         """Bytes that may still be kept; below 0: so many are too many."""
 
     @property
     def size(self) -> int:
         """Bytes that came."""
-        return self.most - self.room
+        if self.few:
+            self.gather()
+        return self.most - self._room
+
+    def gather(self) -> None:
+        """Join the few."""
+        few = self.few
+        piece = few[0] if len(few) == 1 else b"".join(few)
+        few.clear()
+        if self._room > 0:
+            self._parts.append(piece)
+        self._room -= len(piece)
 
     def add(self, piece: bytes) -> None:
-        room = self.room
-        if room > 0:
-            self.parts.append(piece)
-        self.room = room - len(piece)
+        few = self.few
+        few.append(piece)
+        if len(few) >= KEPT_FEW:
+            self.gather()
 
     def before(self, send: Callable[[bytes], None]) -> Callable[[bytes], None]:
         """`send`, of which each piece is kept: `add` written out, for every event of a stream goes this way."""
-        append = self.parts.append
+        few = self.few
 
         def keep(piece: bytes) -> None:
-            room = self.room
-            if room > 0:
-                append(piece)
-            self.room = room - len(piece)
+            few.append(piece)
+            if len(few) >= KEPT_FEW:
+                self.gather()
             send(piece)
 
         return keep
 
     def joined(self) -> bytes:
         """What was kept, in one: the same object each time. Once nothing more comes."""
-        parts = self.parts
-        if len(parts) != 1 or self.room < 0:
+        if self.few:
+            self.gather()
+        parts = self._parts
+        if len(parts) != 1 or self._room < 0:
             parts[:] = [b"".join(parts)[: self.most]]
         return parts[0]
 
@@ -91,7 +110,7 @@ class Passed:
 class Leg:
     """What went to a provider in one attempt, and what came back. The credential is not in it: it is added beneath."""
 
-    __slots__ = ("answer", "body", "dialect", "headers", "method", "path", "scrub", "sent", "status")
+    __slots__ = ("answer", "body", "dialect", "headers", "method", "path", "scrub", "secrets", "sent", "status")
 
     def __init__(
         self,
@@ -102,7 +121,8 @@ class Leg:
         sent: bytes,
         body: bytes,
         most: int,
-        scrub: Callable[[bytes], bytes] = bytes,
+        secrets: tuple[bytes, ...] = (),
+        scrub: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.dialect: DialectName = dialect
         self.method = method
@@ -114,8 +134,10 @@ class Leg:
         self.headers: Iterable[tuple[bytes, bytes]] = ()
         """Of the answer."""
         self.answer = Pieces(most)
+        self.secrets = secrets
+        """The endpoint's, of which the upstream may have told something, …"""
         self.scrub = scrub
-        """Takes the endpoint's credential out of what the upstream has said."""
+        """… and where they are not known beforehand: takes them out of what it has told."""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -131,6 +153,15 @@ class Finished(msgspec.Struct, frozen=True):
     answer: Pieces | Passed
     ended: float
     """Monotonic seconds."""
+
+    @property
+    def secrets(self) -> set[bytes]:
+        """What its client has shown for a key, and what its providers were shown."""
+        found = {self.exchange.credential}
+        for record in self.exchange.attempts:
+            if isinstance(record.leg, Leg):
+                found.update(record.leg.secrets)
+        return found
 
     @property
     def weight(self) -> int:

@@ -3,6 +3,7 @@
 One rule: what the exchange knows is written down as it knows it; only the price is asked for, where nobody has needed it before.
 """
 
+import operator
 from collections.abc import Sequence
 from typing import Final
 
@@ -34,6 +35,7 @@ _AXES: Final = (
     "audio_out",
     "searches",
 )
+_axes_of: Final = operator.attrgetter(*_AXES)
 
 
 class Maker:
@@ -131,7 +133,9 @@ class Maker:
             # Of the last one, too: its failure is what the client was told.
             whole = number == len(attempts) - 1 or (record.cause is None and record.target == served)
             most = self._most if whole else FAILED_BYTES
-            back = leg.scrub(leg.answer.joined())
+            back = leg.answer.joined()
+            if leg.scrub is not None:
+                back = leg.scrub(back)
             if back == answer:  # the bytes have passed: one object, and not two, from here on
                 back = answer
             found.append(
@@ -180,7 +184,7 @@ def _rules(exchange: Exchange) -> tuple[str, ...]:
 
 
 def _told(usage: Usage) -> dict[str, int | str]:
-    told: dict[str, int | str] = {name: value for name in _AXES if (value := getattr(usage, name)) is not None}
+    told: dict[str, int | str] = {name: value for name, value in zip(_AXES, _axes_of(usage), strict=True) if value is not None}
     if usage.service_tier:
         told["service_tier"] = usage.service_tier
     return told

@@ -1,6 +1,6 @@
 """From the event loop to the traces: a bounded queue, and one thread a process that makes, cleans and hands them on.
 
-    take (loop) ──▶ queue ──▶ make ▸ sample ▸ redact ──▶ every sink, a batch twice a second
+    take (loop) ──▶ queue ──▶ make ▸ sample ▸ write down ▸ redact ──▶ every sink, in batches
 
 One rule: nobody is ever kept waiting. When the queue is full, what comes is counted and dropped; when something here fails, the
 log says so, and the request that it was about has been answered long ago.
@@ -14,18 +14,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from gatewright.record.trace_batch import Made, batch_of, joined
 from gatewright.record.trace_capture import Finished
 from gatewright.record.trace_making import Maker
 from gatewright.record.trace_redaction import Redactor
 from gatewright.record.trace_rule import TraceRule
-from gatewright.record.traces import TraceSink
+from gatewright.record.traces import NONE, Batch, TraceSink
+from gatewright.stores.trace_document import MANY_BYTES, Documents
 from gatewright.stores.trace_terms import Trace
 
-TICK_S: Final = 0.45
+TICK_S: Final = 0.6
 BATCH: Final = 500
-"""Traces that are handed on together."""
-TOGETHER_BYTES: Final = 128 << 10
-"""Of traces that are cleaned together."""
+"""Traces that are handed on together, at most; and no more than `MANY_BYTES`."""
 CLOSING_S: Final = 5.0
 TOLD_EVERY_S: Final = 60.0
 BREATH_S: Final = 0.002
@@ -47,7 +47,7 @@ class Recording:
         self.failed = 0
         """Those that a failure of ours has cost."""
         self.written = 0
-        """Traces that were handed to the sinks."""
+        """Traces that the sinks were given, and had the time to write."""
         self._maker = maker
         self._make_redactor = redactor
         self._redactor: Redactor | None = None
@@ -122,57 +122,63 @@ class Recording:
                 log.exception("traces: %s was not closed as it should", type(sink).__name__)
 
     def _turn(self) -> None:
-        left = len(self._queue)  # what comes meanwhile has its own turn: a few would be a transaction each
+        handed, left = 0, len(self._queue)  # what comes meanwhile has its own turn: a few would be a transaction each
         while left > 0:
-            made: list[tuple[Trace, bytes]] = []
-            offset = time.time() - time.monotonic()
-            breath = time.monotonic()
-            for _ in range(min(left, BATCH)):
-                one = self._queue.popleft()
-                trace = self._made(one, offset)
-                self._went += one.weight
-                if trace is not None:
-                    made.append((trace, one.exchange.credential))
-                if (now := time.monotonic()) - breath > BREATH_S:  # the interpreter has one lock, and requests need it
-                    time.sleep(0)
-                    breath = now
-            left = len(self._queue) if len(self._queue) >= BATCH or self._stop.is_set() else left - BATCH
-            self._hand_on(self._redacted(made))
+            batch, went = self._batch(left)
+            left = len(self._queue) if len(self._queue) >= BATCH or self._stop.is_set() else left - went
+            if batch.traces:
+                for sink in self.sinks:
+                    self._hand_to(sink, batch)
+                handed += len(batch.traces)
         for sink in self.sinks:
             if getattr(sink, "waits", False):
-                self._hand_to(sink, ())
+                self._hand_to(sink, NONE)
+        self.written += handed
         self._tell()
 
-    def _made(self, one: Finished, offset: float) -> Trace | None:
-        """None: it is not kept."""
+    def _batch(self, most: int) -> tuple[Batch, int]:
+        """Some of `most` that wait; and how many have left the queue for it."""
+        made: list[Made] = []
+        documents = Documents()
+        went = 0
+        offset = time.time() - time.monotonic()
+        breath = time.monotonic()
+        while went < min(most, BATCH) and len(documents.joined) < MANY_BYTES:
+            one = self._queue.popleft()
+            went += 1
+            trace = self._made(one, offset, documents)
+            self._went += one.weight
+            if trace is not None:
+                made.append(Made(one, trace))
+            if (now := time.monotonic()) - breath > BREATH_S:  # the interpreter has one lock, and requests need it
+                time.sleep(0)
+                breath = now
+        return self._cleaned(made, documents), went
+
+    def _made(self, one: Finished, offset: float, documents: Documents) -> Trace | None:
+        """One that is among the documents. None: it is not kept."""
         try:
             trace = self._maker.trace(one, offset)
-            return trace if self._is_kept(trace) else None
+            if not self._is_kept(trace):
+                return None
+            documents.add(trace)
         except Exception as error:  # noqa: BLE001 - told by `_has_failed`
             self._has_failed(one.exchange.request_id, error)
             return None
+        return trace
 
-    def _redacted(self, made: Sequence[tuple[Trace, bytes]]) -> list[Trace]:
-        """A few at a time; where that fails, one by one, without whatever it was about."""
-        kept: list[Trace] = []
-        first = size = 0
-        for number, (trace, _) in enumerate(made, 1):
-            size += trace.size
-            if size >= TOGETHER_BYTES or number == len(made):
-                kept += self._cleaned(made[first:number])
-                first, size = number, 0
-        return kept
-
-    def _cleaned(self, some: Sequence[tuple[Trace, bytes]]) -> list[Trace]:
+    def _cleaned(self, made: Sequence[Made], documents: Documents) -> Batch:
+        """All together; where that fails, one by one, without whatever it was about."""
         try:
             if self._redactor is None:
                 self._redactor = self._make_redactor()
-            return self._redactor.all_redacted(some)
+            return batch_of(made, documents, self._redactor)
         except Exception as error:  # noqa: BLE001 - told by `_has_failed`
-            if len(some) > 1:
-                return [trace for one in some for trace in self._cleaned([one])]
-            self._has_failed(some[0][0].id, error)
-            return []
+            if len(made) > 1:
+                return joined([self._cleaned([one], Documents([one.trace])) for one in made])
+            for one in made:
+                self._has_failed(one.trace.id, error)
+            return NONE
 
     def _has_failed(self, name: str, error: Exception) -> None:
         self.failed += 1
@@ -186,19 +192,12 @@ class Recording:
         chance = zlib.crc32((trace.session or trace.id).encode()) / 0x1_0000_0000
         return chance < self.rule.sample
 
-    def _hand_on(self, batch: Sequence[Trace]) -> None:
-        if not batch:
-            return
-        for sink in self.sinks:
-            self._hand_to(sink, batch)
-        self.written += len(batch)
-
     @staticmethod
-    def _hand_to(sink: TraceSink, batch: Sequence[Trace]) -> None:
+    def _hand_to(sink: TraceSink, batch: Batch) -> None:
         try:
             sink.take(batch)
         except Exception:
-            log.exception("traces: %s has lost %d of them on a bug of ours", type(sink).__name__, len(batch))
+            log.exception("traces: %s has lost %d of them on a bug of ours", type(sink).__name__, len(batch.traces))
 
     def _tell(self) -> None:
         """That some were dropped, now and then."""

@@ -22,7 +22,7 @@ BUSY: Final = 100
 BUSY_S: Final = 4.0
 """… with so much time between looks whether it is quieter, …"""
 WAITS_S: Final = 60.0
-"""… so long at most, and goes on at a fifth of its share."""
+"""… so long at most, and goes on at a tenth of its share."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ def serve(settings: Settings) -> None:
     """Until stdin ends."""
     from gatewright.record.trace_index import Indexer  # noqa: PLC0415 - takes its time
     from gatewright.stores.sql import BadDatabase, DatabaseError  # noqa: PLC0415
-    from gatewright.stores.trace_blobs import CannotOpen  # noqa: PLC0415
+    from gatewright.stores.trace_document import CannotOpen  # noqa: PLC0415
     from gatewright.stores.traces import open_traces  # noqa: PLC0415
 
     store = open_traces(settings.place, bytes.fromhex(settings.key), seals=settings.seals)
@@ -62,7 +62,7 @@ def serve(settings: Settings) -> None:
                     if now - idle_since < WAITS_S:
                         pause_s = BUSY_S
                         continue
-                    share /= 5
+                    share /= 10
                 else:
                     idle_since = now
                 read = indexer.some()

@@ -11,14 +11,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from gatewright.record.trace_reader import Settings
-from gatewright.stores.trace_terms import Trace
+from gatewright.record.traces import Batch
 
 LOCK: Final = "traces.lock"
 AGAIN_S: Final = 5.0
@@ -43,7 +42,7 @@ class ReadTraces:
         """Whether it is time to look."""
         return time.monotonic() >= self._look_at
 
-    def take(self, traces: Sequence[Trace]) -> None:
+    def take(self, batch: Batch) -> None:
         if not self.waits:
             return
         self._look_at = time.monotonic() + AGAIN_S

@@ -6,8 +6,11 @@ One rule: a sink sees what is redacted, in the recording thread, and has its own
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
+import msgspec
+
+from gatewright.stores.trace_document import Documents
 from gatewright.stores.trace_terms import (
     LEGS,
     BadCursor,
@@ -28,20 +31,30 @@ from gatewright.stores.trace_terms import (
 )
 
 __all__ = [
-    "LEGS", "BadCursor", "Fields", "Hit", "Hits", "LegName", "Link", "Message", "Page", "Trace", "TraceFilter", "TraceSink",
-    "TraceStore", "TraceSummary", "TracedAttempt", "TracedLoss", "UpstreamCall",
+    "LEGS", "NONE", "BadCursor", "Batch", "Fields", "Hit", "Hits", "LegName", "Link", "Message", "Page", "Trace", "TraceFilter",
+    "TraceSink", "TraceStore", "TraceSummary", "TracedAttempt", "TracedLoss", "UpstreamCall",
 ]  # fmt: skip
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Some that have ended, the oldest first, and as each is written (`stores/trace_document.py`)."""
+
+    traces: Sequence[Trace]
+    documents: Documents
+
+
+NONE: Final = Batch((), Documents())
 
 
 class TraceSink(Protocol):
     """Somebody who is given every trace as it ends."""
 
-    def take(self, traces: Sequence[Trace]) -> None:
-        """Some that have ended, the oldest first. Called by one thread. Must not wait for a network. May raise: the log tells."""
+    def take(self, batch: Batch) -> None:
+        """Called by one thread. Must not wait for a network. May raise: the log tells."""
         ...
 
     # A sink with a method `begin` is called once, before all else. One with an attribute `waits` that is true is called with
-    # nothing, too, twice a second.
+    # `NONE`, too, when it was given what there was, and every while when nothing came.
 
     def close(self) -> None:
         """Nothing more comes. May wait a moment to finish."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gatewright.stores.columns import count, text
 from gatewright.stores.ledger_rows import DIMENSIONS, MEASURES
 from gatewright.stores.ledger_tables import ROLLUPS
 from gatewright.stores.sql import METADATA
@@ -30,10 +31,7 @@ PLACES = sa.Table(
     "places",
     METADATA,
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),  # of the digest in `rollups_hourly.dims`
-    *(
-        sa.Column(name, sa.BigInteger if name == "status_class" else sa.Text, nullable=False, server_default=sa.text(default))
-        for name, default in ((name, "0" if name == "status_class" else "''") for name in PLACE)
-    ),
+    *(count(name) if name == "status_class" else text(name) for name in PLACE),
 )
 
 DAYS = sa.Table(
@@ -42,7 +40,7 @@ DAYS = sa.Table(
     # Place first: rows of a place lie together, so a report adds them up as it reads, without sorting.
     sa.Column("place", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),  # from 1970 on, UTC
-    *(sa.Column(name, sa.BigInteger, nullable=False, server_default=sa.text("0")) for name in DAILY),
+    *map(count, DAILY),
     sqlite_with_rowid=False,
 )
 

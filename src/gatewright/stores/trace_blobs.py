@@ -1,4 +1,4 @@
-"""Traces as bytes: msgpack documents, several behind one another in a compressed blob, which may be sealed.
+"""Traces packed: their documents, several behind one another in a compressed blob, which may be sealed.
 
 One rule: a blob is small enough to be opened for one trace of it, and large enough that what conversations repeat costs nothing.
 https://facebook.github.io/zstd/, RFC 8878
@@ -12,24 +12,16 @@ import msgspec
 import zstandard
 
 from gatewright.stores.sealed import CannotUnseal, Sealer
-from gatewright.stores.trace_terms import Trace, UpstreamCall
+from gatewright.stores.trace_document import MANY_BYTES, CannotOpen, Documents, trace_of
+from gatewright.stores.trace_terms import Trace
 
 LEVEL: Final = 1
-BLOB_BYTES: Final = 512 << 10
-"""Of documents in a blob: the last one may exceed it."""
 LARGEST_BYTES: Final = 1 << 30
 """Uncompressed; nothing of ours is."""
 PURPOSE: Final = "traces"
 
-_WORTH: Final = 256
-"""Bytes of a body that are worth a second look."""
 _encode = msgspec.msgpack.Encoder().encode
-_decode_trace = msgspec.msgpack.Decoder(Trace).decode
 _decode_lengths = msgspec.msgpack.Decoder(list[int]).decode
-
-
-class CannotOpen(Exception):
-    """A blob that does not open. The message says why, for a person."""
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -42,36 +34,38 @@ class Packed(msgspec.Struct, frozen=True):
     """When the youngest of them came."""
     lengths: bytes
     """Of each document, uncompressed."""
+    count: int
+    """Of its documents."""
 
 
 class Packer:
-    """Packs traces. Used by one thread."""
+    """Packs documents. Used by one thread."""
 
     def __init__(self, sealer: Sealer | None = None) -> None:
+        """`sealer`: by whom blobs are sealed. None: they are not."""
         self._sealer = sealer
         self._compressor = zstandard.ZstdCompressor(level=LEVEL)
 
-    def pack(self, traces: Iterable[Trace]) -> Iterator[Packed]:
-        documents: list[bytes] = []
-        size = last = 0
-        for trace in traces:
-            document = _document(trace)
-            documents.append(document)
-            size += len(document)
-            last = max(last, trace.at)
-            if size >= BLOB_BYTES:
-                yield self._packed(documents, last)
-                documents, size, last = [], 0, 0
-        if documents:
-            yield self._packed(documents, last)
-
-    def _packed(self, documents: list[bytes], last: int) -> Packed:
-        data = self._compressor.compress(b"".join(documents))
+    def pack(self, documents: Documents, last: int) -> Packed:
+        """A blob of some. `last`: when the youngest of them came."""
+        data = self._compressor.compress(documents.joined)
         seal = ""
         if self._sealer is not None:
             seal = secrets.token_hex(8)
             data = self._sealer.seal(seal, data)
-        return Packed(data, seal, last, _encode([len(document) for document in documents]))
+        return Packed(data, seal, last, _encode(documents.lengths), len(documents.lengths))
+
+    def pack_all(self, traces: Iterable[Trace]) -> Iterator[Packed]:
+        """As many blobs as they need."""
+        documents, last = Documents(), 0
+        for trace in traces:
+            documents.add(trace)
+            last = max(last, trace.at)
+            if len(documents.joined) >= MANY_BYTES:
+                yield self.pack(documents, last)
+                documents, last = Documents(), 0
+        if documents.lengths:
+            yield self.pack(documents, last)
 
 
 class Opener:
@@ -112,37 +106,6 @@ def traces_in(opened: bytes, lengths: bytes) -> Iterator[tuple[int, int, Trace]]
     for length in _decode_lengths(lengths):
         yield start, length, trace_of(opened[start : start + length])
         start += length
-
-
-def trace_of(document: bytes) -> Trace:
-    """Raises CannotOpen."""
-    try:
-        trace = _decode_trace(document)
-    except msgspec.MsgspecError as error:
-        raise CannotOpen(f"it is damaged, or was written by a newer version ({error})") from None
-    if not any(call.passed for call in trace.upstream):
-        return trace
-    return msgspec.structs.replace(trace, upstream=tuple(_with_bytes(call, trace.answer.body) for call in trace.upstream))
-
-
-def _document(trace: Trace) -> bytes:
-    """What an upstream has told and the client was told alike is written once."""
-    told = trace.answer.body
-    if len(told) > _WORTH and any(call.answer is not None and call.answer.body is told for call in trace.upstream):
-        trace = msgspec.structs.replace(trace, upstream=tuple(_without_bytes(call, told) for call in trace.upstream))
-    return _encode(trace)
-
-
-def _without_bytes(call: UpstreamCall, told: bytes) -> UpstreamCall:
-    if call.answer is None or call.answer.body is not told:
-        return call
-    return msgspec.structs.replace(call, answer=msgspec.structs.replace(call.answer, body=b""), passed=True)
-
-
-def _with_bytes(call: UpstreamCall, told: bytes) -> UpstreamCall:
-    if not call.passed or call.answer is None:
-        return call
-    return msgspec.structs.replace(call, answer=msgspec.structs.replace(call.answer, body=told), passed=False)
 
 
 class Rest(msgspec.Struct, frozen=True, array_like=True):

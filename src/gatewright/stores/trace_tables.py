@@ -8,31 +8,21 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from gatewright.stores.columns import count, maybe, number, of_request, text
+
 TRACE_METADATA: Final = sa.MetaData()
 """Every table here, as the newest migration leaves it (a test compares)."""
-
-
-def _text(name: str) -> "sa.Column[str]":
-    return sa.Column(name, sa.Text, nullable=False, server_default="")
-
-
-def _count(name: str) -> "sa.Column[int]":
-    return sa.Column(name, sa.BigInteger, nullable=False, server_default="0")
-
-
-def _number() -> "sa.Column[int]":
-    return sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True)
 
 
 BLOBS = sa.Table(
     "trace_blobs",
     TRACE_METADATA,
-    _number(),
-    _count("last"),  # when the youngest of its traces came
-    _count("size"),  # of `data`
-    _text("seal"),  # what it is sealed for; empty: it is not
+    number(),
+    count("last"),  # when the youngest of its traces came
+    count("size"),  # of `data`
+    text("seal"),  # what it is sealed for; empty: it is not
     sa.Column("lengths", sa.LargeBinary, nullable=False),  # of each document, uncompressed: msgpack
-    _count("unlisted"),  # 1: its traces have no lines yet; 2: it does not open
+    count("unlisted"),  # 1: its traces have no lines yet; 2: it does not open
     sa.Column("data", sa.LargeBinary, nullable=False),
     sa.Index("trace_blobs_last", "last"),
     sa.Index("trace_blobs_unlisted", "number", sqlite_where=sa.text("unlisted = 1"), postgresql_where=sa.text("unlisted = 1")),
@@ -43,35 +33,24 @@ BLOBS = sa.Table(
 TRACES = sa.Table(
     "traces",
     TRACE_METADATA,
-    _number(),  # in the order they ended
+    number(),  # in the order they ended
     sa.Column("id", sa.Text, nullable=False),
-    _count("at"),
-    _count("took_us"),
-    _text("session"),
-    _text("link"),
-    _text("parent"),
-    _text("title"),
-    _text("key_id"),
-    _text("key_name"),
-    _text("user"),
-    _text("team"),
-    _text("organization"),
-    _text("operation"),
-    _text("route"),
-    _text("asked"),
-    _text("provider"),
-    _text("model"),
-    _text("client_dialect"),
-    _text("upstream_dialect"),
-    _count("status"),
-    _text("outcome"),
-    sa.Column("cost_micros", sa.BigInteger),
-    _text("rules"),  # guards that had something to say: ` one two `
+    count("at"),
+    count("took_us"),
+    text("session"),
+    text("link"),
+    text("parent"),
+    text("title"),
+    *of_request(),
+    count("status"),
+    text("outcome"),
+    maybe("cost_micros"),
+    text("rules"),  # guards that had something to say: ` one two `
     sa.Column("rest", sa.LargeBinary, nullable=False),  # what else its summary tells: msgpack
-    _count("blob"),
-    _count("start"),  # in the blob, uncompressed
-    _count("length"),
-    _count("unread"),  # 1: its texts are not in the index yet
+    count("blob"),
+    count("start"),  # in the blob, uncompressed
+    count("length"),
+    count("unread"),  # 1: its texts are not in the index yet
     sa.Index("traces_id", "id", unique=True),
     sa.Index("traces_at", "at", "number"),
     sa.Index("traces_session", "session", "at"),
@@ -85,9 +64,9 @@ LINKS = sa.Table(
     TRACE_METADATA,
     sa.Column("owner", sa.Text, primary_key=True),  # the key's id: nobody goes on with another's conversation
     sa.Column("mark", sa.Text, primary_key=True),  # `response:…` an answer's id; `prefix:…` a digest of a conversation so far
-    _text("trace"),
-    _text("session"),
-    _count("at"),
+    text("trace"),
+    text("session"),
+    count("at"),
     sa.Index("trace_links_at", "at"),
 )
 """By what a later trace knows the one that it goes on with."""
@@ -95,7 +74,7 @@ LINKS = sa.Table(
 TEXTS = sa.Table(
     "trace_texts",
     TRACE_METADATA,
-    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    number(counted=False),
     sa.Column("text", sa.LargeBinary, nullable=False),  # compressed; for what is shown around a hit
 )
 """What is in the index: in SQLite the FTS5 table `trace_words`, in PostgreSQL the column `words` of this table."""

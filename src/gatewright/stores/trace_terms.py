@@ -60,6 +60,8 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     answer: Message | None = None
     passed: bool = False
     """In the store alone: its answer's bytes are the client's, and not written twice."""
+    sent_on: bool = False
+    """In the store alone: so are its request's."""
 
 
 class TracedAttempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -11,7 +11,7 @@ from typing import Final
 
 from gatewright.stores.sealed import Sealer
 from gatewright.stores.sql import engine_of, sqlite_url
-from gatewright.stores.trace_blobs import PURPOSE
+from gatewright.stores.trace_blobs import PURPOSE, Packer
 from gatewright.stores.traces_sql import SqlTraces
 
 FILE: Final = "traces.db"
@@ -27,3 +27,8 @@ def open_traces(place: str | Path, key: bytes = b"", *, seals: bool = False) -> 
     text = str(place)
     url = text if "://" in text else sqlite_url(Path(text).absolute() / FILE)
     return SqlTraces(engine_of(url), Sealer(key, PURPOSE) if key else None, seals=seals)
+
+
+def packer_of(key: bytes = b"") -> Packer:
+    """For traces that somebody else writes, later. `key`: as above, where they are to be encrypted."""
+    return Packer(Sealer(key, PURPOSE) if key else None)

@@ -5,7 +5,7 @@
 One rule: one transaction for what comes together. A process that is killed leaves what it has committed, and nothing by halves.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from gatewright.stores import trace_words
 from gatewright.stores.sql import TRACES as LINEAGE
 from gatewright.stores.sql import migrate, writing
-from gatewright.stores.trace_blobs import CannotOpen, Opener, Packer, Rest, count_in, rest_in, rest_of, trace_of, traces_in
+from gatewright.stores.trace_blobs import Opener, Packed, Packer, Rest, count_in, rest_in, rest_of, traces_in
+from gatewright.stores.trace_document import CannotOpen, trace_of
 from gatewright.stores.trace_tables import BLOBS, LINKS, TRACES
 from gatewright.stores.trace_terms import Hit, Hits, Page, Trace, TraceFilter, TraceSummary
 from gatewright.stores.trace_where import conditions, cursor_of, numbers_of, plain
@@ -38,6 +39,7 @@ _FILLED = (
     "id", "at", "took_us", "session", "link", "parent", "title", "key_id", "key_name", "user", "team", "organization",
     "operation", "route", "asked", "provider", "model", "client_dialect", "upstream_dialect", "status", "outcome", "cost_micros",
 )  # fmt: skip
+_BLOB_COLUMNS = ("last", "size", "seal", "data", "lengths", "unlisted")
 _COLUMNS = (*_FILLED, "rules", "rest", "blob", "start", "length", "unread")
 _SHOWN = (TRACES.c.number, *(TRACES.c[name] for name in _FILLED), TRACES.c.rules, TRACES.c.rest)
 
@@ -80,13 +82,19 @@ class SqlTraces:
     # -- writing -------------------------------------------------------------------------------------------------------------
 
     def write(self, traces: Sequence[Trace]) -> None:
-        """Costs as little as can be: the lines by which they are found are made later, by whoever looks or reads them."""
+        """Raises DatabaseError."""
+        self.write_packed(list(self._packer.pack_all(traces)))
+
+    def write_packed(self, blobs: Iterable[Packed]) -> None:
+        """Costs as little as can be: the lines by which traces are found are made later, by whoever looks or reads them.
+
+        Raises DatabaseError.
+        """
         self.prepare()
-        packed = list(self._packer.pack(traces))  # before the transaction: others may want to write
-        with writing(self.engine) as connection:
-            for blob in packed:
-                values = {"last": blob.last, "size": len(blob.data), "seal": blob.seal, "data": blob.data}
-                connection.execute(BLOBS.insert().values(**values, lengths=blob.lengths, unlisted=1))
+        rows = [(blob.last, len(blob.data), blob.seal, blob.data, blob.lengths, 1) for blob in blobs]
+        if rows:
+            with writing(self.engine) as connection:
+                connection.exec_driver_sql(_insert(connection.dialect.name, BLOBS, _BLOB_COLUMNS), rows)
 
     def catch_up(self, most: int | None = None) -> None:
         """Make the lines of what was written since the last look, of `most` blobs. What does not open has none.
@@ -115,7 +123,9 @@ class SqlTraces:
                     done[LISTED].append(blob.number)
                     rows += [_row(trace, blob.number, start, length) for start, length, trace in found]
                 if rows:
-                    connection.exec_driver_sql(_insert(connection.dialect.name), rows)
+                    connection.exec_driver_sql(
+                        f"{_insert(connection.dialect.name, TRACES, _COLUMNS)} on conflict (id) do nothing", rows
+                    )
                 for state, which in done.items():
                     if which:
                         connection.execute(BLOBS.update().where(BLOBS.c.number.in_(which)).values(unlisted=state))
@@ -298,10 +308,10 @@ class SqlTraces:
         self.engine.dispose()
 
 
-def _insert(dialect: str) -> str:
+def _insert(dialect: str, table: sa.Table, columns: Sequence[str]) -> str:
     mark = "?" if dialect == "sqlite" else "%s"
-    names = ", ".join(f'"{name}"' for name in _COLUMNS)
-    return f"insert into traces ({names}) values ({', '.join([mark] * len(_COLUMNS))}) on conflict (id) do nothing"  # noqa: S608
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"insert into {table.name} ({names}) values ({', '.join([mark] * len(columns))})"  # noqa: S608
 
 
 def _row(trace: Trace, blob: int, start: int, length: int) -> tuple[object, ...]:

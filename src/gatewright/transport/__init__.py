@@ -4,16 +4,18 @@ from gatewright.transport.client import HttpTransport
 from gatewright.transport.coding import ACCEPTED
 from gatewright.transport.failures import BadAnswer, Closed, ConnectFailed, Cut, PoolTimeout, TimedOut, TooLarge, TransportError
 from gatewright.transport.proxy import proxy_for
-from gatewright.transport.seam import Incoming, Outgoing, Timeouts, Transport, header_lines
+from gatewright.transport.seam import KEPT_FEW, Incoming, Kept, Outgoing, Timeouts, Transport, header_lines
 
 __all__ = [
     "ACCEPTED",
+    "KEPT_FEW",
     "BadAnswer",
     "Closed",
     "ConnectFailed",
     "Cut",
     "HttpTransport",
     "Incoming",
+    "Kept",
     "Outgoing",
     "PoolTimeout",
     "TimedOut",

@@ -6,7 +6,7 @@ https://www.rfc-editor.org/rfc/rfc9112#name-message-body
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import httptools
 
@@ -15,7 +15,7 @@ from gatewright.transport.answer_head import MAX_HEAD_BYTES
 from gatewright.transport.answer_state import AnswerState
 from gatewright.transport.coding import decoding_of
 from gatewright.transport.failures import Cut, TooLarge
-from gatewright.transport.seam import Timeouts
+from gatewright.transport.seam import KEPT_FEW, Kept, Timeouts
 
 if TYPE_CHECKING:
     from gatewright.transport.connection import Connection
@@ -24,14 +24,6 @@ HIGH_WATER_BYTES = 131072
 """Reading from the socket stops when more waits for the reader. One read of the loop (up to 256 KB) may come on top."""
 _PIECE_OVERHEAD = 48
 """What a piece costs beyond its bytes: an answer in one-byte chunks must reach the high water too."""
-
-
-class Kept(Protocol):
-    """Where pieces of a body are kept by reference, as far as there is room."""
-
-    parts: list[bytes]
-    room: int
-    """Bytes that may still be kept: the last piece may be larger. Below 0: so many are too many."""
 
 
 class Answer(AnswerState, eq=False):
@@ -73,7 +65,7 @@ class Answer(AnswerState, eq=False):
                 self.given_up()
                 raise
 
-    async def pour(self, sink: Callable[[bytes], bool], kept: "Kept | None" = None) -> None:
+    async def pour(self, sink: Callable[[bytes], bool], kept: Kept | None = None) -> None:
         """Give `sink` what arrives, in the very call that brings it, for as long as it takes it (True) and the end has not come.
 
         `next` gives what it did not take, and goes on from there. `sink` must not raise. Does nothing where there is no need to
@@ -92,7 +84,7 @@ class Answer(AnswerState, eq=False):
         self._sink = sink
         self._waker = reader.resume
         if kept is not None:
-            self._kept, self._room = kept.parts, kept.room
+            self._kept, self._few = kept, kept.few
         try:
             await strand.paused()
         except asyncio.CancelledError:
@@ -100,9 +92,7 @@ class Answer(AnswerState, eq=False):
             raise
         finally:
             self._sink = None
-            if kept is not None:
-                self._kept = None
-                kept.room = self._room
+            self._kept = self._few = None
 
     def at_once(self, max_bytes: int) -> bytes | None:
         """As `read`, where all of it is here and as it was sent; None: it is to be waited for."""
@@ -187,11 +177,11 @@ class Answer(AnswerState, eq=False):
             piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             if sink(piece):
                 pieces.clear()
-                kept = self._kept
-                if kept is not None:
-                    if (room := self._room) > 0:
-                        kept.append(piece)
-                    self._room = room - len(piece)
+                few = self._few
+                if few is not None:
+                    few.append(piece)
+                    if len(few) >= KEPT_FEW and (kept := self._kept) is not None:
+                        kept.gather()
                 self._quiet_bytes = 0
                 conn.heard_at = self._loop.time()
                 return

@@ -12,7 +12,7 @@ import msgspec
 
 from gatewright.transport.coding import Decoding
 from gatewright.transport.failures import BadAnswer, Cut, Phase, TransportError
-from gatewright.transport.seam import Timeouts
+from gatewright.transport.seam import Kept, Timeouts
 
 if TYPE_CHECKING:
     from gatewright.transport.connection import Connection
@@ -46,10 +46,10 @@ class AnswerState(msgspec.Struct, eq=False):
     """The parser's callbacks for headers and for pieces of the body, and no Python in between: a burst has hundreds."""
     _parser: httptools.HttpResponseParser | None = None
     _bodiless: bool = False
-    _kept: list[bytes] | None = None
-    """Of what is poured: kept for somebody who wants it, …"""
-    _room: int = 0
-    """… for as long as there is room. Here, and not behind a call: with many streams each line of memory costs."""
+    _kept: Kept | None = None
+    """Who keeps what is poured, …"""
+    _few: list[bytes] | None = None
+    """… and his pieces of late. Here, and not behind a call: with many streams each line of memory costs."""
     _decoding: Decoding | None = None
     _fault: str = ""
     _seen: dict[bytes, bytes] = {}
@@ -71,12 +71,6 @@ class AnswerState(msgspec.Struct, eq=False):
 
     def header(self, name: bytes) -> bytes | None:
         return self.fields.get(name)
-
-    def those(self, wanted: Callable[[bytes], object]) -> tuple[tuple[bytes, bytes], ...]:
-        """Of the headers, those whose names are wanted."""
-        fields = self.fields
-        names = tuple(filter(wanted, fields))
-        return tuple((name, fields[name]) for name in names) if names else ()
 
     @property
     def over(self) -> bool:

@@ -61,6 +61,21 @@ class Outgoing(msgspec.Struct, frozen=True):
     """Who wants to know how often it is written. None: nobody."""
 
 
+KEPT_FEW = 16
+"""Pieces that lie one by one with who keeps them: few enough to be in the cache still when they are put together."""
+
+
+class Kept(Protocol):
+    """Where what is poured is kept, too."""
+
+    few: list[bytes]
+    """What came last, piece by piece."""
+
+    def gather(self) -> None:
+        """There are `KEPT_FEW` of them: put them together elsewhere."""
+        ...
+
+
 class Incoming(Protocol):
     """An answer whose head is there and whose body is arriving."""
 

@@ -134,26 +134,24 @@ def _encodable(text: str) -> str:
 def _split(pattern: str) -> list[str]:
     """Alternatives at the top: `a|(b|c)` is two."""
     pieces: list[str] = []
-    start = depth = pos = 0
-    while pos < len(pattern):
-        match pattern[pos]:
-            case "\\":
-                pos += 1
-            case "[":
-                pos = _end_of_class(pattern, pos)
-            case "(":
-                depth += 1
-            case ")":
-                depth -= 1
-            case "|" if depth == 0:
-                pieces.append(pattern[start:pos])
-                start = pos + 1
-        pos += 1
+    start = 0
+    for pos, mark, depth in _marks(pattern):
+        if mark == "|" and depth == 0:
+            pieces.append(pattern[start:pos])
+            start = pos + 1
     return [*pieces, pattern[start:]]
 
 
 def _closing(pattern: str) -> int:
     """Where the group that begins at 0 ends; the pattern's end where it does not."""
+    return next((pos for pos, mark, depth in _marks(pattern) if mark == ")" and depth == 0), len(pattern))
+
+
+def _marks(pattern: str) -> Iterator[tuple[int, str, int]]:
+    """Each bracket and bar outside of escapes and classes: where it stands, itself, and how many groups are open after it.
+
+    A bracket too many makes fewer than none.
+    """
     depth = pos = 0
     while pos < len(pattern):
         match pattern[pos]:
@@ -161,14 +159,10 @@ def _closing(pattern: str) -> int:
                 pos += 1
             case "[":
                 pos = _end_of_class(pattern, pos)
-            case "(":
-                depth += 1
-            case ")":
-                depth -= 1
-                if depth == 0:
-                    return pos
+            case "(" | ")" | "|" as mark:
+                depth += (mark == "(") - (mark == ")")
+                yield pos, mark, depth
         pos += 1
-    return len(pattern)
 
 
 def _end_of_class(pattern: str, start: int) -> int:

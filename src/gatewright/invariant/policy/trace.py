@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from gatewright.jsontypes import JsonObject, JsonValue
-from gatewright.wire.json import BadJson, decode
+from gatewright.wire.json import decode_or_text
 
 Value: TypeAlias = object
 """What an expression may be: JSON, texts that know their place, nodes of the trace, answers of detectors, sets."""
@@ -190,7 +190,8 @@ class Trace:
         name, arguments = given.get("name"), given.get("arguments")
         function.fields["name"] = Placed.at(f"{path}.name", name if isinstance(name, str) else "")
         if isinstance(arguments, str):
-            arguments = _decoded(arguments)
+            # What a model wrote that is no JSON stays a text, so that rules still see it.
+            arguments = decode_or_text(arguments) if arguments.strip() else {}
         function.fields["arguments"] = self._json({} if arguments is None else arguments, f"{path}.arguments", 0)
         return function
 
@@ -319,11 +320,3 @@ def _kind_of_chunk(chunk: JsonObject) -> str:
 def _name_of(call: Thing) -> Value:
     function = call.fields.get("function")
     return function.fields.get("name") if isinstance(function, Thing) else None
-
-
-def _decoded(arguments: str) -> JsonValue:
-    """A model's arguments: JSON text. What is none stays a text, so that rules still see it."""
-    try:
-        return decode(arguments.encode("utf-8", "surrogatepass")) if arguments.strip() else {}
-    except BadJson:
-        return arguments

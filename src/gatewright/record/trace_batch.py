@@ -1,0 +1,44 @@
+"""Traces that go on together: looked at in one search, and cleaned where there is anything to clean. Pure.
+
+    Made, Made, Made ──▶ what they will be written as, one behind the other ──▶ nothing secret in it: a Batch, and no copy more
+                                                                        └─────▶ something: each is looked at by itself
+
+One rule: what is written is what was looked at.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from gatewright.record.trace_capture import Finished
+from gatewright.record.trace_redaction import Redactor
+from gatewright.record.traces import Batch
+from gatewright.stores.trace_document import Documents
+from gatewright.stores.trace_terms import Trace
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A trace with whatever is secret in it."""
+
+    of: Finished
+    trace: Trace
+
+
+def batch_of(made: Sequence[Made], documents: Documents, redactor: Redactor) -> Batch:
+    """As they may be written. `documents`: theirs."""
+    own: set[bytes] = set()
+    for one in made:
+        own.update(one.of.secrets)
+    shows = redactor.shows(documents.joined, own)
+    traces = [
+        redactor.redacted(one.trace, *one.of.secrets) if shows or redactor.streams(one.trace, own) else one.trace for one in made
+    ]
+    if any(trace is not one.trace for one, trace in zip(made, traces, strict=True)):
+        documents = Documents(traces)
+    return Batch(traces, documents)
+
+
+def joined(batches: Iterable[Batch]) -> Batch:
+    """Several as one."""
+    traces = [trace for one in batches for trace in one.traces]
+    return Batch(traces, Documents(traces))

@@ -1,0 +1,92 @@
+"""A trace as a document: msgpack, as it is kept. What stands in it stands there byte for byte, and can be looked for.
+
+One rule: bytes that are there twice, for they have passed from one leg to the other, are written once.
+https://github.com/msgpack/msgpack/blob/master/spec.md
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from gatewright.stores.trace_terms import Trace, UpstreamCall
+
+FRAMES: Final = rb"(?s:[\xc4\xd9].|[\xc5\xda]..|[\xc6\xdb]....)"
+"""What may stand before a text or bytes in a document: its length, whose own bytes may look like letters. Shorter texts have a
+byte there that is none. A pattern of bytes."""
+MANY_BYTES: Final = 256 << 10
+"""Of documents that are kept together: the last one may exceed it. Few enough to be opened for one of them."""
+_WORTH: Final = 256
+"""Bytes of a body that are worth a second look."""
+_encode_into = msgspec.msgpack.Encoder().encode_into
+_decode = msgspec.msgpack.Decoder(Trace).decode
+
+
+class CannotOpen(Exception):
+    """What was kept and cannot be read. The message says why, for a person."""
+
+
+class Documents:
+    """Several, one behind the other, in one piece of memory: large ones of their own would be new pages each."""
+
+    __slots__ = ("joined", "lengths")
+
+    def __init__(self, traces: Iterable[Trace] = ()) -> None:
+        self.joined = bytearray()
+        self.lengths: list[int] = []
+        for trace in traces:
+            self.add(trace)
+
+    def add(self, trace: Trace) -> None:
+        """All of it, or nothing."""
+        asked, told = trace.request.body, trace.answer.body
+        calls = [_without_bytes(call, asked, told) for call in trace.upstream]
+        if any(call.passed or call.sent_on for call in calls):
+            trace = msgspec.structs.replace(trace, upstream=tuple(calls))
+        start = len(self.joined)
+        try:
+            _encode_into(trace, self.joined, start)
+        except BaseException:
+            del self.joined[start:]
+            raise
+        self.lengths.append(len(self.joined) - start)
+
+
+def document_of(trace: Trace) -> bytes:
+    return bytes(Documents((trace,)).joined)
+
+
+def trace_of(document: bytes) -> Trace:
+    """Raises CannotOpen."""
+    try:
+        trace = _decode(document)
+    except msgspec.MsgspecError as error:
+        raise CannotOpen(f"it is damaged, or was written by a newer version ({error})") from None
+    if not any(call.passed or call.sent_on for call in trace.upstream):
+        return trace
+    return msgspec.structs.replace(trace, upstream=tuple(_with_bytes(call, trace) for call in trace.upstream))
+
+
+def _without_bytes(call: UpstreamCall, asked: bytes, told: bytes) -> UpstreamCall:
+    request, answer = call.request, call.answer
+    sent_on = request.body is asked and len(asked) > _WORTH
+    passed = answer is not None and answer.body is told and len(told) > _WORTH
+    if not sent_on and not passed:
+        return call
+    return msgspec.structs.replace(
+        call,
+        request=msgspec.structs.replace(request, body=b"") if sent_on else request,
+        answer=msgspec.structs.replace(answer, body=b"") if answer is not None and passed else answer,
+        sent_on=sent_on,
+        passed=passed,
+    )
+
+
+def _with_bytes(call: UpstreamCall, trace: Trace) -> UpstreamCall:
+    if call.sent_on:
+        request = msgspec.structs.replace(call.request, body=trace.request.body)
+        call = msgspec.structs.replace(call, request=request, sent_on=False)
+    if call.passed and call.answer is not None:
+        answer = msgspec.structs.replace(call.answer, body=trace.answer.body)
+        call = msgspec.structs.replace(call, answer=answer, passed=False)
+    return call
