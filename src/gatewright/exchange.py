@@ -173,30 +173,18 @@ class Renders(Protocol):
     def keepalive(self) -> bytes: ...
 
 
-class Reply:
-    """What goes back: a whole body or a source of segments."""
+class Reply(msgspec.Struct, eq=False):
+    """What goes back: a whole body or a source of segments. (A Struct: they are made fastest.)"""
 
-    __slots__ = ("body", "headers", "problem", "response", "source", "status")
-
-    def __init__(
-        self,
-        status: int,
-        headers: bytes,
-        body: bytes = b"",
-        source: Source | None = None,
-        problem: Problem | None = None,
-        *,
-        response: Response | None = None,
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        """Ready header lines (`name: value\\r\\n`…), without length, connection and request id."""
-        self.body = body
-        self.source = source
-        self.problem = problem
-        """Set when the reply is an error: what it says, in no dialect's words."""
-        self.response = response
-        """What `body` means, where it was rendered from it; as the upstream told it, without our marks. None: bytes that pass."""
+    status: int
+    headers: bytes
+    """Ready header lines (`name: value\\r\\n`…), without length, connection and request id."""
+    body: bytes = b""
+    source: Source | None = None
+    problem: Problem | None = None
+    """Set when the reply is an error: what it says, in no dialect's words."""
+    response: Response | None = None
+    """What `body` means, where it was rendered from it; as the upstream told it, without our marks. None: bytes that pass."""
 
 
 class Held(Protocol):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gatewright.ir.seal import MARK, MARK_64, Seal, carry, open_seal, pack, readable, unpack
+from gatewright.ir.seal import IN_MARKS, MARK, MARK_64, Seal, carry, open_seal, pack, readable, unpack
 
 SEALS = [
     Seal(dialect="anthropic", data="EqQB"),
@@ -45,3 +45,9 @@ def test_only_the_issuer_reads_what_it_sealed():
     assert readable(Seal(dialect="gemini", data="x", issuer="google"), "gemini", "google")
     assert not readable(Seal(dialect="gemini", data="x", issuer="other"), "gemini", "google")
     assert not readable(Seal(dialect="gemini", data="x"), "anthropic", "google")
+
+
+def test_one_byte_tells_most_bodies_without_a_seal():
+    """Both marks have it, or a foreign seal would pass to whom it is not for."""
+    assert IN_MARKS in MARK
+    assert IN_MARKS in MARK_64

@@ -26,6 +26,8 @@ class Peek(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     stream: bool
+    is_text: bool = False
+    """All strings of the body were seen to be text."""
 
 
 class StreamParser(Protocol):

@@ -16,6 +16,8 @@ MARK = f'"{PREFIX}{_OPENING}'.encode("ascii")
 """How a packed seal begins as a JSON string. The longer, the faster a body without one is searched."""
 MARK_64 = b'"' + base64.b64encode(MARK[1:19])
 """The same where a dialect's field holds bytes, which JSON shows in base64."""
+IN_MARKS = ord("Z")
+"""A byte that both marks have and text has rarely: it is looked for in a tenth of the time that a mark takes."""
 _MAX_PACKED = 4 << 20
 
 

@@ -37,6 +37,14 @@ def decode_object(data: bytes) -> JsonObject:
     return value
 
 
+def decode_or_text(text: str) -> JsonValue:
+    """The document that a model wrote, say as a call's arguments; the text itself where it is none. Never raises."""
+    try:
+        return decode(text.encode("utf-8", "surrogatepass"))
+    except BadJson:
+        return text
+
+
 def decode_lenient(data: bytes) -> JsonValue:
     """What a provider sent: as `decode`, but lone surrogates (a model's character cut in two) become U+FFFD."""
     try:

@@ -27,6 +27,7 @@ from gatewright.ir.response import Response, Usage
 from gatewright.jsontypes import JsonObject
 from gatewright.wire.http import Call, HttpAnswer
 from gatewright.wire.json import encode
+from gatewright.wire.prose import told
 
 
 class _Peek(msgspec.Struct):
@@ -51,12 +52,13 @@ class Anthropic:
 
     def peek(self, call: Call) -> Peek:
         try:
-            found = call.notes["peek"] = _peek(call.body)
+            prose = told(call.body, _Peek)
+            found = call.notes["peek"] = _peek(call.body) if prose is None else prose
         except msgspec.ValidationError as error:
             raise Malformed("", "an object with a model", str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Malformed("", "a JSON object with a model", "something that is not JSON") from None
-        return Peek(model=found.model, stream=bool(found.stream))
+        return Peek(model=found.model, stream=bool(found.stream), is_text=prose is not None)
 
     def asked_output(self, call: Call) -> int:
         peeked = call.notes.get("peek")

@@ -34,10 +34,10 @@ from gatewright.ir.events import (
 from gatewright.ir.request import Asked
 from gatewright.ir.response import Finish
 from gatewright.ir.seal import Seal
-from gatewright.jsontypes import JsonObject, JsonValue
+from gatewright.jsontypes import JsonObject
 from gatewright.wire.eventstream import BadFrame, Decoder, Message
 from gatewright.wire.fields import Fields
-from gatewright.wire.json import BadJson, decode, decode_lenient, kind
+from gatewright.wire.json import BadJson, decode_lenient, decode_or_text, kind
 
 _PADDING = "p"
 """Filler against traffic analysis."""
@@ -201,7 +201,8 @@ class ConverseParser:
             held, self._held = self._held, None
             call = held.get("toolUse")
             if isinstance(call, dict):
-                call["input"] = _value("".join(self._pieces))
+                text = "".join(self._pieces)
+                call["input"] = decode_or_text(text) if text.strip() else {}
             self._pieces = []
             self._start(parse_block(Fields(held)), found)
         if self._open is not None:
@@ -345,13 +346,3 @@ def _joined(inner: JsonObject, piece: JsonObject) -> None:
         inner |= {key: value for key, value in piece.items() if key != "source"}
     else:
         inner |= piece
-
-
-def _value(text: str) -> JsonValue:
-    """The input of a call that Bedrock made itself; what is no JSON stays text."""
-    if not text.strip():
-        return {}
-    try:
-        return decode(text.encode("utf-8", "surrogatepass"))
-    except BadJson:
-        return text

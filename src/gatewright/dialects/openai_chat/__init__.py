@@ -25,6 +25,7 @@ from gatewright.ir.response import Response, Usage
 from gatewright.jsontypes import JsonValue
 from gatewright.wire import json as wire_json
 from gatewright.wire.http import Call, HttpAnswer
+from gatewright.wire.prose import told
 
 
 class _Options(msgspec.Struct):
@@ -62,13 +63,15 @@ class OpenAIChat:
     framing: Framing = "sse"
 
     def peek(self, call: Call) -> Peek:
+        body = call.body
         try:
-            peeked = call.notes["peek"] = _passing(call.body)
+            prose = told(body, _Passing)
+            peeked = call.notes["peek"] = _passing(body) if prose is None else prose
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Malformed("", "a JSON object with a model", str(error)) from None
         if not peeked.model:
             raise Malformed("model", "a model name", "nothing")
-        return Peek(model=peeked.model, stream=peeked.stream is True)
+        return Peek(model=peeked.model, stream=peeked.stream is True, is_text=prose is not None)
 
     def asked_output(self, call: Call) -> int:
         peeked = _pass_peek(call)
@@ -109,8 +112,9 @@ class OpenAIChat:
             told = _telling(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _read_usage_slowly(body)
-        if told.usage is not None and told.usage.said:
-            return usage_of(told.usage, told.service_tier, {})
+        figures = told.usage
+        if figures is not None and (figures.prompt_tokens is not None or figures.said):
+            return usage_of(figures, told.service_tier, {})
         return None if told.x_groq is None else usage_in({"x_groq": told.x_groq})
 
     def pass_edits(self, call: Call, target: Target) -> dict[str, bytes | None]:

@@ -68,10 +68,14 @@ def usage_of(told: Figures, service_tier: JsonValue, raw: JsonObject) -> Usage:
         audio_out = out.audio_tokens
         if out.reasoning_tokens is not None:
             reasoning = out.reasoning_tokens
-    if cached is None:
+    if cached is None:  # one after the other, and no loop: every answer is asked
         cached = told.prompt_cache_hit_tokens
-        for elsewhere in (told.cache_read_input_tokens, told.cached_tokens, told.num_cached_tokens) if cached is None else ():
-            cached = elsewhere if cached is None else cached
+    if cached is None:
+        cached = told.cache_read_input_tokens
+    if cached is None:
+        cached = told.cached_tokens
+    if cached is None:
+        cached = told.num_cached_tokens
     if written is None:
         written = told.cache_creation_input_tokens
     fresh, visible = prompt, completion
@@ -82,13 +86,15 @@ def usage_of(told: Figures, service_tier: JsonValue, raw: JsonObject) -> Usage:
             fresh -= written
         if audio_in and told.total_tokens != (prompt or 0) + (completion or 0) + audio_in:
             fresh -= audio_in
-        fresh = max(fresh, 0)
+        if fresh < 0:  # noqa: PLR1730 - a call costs more than all the rest here
+            fresh = 0
     if visible is not None:
         if audio_out:
             visible -= audio_out
         if reasoning and not _beside(told, reasoning):
             visible -= reasoning
-        visible = max(visible, 0)
+        if visible < 0:  # noqa: PLR1730 - as above
+            visible = 0
     tier = told.service_tier or service_tier
     return Usage(
         input=fresh,
@@ -98,7 +104,7 @@ def usage_of(told: Figures, service_tier: JsonValue, raw: JsonObject) -> Usage:
         reasoning=reasoning,
         audio_in=audio_in,
         audio_out=audio_out,
-        service_tier=tier if isinstance(tier, str) and tier else None,
+        service_tier=tier if tier and isinstance(tier, str) else None,
         raw=raw,
     )
 
