@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-URL = os.environ.get("GATEWRIGHT_TEST_REDIS", "redis://127.0.0.1:6379/0")
+URL = os.environ.get("GATEWRIGHT_TEST_REDIS") or "redis://127.0.0.1:6379/0"
 
 
 def redis_url() -> str:

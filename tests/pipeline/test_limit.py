@@ -15,12 +15,25 @@ from gatewright.pipeline.limit import LimitCheck, Limits
 from gatewright.providers.price_rules import PriceRules
 from gatewright.providers.prices import PriceBook
 from gatewright.providers.pricing import Prices
+from gatewright.stores.counters_batch import Batch
 from gatewright.stores.counters_batched import BatchedCounters
 from gatewright.wire.http import Call
 
 SCOPE = Scope("key", "k", (Limit(60, "tokens", 10**9),), (Budget("month", 10**12),))
 PRINCIPAL = Principal(name="k", scopes=(SCOPE,))
 NOW = time.time_ns() // 1000
+
+
+class CountersElsewhere(BatchedCounters):
+    """Counters that must be waited for."""
+
+    prepared = 0
+
+    def open(self, kind, reads, writes, micros, now):
+        return None
+
+    def prepare(self, kind, reads, writes, micros):
+        self.prepared += 1
 
 
 @pytest.fixture
@@ -118,3 +131,23 @@ async def test_who_sits_in_a_batch_is_settled_once(limits):
     counters = limits.ways.counters
     assert [seen.used for seen in await counters.look(sat.granted.meters, NOW)] == [0, 0]
     await counters.close()
+
+
+def test_what_must_be_waited_for_is_given_and_the_next_batch_asked_for_in_time(limits, tmp_path):
+    """Who has no seat waits, where counters are not here; the next batch is asked for by who takes the seat before it is late."""
+    counters = CountersElsewhere(tmp_path)
+    known = plan("gpt-4o-mini")
+    waits = asked(known)
+    wanted = limits.take(waits, counters)
+    assert wanted is not None
+    assert waits.held is None
+    batch = wanted.granted.batch = Batch(wanted.granted, 3, (wanted.reads, wanted.writes, wanted.micros), NOW)
+    batch.free, batch.low, batch.until = 3, 1, NOW + 1
+    asked_for = []
+    for _ in range(3):
+        sits = asked(known)
+        assert limits.take(sits, counters) is None
+        assert sits.held.batch is batch
+        asked_for.append(counters.prepared)
+    assert asked_for == [0, 1, 1]
+    assert limits.take(asked(known), counters) is not None

@@ -1,12 +1,12 @@
 """Settle: first what it cost is known, then it is written down, then what was held is let go; all before the answer leaves."""
 
 import pytest
-from tests.transport.test_turn import Loop, Wire
+from tests.transport.turning import Wire
 
 from gatewright.dialects import BY_NAME
 from gatewright.exchange import AttemptRecord, Exchange, Reply
 from gatewright.pipeline.settle import Settle
-from gatewright.transport.turn import Turn, before_leaving
+from gatewright.transport.turn import before_leaving
 from gatewright.wire.http import Call
 
 
@@ -57,16 +57,6 @@ async def answered(_exchange):
 def run(coroutine):
     with pytest.raises(StopIteration):
         coroutine.send(None)
-
-
-@pytest.fixture
-def loop():
-    return Loop()
-
-
-@pytest.fixture
-def turn(loop):
-    return Turn(loop)
 
 
 def test_answers_of_a_turn_are_settled_together_before_they_leave(loop, turn):

@@ -12,6 +12,7 @@ from gatewright.dialects import BY_NAME
 from gatewright.ir.events import StreamError
 from gatewright.ir.request import Asked
 from gatewright.pipeline.passed import PassSource
+from gatewright.pipeline.sources import CUT, WrappedSource
 from gatewright.pipeline.translated import TranslatedSource
 from gatewright.wire.sse import MAX_EVENT_BYTES
 
@@ -260,3 +261,50 @@ async def test_a_stream_that_breaks_before_anything_was_shown_has_no_content(dia
         assert source.content is shown, wires.STREAM[dialect][count - 1]
         assert shown or source.problem is not None
         source.abort()
+
+
+class Around(WrappedSource):
+    """Passes on what it is told."""
+
+    async def _pull(self):
+        segment = await self._inner.next()
+        if segment is None or self._inner.ended:
+            self._over()
+        return segment
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_what_is_around_a_stream_ends_as_it_did(cut):
+    """Its usage, its problem, and whether the body may end cleanly: once, and with nothing to be said behind it."""
+    inner = passing(wires.STREAM["anthropic"][: -1 if cut else None], cut=cut)
+    source, ends = Around(Around(inner)), []
+    source.when_ended(lambda: ends.append((source.usage, source.problem, source.broken, source.left)))
+    assert source.keepalive() == inner.keepalive() != b""
+    await drained(source)
+    assert ends == [(inner.usage, inner.problem, inner.broken, False)]
+    assert (inner.usage is not None, inner.problem is not None) == (True, cut)
+    assert (source.spoken(), source.usage_so_far(), source.keepalive()) == (inner.spoken(), inner.usage, b"")
+    source.abort()
+    assert len(ends) == 1
+
+
+async def test_who_leaves_what_is_around_a_stream_leaves_the_stream():
+    """What it has used until then is known."""
+    inner = passing(wires.STREAM["anthropic"])
+    source, ends = Around(inner), []
+    source.when_ended(lambda: ends.append(source.left))
+    await source.next()
+    for _ in range(2):
+        source.abort()
+    assert (inner.ended, inner.left, ends) == (True, True, [True])
+    assert source.usage == inner.usage
+    assert source.usage is not None
+
+
+async def test_a_problem_of_what_is_around_a_stream_is_the_one_that_counts():
+    """The client did not leave, and how the upstream was given up is nobody's matter."""
+    inner = passing(wires.STREAM["anthropic"])
+    source = Around(inner)
+    source.problem = CUT
+    source.abort()
+    assert (source.problem, source.left, source.broken, inner.left) == (CUT, False, False, True)

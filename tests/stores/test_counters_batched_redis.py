@@ -3,15 +3,14 @@
 import asyncio
 import json
 import random
-import secrets
 import socket
 import subprocess
 import sys
 import time
 
 import pytest
-from redis.asyncio import Redis
 from tests.redis_here import redis_url
+from tests.stores.clock import now
 from tests.stores.sitting import SCOPE, TOKENS, WIDE, Client, granted
 
 from gatewright.limits.terms import Budget, Limit, Scope
@@ -20,21 +19,6 @@ from gatewright.stores import counters_batch, counters_batched_redis
 from gatewright.stores.counters import Denied, Reserved
 from gatewright.stores.counters_batch import MOST, SHARE_BITS
 from gatewright.stores.counters_batched_redis import BatchedRedisCounters
-
-
-def now() -> int:
-    return time.time_ns() // 1000
-
-
-@pytest.fixture
-async def prefix():
-    """Keys of this test's own."""
-    mine = f"gatewright:{{test-{secrets.token_hex(6)}}}:"
-    url = redis_url()
-    yield mine
-    async with Redis.from_url(url) as redis:
-        async for key in redis.scan_iter(mine + "*"):
-            await redis.delete(key)
 
 
 @pytest.fixture

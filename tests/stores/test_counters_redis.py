@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 import pytest
 from redis.asyncio import Redis
 from tests.redis_here import redis_url
+from tests.stores.clock import now
 from tests.stores.racing import BRIEFLY, BUDGET, DAILY, REQUESTS, RUNNING, TOKENS
 
 from gatewright.limits.meters import US, Meter
@@ -19,21 +19,6 @@ from gatewright.stores import counters_wire
 from gatewright.stores.counters import Denied, Reserved
 from gatewright.stores.counters_redis import RedisCounters
 from gatewright.stores.leases import MOST, SHARE
-
-
-def now() -> int:
-    return time.time_ns() // 1000
-
-
-@pytest.fixture
-async def prefix():
-    """Keys of this test's own."""
-    mine = f"gatewright:{{test-{secrets.token_hex(6)}}}:"
-    url = redis_url()
-    yield mine
-    async with Redis.from_url(url) as redis:
-        async for key in redis.scan_iter(mine + "*"):
-            await redis.delete(key)
 
 
 @pytest.fixture

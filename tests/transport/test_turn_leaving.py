@@ -8,17 +8,7 @@ import weakref
 import pytest
 
 from gatewright.transport.turn import KEPT_BYTES, Turn, before_leaving
-from tests.transport.test_turn import Loop, Wire
-
-
-@pytest.fixture
-def loop():
-    return Loop()
-
-
-@pytest.fixture
-def turn(loop):
-    return Turn(loop)
+from tests.transport.turning import Loop, Wire
 
 
 class Book:

@@ -9,7 +9,7 @@ import uvloop
 
 from gatewright.transport.connection import Connection
 from gatewright.transport.turn import Turn
-from tests.transport.test_turn import Wire
+from tests.transport.turning import Wire
 from tests.transport.upstream import on_both_loops, post
 
 

@@ -6,7 +6,7 @@ tried again, and what has failed is a reply with a problem.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -62,19 +62,27 @@ _CARRIED = (
 )
 
 
-class _Carried(dict[bytes, bytes]):
-    """Names of an upstream's headers → those that the client sees them by; empty: it does not. Remembered: there are few."""
-
-    def __missing__(self, name: bytes) -> bytes:
-        told = name if name.startswith(_CARRIED) else b""
-        if name in (b"x-request-id", b"request-id"):
-            told = b"x-gatewright-upstream-request-id"
-        if len(self) < 4096:
-            self[name] = told
-        return told
+def _carried_as(name: bytes) -> bytes:
+    """How the line of an upstream's header begins that the client sees; empty: it does not."""
+    if name in (b"x-request-id", b"request-id"):
+        return b"x-gatewright-upstream-request-id: "
+    return name + b": " if name.startswith(_CARRIED) else b""
 
 
-_carried_as = _Carried().__getitem__
+class _CarriedOf(dict[tuple[bytes, ...], tuple[tuple[bytes, bytes], ...]]):
+    """The names of a head → those of them that the client sees, and how their lines begin. Remembered: there are few heads."""
+
+    def __missing__(self, names: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes], ...]:
+        found = tuple((name, told) for name in names if (told := _carried_as(name)))
+        if len(self) < _HEADS and sum(map(len, names)) < _LONG_HEAD:
+            self[names] = found
+        return found
+
+
+_HEADS = 512
+_LONG_HEAD = 2048
+"""Bytes of the names of a head that is not remembered."""
+_CARRIED_OF = _CarriedOf()
 
 MAX_ERROR_BYTES = 1 << 20
 
@@ -226,7 +234,7 @@ class Attempt:
         exchange.usage = client.read_usage(body)
         if exchange.usage is None and not tells_an_answer(body):
             client.parse_response(body, prepared.asked)
-        head = b"content-type: %b\r\n%b%b" % (content_type, carried(incoming), candidate.served_line)
+        head = b"content-type: " + content_type + b"\r\n" + carried(incoming) + candidate.served_line
         if prepared.losses:
             head += loss_lines(prepared.losses)
         return Reply(incoming.status, head, body)
@@ -378,9 +386,10 @@ def error_reply(dialect: Dialect, problem: Problem, request_id: str) -> Reply:
 
 def carried(incoming: Incoming) -> bytes:
     """The upstream's rate-limit headers, as lines; its request id under a name that cannot be mistaken for ours."""
-    those = getattr(incoming, "those", None)  # a pooled connection's answer has it
-    found = [header for header in incoming.headers if _carried_as(header[0])] if those is None else those(_carried_as)
+    fields: Mapping[bytes, bytes] | None = getattr(incoming, "fields", None)  # a pooled connection's answer has it
+    if fields is None:
+        return b"".join(told + value + b"\r\n" for name, value in incoming.headers if (told := _carried_as(name)))
     lines = b""
-    for name, value in found:
-        lines += b"%b: %b\r\n" % (_carried_as(name), value)
+    for name, told in _CARRIED_OF[tuple(fields)]:
+        lines += told + fields[name] + b"\r\n"
     return lines

@@ -18,10 +18,9 @@ from gatewright.guards.redact import Redactor, Restorer
 from gatewright.guards.rules import Rule
 from gatewright.guards.window import Window
 from gatewright.ir.events import NativeEvent
-from gatewright.ir.response import Usage
 from gatewright.pipeline.guard_book import blocked
 from gatewright.pipeline.guard_json import UNREADABLE
-from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.sources import BaseSource, WrappedSource
 from gatewright.wire.json import BadJson, decode_lenient, encode
 from gatewright.wire.sse import OversizedEvent, SseParser, sse
 
@@ -35,14 +34,13 @@ class Kit(msgspec.Struct, frozen=True):
     window: int
 
 
-class _PlainSource(BaseSource):
+class _PlainSource(WrappedSource):
     """What both kinds share: the end, and what is settled then."""
 
-    __slots__ = ("_checker", "_dialect", "_exchange", "_inner")
+    __slots__ = ("_checker", "_dialect", "_exchange")
 
     def __init__(self, inner: BaseSource, kit: Kit, exchange: Exchange, dialect: Dialect) -> None:
-        super().__init__(inner._incoming)  # noqa: SLF001 - the same answer, seen through
-        self._inner = inner
+        super().__init__(inner)
         self._checker = kit.checker
         self._exchange = exchange
         self._dialect = dialect
@@ -61,7 +59,7 @@ class _PlainSource(BaseSource):
                 self.problem = stop
                 wire += self._last_word(stop)
             if over or stop is not None:
-                self._finish()
+                self._over()
                 return Segment(wire) if wire else None
             if wire:
                 return Segment(wire)
@@ -76,23 +74,10 @@ class _PlainSource(BaseSource):
     def _blocked(self, rule: Rule) -> Problem:
         return blocked(self._exchange, rule, "answer")
 
-    def _finish(self) -> None:
-        inner = self._inner
-        self.usage = inner.usage
-        if self.problem is None:
-            self.problem, self.broken, self.left = inner.problem, inner.broken, inner.left
-        self._told()
-        self._end()
-
-    def _told(self) -> None:
+    def _end(self) -> None:
         self._exchange.findings += tuple(self._checker.findings)
         self._checker.findings.clear()
-
-    def usage_so_far(self) -> Usage | None:
-        return self._inner.usage_so_far()
-
-    def spoken(self) -> int:
-        return self._inner.spoken()
+        super()._end()
 
     def keepalive(self) -> bytes:
         return b""
@@ -101,7 +86,6 @@ class _PlainSource(BaseSource):
         self._inner.abort()
         if not self.ended:
             self.usage, self.left = self._inner.usage, self.problem is None
-            self._told()
             self._end()
 
 

@@ -27,7 +27,7 @@ from gatewright.ir.request import Request
 from gatewright.ir.response import Finish, Response, Usage
 from gatewright.pipeline.guard_book import blocked
 from gatewright.pipeline.guard_terms import Ending
-from gatewright.pipeline.sources import BaseSource, bug
+from gatewright.pipeline.sources import BaseSource, WrappedSource, bug
 from gatewright.wire.sse import without_line_separators
 
 log = logging.getLogger("gatewright")
@@ -81,7 +81,7 @@ class Ends:
         return [*events, MessageStop(finish=DECLINED[exchange.dialect])]
 
 
-class GuardSource(BaseSource):
+class GuardSource(WrappedSource):
     """The stream as the client gets it."""
 
     __slots__ = (
@@ -92,7 +92,6 @@ class GuardSource(BaseSource):
         "_ending",
         "_ends",
         "_exchange",
-        "_inner",
         "_parser",
         "_renderer",
         "_since",
@@ -112,8 +111,7 @@ class GuardSource(BaseSource):
         clock: Callable[[], float],
     ) -> None:
         """`request`: for whom it is told. `ask`: has those judge who must be waited for, and tells the check."""
-        super().__init__(inner._incoming)  # noqa: SLF001 - the same answer, seen through
-        self._inner = inner
+        super().__init__(inner)
         self._check = check
         self._exchange = exchange
         self._dialect = dialect
@@ -125,7 +123,6 @@ class GuardSource(BaseSource):
         self._clock = clock
         self._since = 0.0
         """When what waits began to. 0: nothing does."""
-        self.content = inner.content
 
     async def _pull(self) -> Segment | None:
         try:
@@ -195,28 +192,16 @@ class GuardSource(BaseSource):
         return without_line_separators(wire) if self._dialect.framing == "sse" else wire
 
     def _over(self) -> None:
-        inner = self._inner
-        self.usage = inner.usage if inner.usage is not None else inner.usage_so_far()
-        if self.problem is None:
-            self.problem = inner.problem
-            self.broken = inner.broken
-            self.left = inner.left
-        self.content = inner.content
-        self._settle()
-        self._end()
+        self.content = self._inner.content
+        super()._over()
 
-    def _settle(self) -> None:
+    def _end(self) -> None:
         self._measure()
         exchange = self._exchange
         exchange.held_back = (max(exchange.held_back[0], self._check.most_held), exchange.held_back[1])
         exchange.findings += tuple(self._check.checker.findings)
         self._check.checker.findings.clear()
-
-    def usage_so_far(self) -> Usage | None:
-        return self._inner.usage_so_far()
-
-    def spoken(self) -> int:
-        return self._inner.spoken()
+        super()._end()
 
     def keepalive(self) -> bytes:
         return b"" if self.ended else self._renderer.keepalive()
@@ -226,5 +211,4 @@ class GuardSource(BaseSource):
         if not self.ended:
             self.usage = self._inner.usage_so_far()
             self.left = self.problem is None
-            self._settle()
             self._end()

@@ -33,6 +33,7 @@ from gatewright.pipeline.narrow import narrow
 from gatewright.pipeline.route import Route
 from gatewright.providers.price_rates import MOST_MICROS
 from gatewright.stores.counters import Denied, Reserved
+from gatewright.stores.counters_batch import Batching
 from gatewright.stores.counters_batched import BatchedCounters
 from gatewright.transport.strand import back_to, in_a_task
 
@@ -64,6 +65,42 @@ class Limits:
         self._levels = Levels()
         self._granted: dict[tuple[Principal, str], Granted] = {}
         self._by_service: dict[str, bool] = {}
+
+    def take(self, exchange: Exchange, counters: Batching) -> Holding | None:
+        """Reserve what it may use: a seat of the batch in use, else what `counters` give at once. Raises Refused.
+
+        Gives what must be waited for. None: it is reserved, or nothing limits it.
+        """
+        principal = exchange.principal
+        if principal is None or not (
+            principal.scopes or self.everybody or principal.max_tokens is not None or principal.defaults
+        ):
+            return None
+        now = self.ways.clock()
+        wanted = self.wanted(exchange, now)
+        if wanted is None:
+            return None
+        granted, reads, writes, micros = wanted.granted, wanted.reads, wanted.writes, wanted.micros
+        batch = granted.batch
+        if (
+            batch is not None
+            and batch.free
+            and now < batch.until
+            and reads <= batch.reads
+            and writes <= batch.writes
+            and micros <= batch.micros
+        ):
+            batch.free -= 1
+            wanted.batch = batch
+            exchange.held = wanted
+            if batch.free == batch.low:
+                counters.prepare(granted, reads, writes, micros)
+            return None
+        got = counters.open(granted, reads, writes, micros, now)
+        if got is None:
+            return wanted
+        self.held(exchange, wanted, got)
+        return None
 
     def wanted(self, exchange: Exchange, now: int) -> Holding | None:
         """What is to be reserved. None: nothing limits it. Raises Refused."""
@@ -200,30 +237,7 @@ class LimitCheck(Check):
         self.counters = counters
 
     def check(self, exchange: Exchange) -> None:
-        limits, principal = self.limits, exchange.principal
-        if principal is None or not (
-            principal.scopes or limits.everybody or principal.max_tokens is not None or principal.defaults
-        ):
-            return
-        now = limits.ways.clock()
-        wanted = limits.wanted(exchange, now)
-        if wanted is None:
-            return
-        batch = wanted.granted.batch
-        reads, writes, micros = wanted.reads, wanted.writes, wanted.micros
-        if (
-            batch is not None
-            and batch.free
-            and now < batch.until
-            and reads <= batch.reads
-            and writes <= batch.writes
-            and micros <= batch.micros
-        ):
-            batch.free -= 1
-            wanted.batch = batch
-            exchange.held = wanted
-            return
-        limits.held(exchange, wanted, self.counters.open(wanted.granted, reads, writes, micros, now))
+        self.limits.take(exchange, self.counters)
 
 
 class LimitStage:
@@ -235,36 +249,8 @@ class LimitStage:
 
     def __call__(self, exchange: Exchange, following: Next) -> Awaitable[Reply]:
         """Not `async`: what nothing limits, or who has a seat, is not to pay for a coroutine."""
-        limits, principal = self.limits, exchange.principal
-        if principal is None or not (
-            principal.scopes or limits.everybody or principal.max_tokens is not None or principal.defaults
-        ):
-            return following(exchange)
-        now = limits.ways.clock()
-        wanted = limits.wanted(exchange, now)
-        if wanted is None:
-            return following(exchange)
-        batch = wanted.granted.batch
-        reads, writes, micros = wanted.reads, wanted.writes, wanted.micros
-        if (
-            batch is not None
-            and batch.free
-            and now < batch.until
-            and reads <= batch.reads
-            and writes <= batch.writes
-            and micros <= batch.micros
-        ):
-            batch.free -= 1
-            wanted.batch = batch
-            exchange.held = wanted
-            if batch.free == batch.low:
-                self.counters.prepare(wanted.granted, reads, writes, micros)
-            return following(exchange)
-        got = self.counters.open(wanted.granted, reads, writes, micros, now)
-        if got is None:
-            return self._asked(exchange, wanted, following)
-        limits.held(exchange, wanted, got)
-        return following(exchange)
+        wanted = self.limits.take(exchange, self.counters)
+        return following(exchange) if wanted is None else self._asked(exchange, wanted, following)
 
     async def _asked(self, exchange: Exchange, wanted: Holding, following: Next) -> Reply:
         left = await in_a_task()

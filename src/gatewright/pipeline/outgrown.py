@@ -4,16 +4,15 @@ Only where money is limited and nobody said how long the answer may be; all othe
 One rule: what flows is only counted in bytes; how many tokens that is, is asked when it could be too many, which is seldom.
 """
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from gatewright.dialects.protocol import Dialect
 from gatewright.errors import Problem
 from gatewright.exchange import Exchange, Segment
 from gatewright.ir.events import StreamError
 from gatewright.pipeline.passed import PassSource
-from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.sources import BaseSource, WrappedSource
 from gatewright.pipeline.translated import TranslatedSource
-from gatewright.transport import Incoming
 from gatewright.transport.strand import back_to, in_a_task
 
 if TYPE_CHECKING:
@@ -27,20 +26,18 @@ LEAST_BYTES: Final = 2
 """Of a token on the wire, at the least."""
 
 
-class MeteredSource(BaseSource):
+class MeteredSource(WrappedSource):
     """Around the source that answers."""
 
-    __slots__ = ("_dialect", "_exchange", "_holding", "_inner", "_look_at", "_seen")
+    __slots__ = ("_dialect", "_exchange", "_holding", "_look_at", "_seen")
 
     def __init__(self, inner: BaseSource, holding: "Holding", exchange: Exchange, dialect: Dialect) -> None:
-        super().__init__(cast("Incoming", inner))  # asked for nothing but to be aborted
-        self._inner = inner
+        super().__init__(inner)
         self._holding = holding
         self._exchange = exchange
         self._dialect = dialect
         self._seen = 0
         self._look_at = max(1, holding.writes - AHEAD) * LEAST_BYTES
-        self.content = inner.content
 
     async def _pull(self) -> Segment | None:
         inner = self._inner
@@ -96,22 +93,6 @@ class MeteredSource(BaseSource):
             words = self._dialect.render_stream_error(problem, exchange.request_id)
         inner.abort()
         self.problem = problem
-        self._over(broken=no_words)
+        self.broken = no_words or inner.broken
+        self._over()
         return Segment(segment.wire + words)
-
-    def _over(self, *, broken: bool = False) -> None:
-        inner = self._inner
-        self.usage, self.broken, self.left = inner.usage, broken or inner.broken, inner.left and self.problem is None
-        self.problem = self.problem or inner.problem
-        self._end()
-
-    def abort(self) -> None:
-        self._inner.abort()
-        if not self.ended:
-            self._over()
-
-    def keepalive(self) -> bytes:
-        return b"" if self.ended else self._inner.keepalive()
-
-    def spoken(self) -> int:
-        return self._inner.spoken()

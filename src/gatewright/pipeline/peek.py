@@ -16,7 +16,7 @@ def check_text(body: bytes) -> None:
     try:
         if not body.isascii():
             body.decode("utf-8")
-        if 0x5C in body and _HALF.search(body):  # perhaps half of a pair
+        if 0x5C in body and body.rfind(b"\\u") >= 0 and _HALF.search(body):  # perhaps half of a pair
             decode(body)
     except UnicodeDecodeError as error:
         raise Malformed("", "UTF-8", f"a byte that is none at {error.start}") from None
@@ -32,6 +32,7 @@ class PeekStage(Check):
 
     def check(self, exchange: Exchange) -> None:
         peek = self.dialects[exchange.dialect].peek(exchange.call)
-        check_text(exchange.call.body)
+        if not peek.is_text:
+            check_text(exchange.call.body)
         exchange.model = peek.model
         exchange.stream = peek.stream

@@ -2,6 +2,7 @@
 
     PassSource        passed.py        the upstream's own bytes, watched
     TranslatedSource  translated.py    the upstream's events, rendered for the client
+    WrappedSource     below            around another one, to look at what it tells, or to change it
 
 One rule: a source never raises. A cut, a stall or nonsense becomes the dialect's error event; a stream that did not tell its
 own end never ends cleanly. Whoever asked by `when_ended` is told exactly once, however it ends.
@@ -141,3 +142,36 @@ class BaseSource:
         if not self.ended:
             self.left = self.problem is None
             self._end()
+
+
+class WrappedSource(BaseSource):
+    """Around the source that answers: what that one has told is what this one has."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: BaseSource) -> None:
+        super().__init__(inner._incoming)  # noqa: SLF001 - the same answer, seen through
+        self._inner = inner
+        self.content = inner.content
+
+    def _over(self) -> None:
+        """The end: that of the inner one, unless this one had a problem of its own."""
+        inner = self._inner
+        self.usage = inner.usage if inner.usage is not None else inner.usage_so_far()
+        if self.problem is None:
+            self.problem, self.broken, self.left = inner.problem, inner.broken, inner.left
+        self._end()
+
+    def keepalive(self) -> bytes:
+        return b"" if self.ended else self._inner.keepalive()
+
+    def usage_so_far(self) -> Usage | None:
+        return self._inner.usage_so_far()
+
+    def spoken(self) -> int:
+        return self._inner.spoken()
+
+    def abort(self) -> None:
+        self._inner.abort()
+        if not self.ended:
+            self._over()

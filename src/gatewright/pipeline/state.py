@@ -20,7 +20,7 @@ from gatewright.pipeline.choose import Standings
 from gatewright.pipeline.endpoint import Candidate
 from gatewright.pipeline.limit import Limits
 from gatewright.pipeline.route import Route
-from gatewright.pipeline.sources import BaseSource
+from gatewright.pipeline.sources import BaseSource, WrappedSource
 from gatewright.pipeline.ties import kept_at
 from gatewright.pipeline.whole_input import reserve_whole
 from gatewright.stores.kept import Kept, KeptStore
@@ -320,27 +320,19 @@ def tells(name: bytes, data: bytes, kinds: tuple[bytes, ...]) -> bool:
     return name in kinds or (not name and any(b'"%b"' % kind in data for kind in kinds))
 
 
-class KeepingSource(BaseSource):
+class KeepingSource(WrappedSource):
     """Passes segments on; keeps the terminal event's response before that event goes out, so that its id can be used at once."""
 
-    __slots__ = ("_inner", "_keeper", "_kinds", "_parser")
+    __slots__ = ("_keeper", "_kinds", "_parser")
 
     def __init__(self, inner: Source, keeper: Keeper, *, early: bool = False) -> None:
         """`early`: keep it as soon as it has begun; a background response goes on without its client."""
         assert isinstance(inner, BaseSource)
-        super().__init__(inner._incoming)  # noqa: SLF001 - the same answer, seen through
-        self._inner = inner
+        super().__init__(inner)
         self._keeper = keeper
         self._kinds = _TERMINAL + _BEGUN if early else _TERMINAL
         self._parser: SseParser | None = SseParser()
-        inner.when_ended(self._inner_ended)
-
-    def _inner_ended(self) -> None:
-        self.usage = self._inner.usage
-        self.problem = self._inner.problem
-        self.broken = self._inner.broken
-        self.left = self._inner.left
-        self._end()
+        inner.when_ended(self._over)
 
     async def next(self) -> Segment | None:
         segment = await self._inner.next()
@@ -352,12 +344,3 @@ class KeepingSource(BaseSource):
             except OversizedEvent:
                 self._parser = None
         return segment
-
-    def abort(self) -> None:
-        self._inner.abort()
-
-    def spoken(self) -> int:
-        return self._inner.spoken()
-
-    def keepalive(self) -> bytes:
-        return self._inner.keepalive()

@@ -16,7 +16,7 @@ from gatewright.ir.blocks import DialectName
 from gatewright.ir.loss import Loss, loss_header
 from gatewright.ir.paths import client_path, path_of
 from gatewright.ir.request import Asked, Request, Sampling, Target, Thinking
-from gatewright.ir.seal import MARK, MARK_64
+from gatewright.ir.seal import IN_MARKS, MARK, MARK_64
 from gatewright.jsontypes import JsonObject, JsonValue
 from gatewright.pipeline.endpoint import Candidate, forwarded_headers, forwarded_lines
 from gatewright.pipeline.invoke_headers import wrapping
@@ -55,10 +55,13 @@ def bytes_may_pass(exchange: Exchange, candidate: Candidate, dialect: DialectNam
         and exchange.request is None
         and not candidate.changes
         and exchange.narrowed is None
-        # From the end, because CPython searches a word there faster; these bodies are large.
-        and exchange.call.body.rfind(MARK) < 0
-        and (dialect not in _SEALS_AS_BYTES or exchange.call.body.rfind(MARK_64) < 0)
+        and (IN_MARKS not in (body := exchange.call.body) or _is_unsealed(body, dialect))
     )
+
+
+def _is_unsealed(body: bytes, dialect: DialectName) -> bool:
+    # From the end, because CPython searches a word there faster; these bodies are large.
+    return body.rfind(MARK) < 0 and (dialect not in _SEALS_AS_BYTES or body.rfind(MARK_64) < 0)
 
 
 def prepare(exchange: Exchange, candidate: Candidate, dialects: Dialects) -> Prepared:

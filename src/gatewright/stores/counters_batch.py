@@ -147,7 +147,6 @@ def seats_for(kind: Kindred, ahead_us: int, now: int) -> int:
     last = kind.batch
     if last is None or not kind.in_advance or now < last.opened:
         return 1
-    sat = last.made - last.free - last.back
     if shortest := kind.shortest:
         ahead_us = min(ahead_us, shortest - now % shortest)
     sat = last.sat
@@ -174,6 +173,13 @@ class Batching:
         self._live: list[Batch] = []
         """Those of which somebody may still sit, or that are not settled yet."""
         self._timer: asyncio.TimerHandle | None = None
+
+    @abstractmethod
+    def open(self, kind: Kindred, reads: int, writes: int, micros: int, now: int) -> Reserved | Denied | None:
+        """Where there is no seat for it: what there is without asking others. None: it must be waited for."""
+
+    def prepare(self, kind: Kindred, reads: int, writes: int, micros: int) -> None:
+        """Only `batch.low` seats are left of the batch in use. Where `open` makes the next one at once, that is time enough."""
 
     @abstractmethod
     def _account(self, claims: list[Claim], marks: Sequence[int], used: Sequence[int], now: int) -> None:
