@@ -9,6 +9,7 @@ from gatewright.ir.response import Usage
 from gatewright.record.rows import Cost
 from gatewright.record.trace_capture import Finished, Leg, Pieces
 from gatewright.record.trace_making import FAILED_BYTES, MOST, Maker
+from gatewright.stores.trace_document import whole
 from gatewright.wire.http import Call
 
 MAKER = Maker(most=1 << 20)
@@ -23,7 +24,7 @@ def pieces(body: bytes, most: int = 1 << 20) -> Pieces:
 
 def leg(answer: bytes = ANSWER, *, status: int = 200, body: bytes = b"{}", scrub=bytes) -> Leg:
     sent = b"content-type: application/json\r\nx-api-key: sk-hidden\r\n"
-    made = Leg(dialect="openai_chat", method="POST", path="/chat", sent=sent, body=body, most=1 << 20, scrub=scrub)
+    made = Leg(dialect="openai_chat", method="POST", path="/chat", sent=sent, body=body, scrub=scrub)
     made.status, made.headers = status, ((b"content-type", b"application/json"), (b"set-cookie", b"crumb-one"))
     made.answer = pieces(answer)
     return made
@@ -69,8 +70,8 @@ def test_bodies_are_cut_at_the_bound_and_say_so():
     """Of the client's and of the one that served; of attempts that failed a piece is kept, but for the last."""
     long = b"x" * (FAILED_BYTES + 10)
     first, last = attempt("a/m", cause="broken", status=500), attempt("b/m", cause="broken", status=500)
-    first.leg, last.leg = leg(long, status=500), leg(long, status=500)
-    made = MAKER.trace(finished(exchanged(attempts=[first, last], served="", usage=None), status=502, answer=long), 0.0)
+    first.leg, last.leg = leg(long.upper(), status=500), leg(long, status=500)
+    made = whole(MAKER.trace(finished(exchanged(attempts=[first, last], served="", usage=None), status=502, answer=long), 0.0))
     assert [len(call.answer.body) for call in made.upstream] == [FAILED_BYTES, len(long)]
     assert [call.answer.is_cut for call in made.upstream] == [True, False]
     assert not made.answer.is_cut
@@ -78,12 +79,28 @@ def test_bodies_are_cut_at_the_bound_and_say_so():
     assert (short.request.body, short.request.size, short.request.is_cut) == (b'{"a"', 7, True)
 
 
-def test_bytes_that_passed_are_one_object():
-    """They are scrubbed of the provider's credential first; a body that is held twice costs once."""
-    exchange = exchanged()
-    exchange.attempts[0].leg = leg(b'{"id":"sk-hidden"}', scrub=lambda said: said.replace(b"sk-hidden", b"***"))
-    made = MAKER.trace(finished(exchange, answer=b'{"id":"***"}'), 0.0)
-    assert made.upstream[0].answer.body is made.answer.body
+def test_a_credential_at_the_bound_is_scrubbed_before_what_is_left_over_is_cut():
+    """Its first letters would else be left of it."""
+    failed, last = attempt("a/m", cause="broken", status=500), attempt("b/m")
+    failed.leg = leg(b"x" * (FAILED_BYTES - 4) + b"sk-hidden", status=500, scrub=lambda said: said.replace(b"sk-hidden", b"***"))
+    made = MAKER.trace(finished(exchanged(attempts=[failed, last])), 0.0)
+    assert made.upstream[0].answer.body.endswith(b"xx***")
+
+
+def test_bytes_that_passed_are_kept_once():
+    """They are scrubbed of the provider's credential first."""
+    exchange, more = exchanged(), b"1" * 300
+    call = Call(path="/v1/messages", headers={}, body=b'{"a":"%b"}' % more)
+    exchange.attempts[0].leg = leg(
+        b'{"id":"sk-hidden"}' + more, body=call.body, scrub=lambda said: said.replace(b"sk-hidden", b"***")
+    )
+    answer = b'{"id":"***"}' + more
+    made = MAKER.trace(finished(exchange, answer=answer, call=call), 0.0)
+    (leg_,) = made.upstream
+    assert (leg_.sent_on, leg_.passed, leg_.request.body, leg_.answer.body) == (True, True, b"", b"")
+    assert (made.size, made.request.body, made.answer.body) == (len(call.body) + len(answer), call.body, answer)
+    (leg_,) = whole(made).upstream
+    assert (leg_.sent_on, leg_.passed, leg_.request.body, leg_.answer.body) == (False, False, call.body, answer)
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_what_a_provider_was_shown_is_replaced_though_no_configuration_has_it_an
     """An answer that began before a reload may end behind it."""
     made = of(trace(b'{"echo":"word-of-the-old-provider"}'))
     (attempt,) = made.of.exchange.attempts
-    leg = Leg(dialect="openai_chat", method="POST", path="/", sent=b"", body=b"", most=9, secrets=(b"word-of-the-old-provider",))
+    leg = Leg(dialect="openai_chat", method="POST", path="/", sent=b"", body=b"", secrets=(b"word-of-the-old-provider",))
     attempt.leg = leg
     for redactor in (Redactor(), Redactor(["word-of-the-old-provider"])):
         (cleaned,) = batched([made], redactor).traces

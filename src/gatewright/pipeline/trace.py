@@ -56,22 +56,19 @@ class TraceStage:
             reply = await following(exchange)
         except BaseException:  # the client has left; `settle` lets nothing else through
             if is_traced(exchange):
-                self.records.take(Finished(exchange, call, 499, None, b"", Pieces(self.most), time.monotonic()))
+                self.records.take(Finished(exchange, call, 499, None, b"", b"", time.monotonic()))
             raise
         if not is_traced(exchange):
             return reply
-        body = Pieces(self.most)
         if reply.source is None:
-            if reply.body:
-                body.add(reply.body)
-            self.records.take(Finished(exchange, call, reply.status, reply.problem, reply.headers, body, time.monotonic()))
+            self.records.take(Finished(exchange, call, reply.status, reply.problem, reply.headers, reply.body, time.monotonic()))
         else:
 
             def end(problem: Problem | None, told: Pieces | Passed) -> None:
                 self.records.take(Finished(exchange, call, reply.status, problem, reply.headers, told, time.monotonic()))
 
             inner = reply.source
-            reply.source = TracedPassing(inner, end) if is_kept_once(inner) else TracedSource(inner, body, end)
+            reply.source = TracedPassing(inner, end) if is_kept_once(inner) else TracedSource(inner, Pieces(self.most), end)
         return reply
 
     def tap(self, exchange: Exchange, endpoint: Endpoint, record: AttemptRecord) -> Send:
@@ -99,12 +96,11 @@ def is_kept_once(source: Source) -> bool:
 class _Around:
     """Around the source that answers: every step goes on as it is."""
 
-    __slots__ = ("_end", "_inner", "_over")
+    __slots__ = ("_end", "_inner")
 
     def __init__(self, inner: Source, end: End) -> None:
         self._inner = inner
-        self._end = end
-        self._over = False
+        self._end: End | None = end
 
     @property
     def ended(self) -> bool:
@@ -126,9 +122,9 @@ class _Around:
         return self._inner.keepalive()
 
     def _finish(self) -> None:
-        if not self._over:
-            self._over = True
-            self._end(getattr(self._inner, "problem", None), self._told())
+        end, self._end = self._end, None  # it knows the reply that knows this: all that was kept would wait for a collection
+        if end is not None:
+            end(getattr(self._inner, "problem", None), self._told())
 
 
 class TracedSource(_Around):
@@ -170,7 +166,7 @@ class TracedPassing(_Around):
 
     def _told(self) -> Passed:
         inner = self._inner
-        return Passed(cast("_TappedIncoming", inner.incoming).body, inner.edits, inner.passed)
+        return Passed(cast("_TappedIncoming", inner.incoming).pieces, inner.edits, inner.passed)
 
     async def next(self) -> Segment | None:
         segment = await self._inner.next()
@@ -216,7 +212,6 @@ class _Tapped:
             path=call["path"],
             sent=call.get("content_type", b"content-type: application/json\r\n") + call["headers"],
             body=call["body"],
-            most=self._most,
             secrets=self._endpoint.secrets,
             scrub=None if self._endpoint.credential is None else self._endpoint.scrub,
         )
@@ -224,18 +219,34 @@ class _Tapped:
         leg.status = incoming.status
         fields: Mapping[bytes, bytes] | None = getattr(incoming, "fields", None)
         leg.headers = incoming.headers if fields is None else fields.items()  # read where nobody waits
-        return _TappedIncoming(incoming, leg.answer)
+        return _TappedIncoming(incoming, leg, self._most)
 
 
 class _TappedIncoming:
-    """An answer whose pieces are kept as they are read."""
+    """An answer that is kept as it is read: as a whole where it comes so, else in pieces."""
 
-    __slots__ = ("_inner", "body", "status")
+    __slots__ = ("_inner", "_leg", "_most", "_pieces", "status")
 
-    def __init__(self, inner: Incoming, body: Pieces) -> None:
+    def __init__(self, inner: Incoming, leg: Leg, most: int) -> None:
         self._inner = inner
-        self.body = body
+        self._leg = leg
+        self._most = most
+        self._pieces: Pieces | None = None
         self.status = inner.status
+
+    @property
+    def pieces(self) -> Pieces:
+        """Of the answer; from now on it is kept so."""
+        if self._pieces is None:
+            self._leg.answer = self._pieces = Pieces(self._most)
+        return self._pieces
+
+    def _keep(self, body: bytes) -> None:
+        """All of it, or all the rest."""
+        if self._pieces is None:
+            self._leg.answer = body
+        else:
+            self._pieces.add(body)
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -260,13 +271,13 @@ class _TappedIncoming:
             return None
         body: bytes | None = inner(max_bytes)
         if body:
-            self.body.add(body)
+            self._keep(body)
         return body
 
     async def next(self) -> bytes | None:
         piece = await self._inner.next()
         if piece is not None:
-            self.body.add(piece)
+            self.pieces.add(piece)
         return piece
 
     async def pour(self, sink: Callable[[bytes], bool]) -> None:
@@ -274,12 +285,12 @@ class _TappedIncoming:
         inner = getattr(self._inner, "pour", None)
         if inner is None:
             return
-        await inner(sink, self.body)
+        await inner(sink, self.pieces)
 
     async def read(self, max_bytes: int) -> bytes:
         body = await self._inner.read(max_bytes)
         if body:
-            self.body.add(body)
+            self._keep(body)
         return body
 
     def abort(self) -> None:

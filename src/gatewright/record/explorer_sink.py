@@ -74,7 +74,7 @@ class ExplorerSink:
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="explorer", daemon=True)
             self._thread.start()
-        for trace in batch.traces:
+        for trace in batch.whole():
             if trace.operation not in ("generate", "invoke"):
                 continue
             size = len(trace.request.body) + len(trace.answer.body)

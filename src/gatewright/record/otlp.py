@@ -152,7 +152,7 @@ class OtlpSink:
         self._untold = 0  # of the batch that was sent last
 
     def take(self, batch: Batch) -> None:
-        traces = batch.traces
+        traces = batch.whole()
         with self._changed:
             if self._closing:
                 self.tally.add(dropped=len(traces))

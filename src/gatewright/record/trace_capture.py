@@ -107,37 +107,39 @@ class Passed:
         return b"".join((*parts, came[at : self.end]))[:most]
 
 
-class Leg:
+Body: TypeAlias = bytes | Pieces | Passed
+"""Whole where it came in one, which is not bounded: it is there anyway."""
+
+
+def joined(body: Body, most: int) -> bytes:
+    """What is kept of it: `most` bytes. The same object each time, but where it is cut here."""
+    if isinstance(body, bytes):
+        return body if len(body) <= most else body[:most]
+    return body.joined()
+
+
+def size_of(body: Body) -> int:
+    """Bytes that came."""
+    return len(body) if isinstance(body, bytes) else body.size
+
+
+class Leg(msgspec.Struct, kw_only=True):
     """What went to a provider in one attempt, and what came back. The credential is not in it: it is added beneath."""
 
-    __slots__ = ("answer", "body", "dialect", "headers", "method", "path", "scrub", "secrets", "sent", "status")
-
-    def __init__(
-        self,
-        *,
-        dialect: DialectName,
-        method: str,
-        path: str,
-        sent: bytes,
-        body: bytes,
-        most: int,
-        secrets: tuple[bytes, ...] = (),
-        scrub: Callable[[bytes], bytes] | None = None,
-    ) -> None:
-        self.dialect: DialectName = dialect
-        self.method = method
-        self.path = path
-        self.sent = sent
-        """Header lines."""
-        self.body = body
-        self.status = 0
-        self.headers: Iterable[tuple[bytes, bytes]] = ()
-        """Of the answer."""
-        self.answer = Pieces(most)
-        self.secrets = secrets
-        """The endpoint's, of which the upstream may have told something, …"""
-        self.scrub = scrub
-        """… and where they are not known beforehand: takes them out of what it has told."""
+    dialect: DialectName
+    method: str
+    path: str
+    sent: bytes
+    """Header lines."""
+    body: bytes
+    status: int = 0
+    headers: Iterable[tuple[bytes, bytes]] = ()
+    """Of the answer."""
+    answer: bytes | Pieces = b""
+    secrets: tuple[bytes, ...] = ()
+    """The endpoint's, of which the upstream may have told something, …"""
+    scrub: Callable[[bytes], bytes] | None = None
+    """… and where they are not known beforehand: takes them out of what it has told."""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -150,20 +152,18 @@ class Finished(msgspec.Struct, frozen=True):
     problem: Problem | None
     headers: bytes
     """Lines of the answer."""
-    answer: Pieces | Passed
+    answer: Body
     ended: float
     """Monotonic seconds."""
 
-    @property
-    def secrets(self) -> set[bytes]:
+    def add_secrets(self, found: set[bytes]) -> None:
         """What its client has shown for a key, and what its providers were shown."""
-        found = {self.exchange.credential}
+        found.add(self.exchange.credential)
         for record in self.exchange.attempts:
             if isinstance(record.leg, Leg):
                 found.update(record.leg.secrets)
-        return found
 
     @property
     def weight(self) -> int:
         """About how many bytes it holds on to."""
-        return 2 * (len(self.call.body) + self.answer.size) + 2048
+        return 2 * (len(self.call.body) + size_of(self.answer)) + 2048

@@ -14,7 +14,8 @@ from gatewright.record import trace_sessions
 from gatewright.record.entries import Who
 from gatewright.record.ledger import who_of
 from gatewright.record.rows import UNBILLED, Pricer, unpriced
-from gatewright.record.trace_capture import Finished, Leg
+from gatewright.record.trace_capture import Finished, Leg, joined, size_of
+from gatewright.stores.trace_document import is_same
 from gatewright.stores.trace_terms import Message, Trace, TracedAttempt, TracedLoss, UpstreamCall
 from gatewright.stores.trace_where import plain
 
@@ -61,15 +62,14 @@ class Maker:
         attempts = exchange.attempts
         began = exchange.started
         at = int((began + offset) * 1e6)
-        answer = one.answer.joined()
-        upstream = self._upstream(attempts, answer, exchange.served)
+        body, answer = joined(call.body, self._most), joined(one.answer, self._most)
+        upstream = self._upstream(one, body, answer)
         provider, _, model = (exchange.served or (attempts[-1].target if attempts else "")).partition("/")
         usage = exchange.usage
         ttft_us = _first_token(attempts, began)
         sent = headers.of_client(call.headers, self._more)
         told = trace_sessions.told(sent, call.body)
         cost, source = self._cost(exchange, at)
-        body = call.body if len(call.body) <= self._most else call.body[: self._most]
         size = len(body) + len(answer)
         for leg in upstream:
             size += len(leg.request.body) + (0 if leg.answer is None else len(leg.answer.body))
@@ -109,7 +109,7 @@ class Maker:
             size=size,
             query=headers.of_query(call.pairs),
             request=Message(headers=sent, body=body, size=len(call.body)),
-            answer=Message(headers=headers.of_answer_lines(one.headers), body=answer, size=one.answer.size),
+            answer=Message(headers=headers.of_answer_lines(one.headers), body=answer, size=size_of(one.answer)),
             upstream=upstream,
             tried=tuple([_tried(record, began, one.ended) for record in attempts[-MOST:]]),
             lost=tuple(
@@ -124,20 +124,27 @@ class Maker:
             metadata=dict(principal.metadata),
         )
 
-    def _upstream(self, attempts: Sequence[AttemptRecord], answer: bytes, served: str) -> tuple[UpstreamCall, ...]:
+    def _upstream(self, one: Finished, asked: bytes, told: bytes) -> tuple[UpstreamCall, ...]:
+        """`asked`, `told`: the client's, which most legs share: their bytes are kept once."""
         found: list[UpstreamCall] = []
+        attempts = one.exchange.attempts
         for number, record in enumerate(attempts):
             leg = record.leg
             if not isinstance(leg, Leg):
                 continue
             # Of the last one, too: its failure is what the client was told.
-            whole = number == len(attempts) - 1 or (record.cause is None and record.target == served)
+            whole = number == len(attempts) - 1 or (record.cause is None and record.target == one.exchange.served)
             most = self._most if whole else FAILED_BYTES
-            back = leg.answer.joined()
-            if leg.scrub is not None:
-                back = leg.scrub(back)
-            if back == answer:  # the bytes have passed: one object, and not two, from here on
-                back = answer
+            sent = asked if leg.body is one.call.body and whole else joined(leg.body, most)
+            sent_on = is_same(sent, asked)
+            answer, passed = None, False
+            if leg.status:
+                back = joined(leg.answer, self._most)
+                if leg.scrub is not None:
+                    back = leg.scrub(back)
+                back = told if back == told else joined(back, most)
+                passed = is_same(back, told)
+                answer = Message(headers=headers.of_answer(leg.headers), body=b"" if passed else back, size=size_of(leg.answer))
             found.append(
                 UpstreamCall(
                     attempt=number,
@@ -145,11 +152,13 @@ class Maker:
                     dialect=leg.dialect,
                     method=leg.method,
                     path=plain(leg.path),
-                    request=Message(headers=headers.of_request_lines(leg.sent), body=_cut(leg.body, most), size=len(leg.body)),
+                    request=Message(
+                        headers=headers.of_request_lines(leg.sent), body=b"" if sent_on else sent, size=len(leg.body)
+                    ),
                     status=leg.status,
-                    answer=Message(headers=headers.of_answer(leg.headers), body=_cut(back, most), size=leg.answer.size)
-                    if leg.status
-                    else None,
+                    answer=answer,
+                    passed=passed,
+                    sent_on=sent_on,
                 )
             )
         return tuple(found)
@@ -219,10 +228,6 @@ def _tried(record: AttemptRecord, began: float, now: float) -> TracedAttempt:
         resumed=record.resumed,
         cost_micros=record.cost_micros,
     )
-
-
-def _cut(body: bytes, most: int) -> bytes:
-    return body if len(body) <= most else body[:most]
 
 
 def _text(text: str) -> str:

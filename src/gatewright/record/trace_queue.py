@@ -51,10 +51,13 @@ class Recording:
         self._maker = maker
         self._make_redactor = redactor
         self._redactor: Redactor | None = None
-        self._queue: deque[Finished] = deque()
+        self._queue: deque[tuple[Finished, int]] = deque()
+        """With the weight of each."""
         self._came = 0
         self._went = 0
         """Bytes that have come, and gone: each is written by one thread."""
+        self._memory = bytearray()
+        """Where documents are written, one batch after the other."""
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._told = -TOLD_EVERY_S
@@ -68,7 +71,7 @@ class Recording:
             self.dropped += 1
             return
         self._came += weight
-        self._queue.append(finished)
+        self._queue.append((finished, weight))
         if self._thread is None:
             self.start()
 
@@ -139,15 +142,17 @@ class Recording:
     def _batch(self, most: int) -> tuple[Batch, int]:
         """Some of `most` that wait; and how many have left the queue for it."""
         made: list[Made] = []
-        documents = Documents()
+        if len(self._memory) > 4 * MANY_BYTES:  # there was a large one
+            self._memory = bytearray()
+        documents = Documents(memory=self._memory)
         went = 0
         offset = time.time() - time.monotonic()
         breath = time.monotonic()
-        while went < min(most, BATCH) and len(documents.joined) < MANY_BYTES:
-            one = self._queue.popleft()
+        while went < min(most, BATCH) and documents.size < MANY_BYTES:
+            one, weight = self._queue.popleft()
             went += 1
             trace = self._made(one, offset, documents)
-            self._went += one.weight
+            self._went += weight
             if trace is not None:
                 made.append(Made(one, trace))
             if (now := time.monotonic()) - breath > BREATH_S:  # the interpreter has one lock, and requests need it

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from gatewright.stores.trace_document import Documents
+from gatewright.stores.trace_document import Documents, whole
 from gatewright.stores.trace_terms import (
     LEGS,
     BadCursor,
@@ -37,10 +37,15 @@ __all__ = [
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Some that have ended, the oldest first, and as each is written (`stores/trace_document.py`)."""
+    """Some that have ended, the oldest first, as they are written (`stores/trace_document.py`)."""
 
     traces: Sequence[Trace]
     documents: Documents
+    """Theirs. Until `take` is over: their memory is the next batch's, too."""
+
+    def whole(self) -> list[Trace]:
+        """The traces with all bytes of each leg."""
+        return [whole(trace) for trace in self.traces]
 
 
 NONE: Final = Batch((), Documents())

@@ -12,7 +12,7 @@ import msgspec
 import zstandard
 
 from gatewright.stores.sealed import CannotUnseal, Sealer
-from gatewright.stores.trace_document import MANY_BYTES, CannotOpen, Documents, trace_of
+from gatewright.stores.trace_document import MANY_BYTES, CannotOpen, Documents, as_written, trace_of
 from gatewright.stores.trace_terms import Trace
 
 LEVEL: Final = 1
@@ -59,7 +59,7 @@ class Packer:
         """As many blobs as they need."""
         documents, last = Documents(), 0
         for trace in traces:
-            documents.add(trace)
+            documents.add(as_written(trace))
             last = max(last, trace.at)
             if len(documents.joined) >= MANY_BYTES:
                 yield self.pack(documents, last)

@@ -29,39 +29,59 @@ class CannotOpen(Exception):
 class Documents:
     """Several, one behind the other, in one piece of memory: large ones of their own would be new pages each."""
 
-    __slots__ = ("joined", "lengths")
+    __slots__ = ("_memory", "lengths", "size")
 
-    def __init__(self, traces: Iterable[Trace] = ()) -> None:
-        self.joined = bytearray()
+    def __init__(self, traces: Iterable[Trace] = (), *, memory: bytearray | None = None) -> None:
+        """`memory`: where they are written. What stands there is gone, the pages stay."""
+        self._memory = bytearray() if memory is None else memory
         self.lengths: list[int] = []
+        self.size = 0
+        """Bytes of all of them."""
         for trace in traces:
             self.add(trace)
 
+    @property
+    def joined(self) -> bytes | bytearray:
+        return self._memory if self.lengths else b""
+
     def add(self, trace: Trace) -> None:
-        """All of it, or nothing."""
-        asked, told = trace.request.body, trace.answer.body
-        calls = [_without_bytes(call, asked, told) for call in trace.upstream]
-        if any(call.passed or call.sent_on for call in calls):
-            trace = msgspec.structs.replace(trace, upstream=tuple(calls))
-        start = len(self.joined)
+        """One `as_written`. All of it, or nothing."""
+        start = self.size
         try:
-            _encode_into(trace, self.joined, start)
+            _encode_into(trace, self._memory, start)
         except BaseException:
-            del self.joined[start:]
+            del self._memory[start:]
             raise
-        self.lengths.append(len(self.joined) - start)
+        self.size = len(self._memory)
+        self.lengths.append(self.size - start)
 
 
 def document_of(trace: Trace) -> bytes:
-    return bytes(Documents((trace,)).joined)
+    return bytes(Documents((as_written(trace),)).joined)
 
 
 def trace_of(document: bytes) -> Trace:
     """Raises CannotOpen."""
     try:
-        trace = _decode(document)
+        return whole(_decode(document))
     except msgspec.MsgspecError as error:
         raise CannotOpen(f"it is damaged, or was written by a newer version ({error})") from None
+
+
+def is_same(own: bytes, client: bytes) -> bool:
+    """Whether a provider's leg had the client's very bytes, and they are worth a word about it."""
+    return own is client and len(client) > _WORTH
+
+
+def as_written(trace: Trace) -> Trace:
+    """Without bytes that a leg shares with the client's."""
+    asked, told = trace.request.body, trace.answer.body
+    calls = [_without_bytes(call, asked, told) for call in trace.upstream]
+    return msgspec.structs.replace(trace, upstream=tuple(calls)) if any(call.passed or call.sent_on for call in calls) else trace
+
+
+def whole(trace: Trace) -> Trace:
+    """With all bytes of each leg: of one `as_written`."""
     if not any(call.passed or call.sent_on for call in trace.upstream):
         return trace
     return msgspec.structs.replace(trace, upstream=tuple(_with_bytes(call, trace) for call in trace.upstream))
@@ -69,17 +89,11 @@ def trace_of(document: bytes) -> Trace:
 
 def _without_bytes(call: UpstreamCall, asked: bytes, told: bytes) -> UpstreamCall:
     request, answer = call.request, call.answer
-    sent_on = request.body is asked and len(asked) > _WORTH
-    passed = answer is not None and answer.body is told and len(told) > _WORTH
-    if not sent_on and not passed:
-        return call
-    return msgspec.structs.replace(
-        call,
-        request=msgspec.structs.replace(request, body=b"") if sent_on else request,
-        answer=msgspec.structs.replace(answer, body=b"") if answer is not None and passed else answer,
-        sent_on=sent_on,
-        passed=passed,
-    )
+    if is_same(request.body, asked):
+        call = msgspec.structs.replace(call, request=msgspec.structs.replace(request, body=b""), sent_on=True)
+    if answer is not None and is_same(answer.body, told):
+        call = msgspec.structs.replace(call, answer=msgspec.structs.replace(answer, body=b""), passed=True)
+    return call
 
 
 def _with_bytes(call: UpstreamCall, trace: Trace) -> UpstreamCall:

@@ -59,9 +59,9 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """0: no answer's head came."""
     answer: Message | None = None
     passed: bool = False
-    """In the store alone: its answer's bytes are the client's, and not written twice."""
+    """As it is written (`trace_document.py`) alone: its answer's bytes are the client's, and stand there once."""
     sent_on: bool = False
-    """In the store alone: so are its request's."""
+    """So are its request's."""
 
 
 class TracedAttempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
