@@ -70,7 +70,7 @@ class Tracing:
             self.recording.renew(rule, maker, redactor, None if same else self._sinks(config))
             self._ways = (config.otlp, config.explorer)
         stage = TraceStage(self.recording, rule.max_body_bytes, onward if config.otlp and config.otlp.propagate else None)
-        attempt.tap = stage.tap
+        attempt.tap = stage
         return (stage,)
 
     def start(self) -> None:

@@ -123,18 +123,23 @@ class Attempt:
         if lost:
             prepared = msgspec.structs.replace(prepared, losses=(*lost, *prepared.losses))
         try:
-            send = candidate.endpoint.send if self.tap is None else self.tap(exchange, candidate.endpoint, record)
-            incoming = await send(
+            headers, tap = prepared.headers, self.tap
+            if tap is not None:
+                asked = (prepared.dialect, "POST", prepared.path, headers, prepared.body)
+                headers = tap.asks(exchange, candidate.endpoint, record, *asked)
+            incoming = await candidate.endpoint.send(
                 dialect=prepared.dialect,
                 method="POST",
                 path=prepared.path,
-                headers=prepared.headers,
+                headers=headers,
                 body=prepared.body,
                 model=candidate.model,
                 stream=exchange.stream,
                 client=exchange.call.headers,
                 trail=record,
             )
+            if tap is not None:
+                incoming = tap.heard(record, incoming)
         except TransportError as error:
             if error.sent:
                 record.sent, record.stage = True, "waiting"

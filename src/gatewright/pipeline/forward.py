@@ -154,20 +154,24 @@ class _Forwarded:
     ) -> Reply:
         """As `Attempt.once`."""
         record.dialect = self.dialect
-        tap = self.stage.attempt.tap
-        send = candidate.endpoint.send if tap is None else tap(exchange, candidate.endpoint, record)
+        tap, headers = self.stage.attempt.tap, self.headers
         try:
-            incoming = await send(
+            if tap is not None:
+                asked = (self.dialect, exchange.method, self.path, headers, self.body, self.content_type)
+                headers = tap.asks(exchange, candidate.endpoint, record, *asked)
+            incoming = await candidate.endpoint.send(
                 dialect=self.dialect,
                 method=exchange.method,
                 path=self.path,
-                headers=self.headers,
+                headers=headers,
                 body=self.body,
                 content_type=self.content_type,
                 model=candidate.model,
                 client=exchange.call.headers,
                 trail=record,
             )
+            if tap is not None:
+                incoming = tap.heard(record, incoming)
             record.sent, record.status = True, incoming.status
             record.stage = "answered" if incoming.status >= 400 else "streaming"
             exchange.served = candidate.name

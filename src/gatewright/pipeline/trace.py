@@ -1,6 +1,6 @@
 """Trace: the outermost stage where exchanges are recorded, and what it puts around the legs to see what passes.
 
-    client ◀─ TracedSource ◀─ settle … attempt ─▶ Tapped ─▶ endpoint
+    client ◀─ TracedSource ◀─ settle … attempt ─ asks, heard ─▶ endpoint
                    │                                  │
                    └────────── Finished ◀─── Leg ─────┘──▶ record/trace_queue.py
 
@@ -8,21 +8,39 @@ One rule: it sees and never changes; without it in the stack nothing of this is 
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeAlias, cast
+from collections.abc import Callable
+from typing import Protocol, TypeAlias, cast
 
 from gatewright.errors import Problem
 from gatewright.exchange import AttemptRecord, Client, Exchange, Next, Reply, Segment, Source
+from gatewright.ir.blocks import DialectName
 from gatewright.pipeline.endpoint import Endpoint
 from gatewright.pipeline.passed import PassSource
 from gatewright.record.trace_capture import Finished, Leg, Passed, Pieces
-from gatewright.transport import Incoming
-
-Send: TypeAlias = Callable[..., Awaitable[Incoming]]
-"""As `Endpoint.send`."""
+from gatewright.transport import Answer, Incoming
 
 
-Tap: TypeAlias = Callable[[Exchange, Endpoint, AttemptRecord], Send]
+class Tap(Protocol):
+    """Who keeps what goes to providers and comes from them."""
+
+    def asks(  # noqa: PLR0917 - keywords cost, and every request asks so
+        self,
+        exchange: Exchange,
+        endpoint: Endpoint,
+        record: AttemptRecord,
+        dialect: DialectName,
+        method: str,
+        path: str,
+        headers: bytes,
+        body: bytes,
+        content_type: bytes = ...,
+    ) -> bytes:
+        """What is about to be sent, as `Endpoint.send` is told. Gives the header lines to send it with."""
+        ...
+
+    def heard(self, record: AttemptRecord, incoming: Incoming) -> Incoming:
+        """The answer's head is there. Gives what to read the answer from."""
+        ...
 
 
 Onward: TypeAlias = Callable[[str, str, int], bytes]
@@ -71,15 +89,48 @@ class TraceStage:
             reply.source = TracedPassing(inner, end) if is_kept_once(inner) else TracedSource(inner, Pieces(self.most), end)
         return reply
 
-    def tap(self, exchange: Exchange, endpoint: Endpoint, record: AttemptRecord) -> Send:
-        """`endpoint.send`, of which what goes and comes is kept in the record."""
+    def asks(  # noqa: PLR0917 - keywords cost, and every request asks so
+        self,
+        exchange: Exchange,
+        endpoint: Endpoint,
+        record: AttemptRecord,
+        dialect: DialectName,
+        method: str,
+        path: str,
+        headers: bytes,
+        body: bytes,
+        content_type: bytes = b"content-type: application/json\r\n",
+    ) -> bytes:
+        """As `Tap` says."""
         if not is_traced(exchange):
-            return endpoint.send
-        more = b""
+            return headers
         if self.onward is not None and record in exchange.attempts:
             named = exchange.call.headers.get("traceparent") or ""
-            more = self.onward(exchange.request_id, named, exchange.attempts.index(record) + 1)
-        return _Tapped(endpoint, record, self.most, more).send
+            headers += self.onward(exchange.request_id, named, exchange.attempts.index(record) + 1)
+        record.leg = Leg(
+            dialect=dialect,
+            method=method,
+            path=path,
+            sent=content_type + headers,
+            body=body,
+            most=self.most,
+            secrets=endpoint.secrets,
+            scrub=None if endpoint.credential is None else endpoint.scrub,
+        )
+        return headers
+
+    def heard(self, record: AttemptRecord, incoming: Incoming) -> Incoming:
+        """As `Tap` says."""
+        leg = record.leg
+        if not isinstance(leg, Leg):
+            return incoming
+        leg.status = incoming.status
+        if type(incoming) is Answer:  # as nearly all: it keeps what is read itself, and nothing is in between
+            leg.headers = incoming.fields.items()  # read where nobody waits
+            incoming.keeper = leg
+            return incoming
+        leg.headers = incoming.headers
+        return _TappedIncoming(incoming, leg)
 
 
 def is_traced(exchange: Exchange) -> bool:
@@ -90,7 +141,7 @@ def is_traced(exchange: Exchange) -> bool:
 
 def is_kept_once(source: Source) -> bool:
     """Whether what the client is told are the bytes that are kept of the provider's leg."""
-    return type(source) is PassSource and type(source.incoming) is _TappedIncoming
+    return type(source) is PassSource and type(source.incoming) is Answer and source.incoming.keeper is not None
 
 
 class _Around:
@@ -166,7 +217,9 @@ class TracedPassing(_Around):
 
     def _told(self) -> Passed:
         inner = self._inner
-        return Passed(cast("_TappedIncoming", inner.incoming).pieces, inner.edits, inner.passed)
+        leg = cast("Answer", inner.incoming).keeper
+        assert isinstance(leg, Leg)
+        return Passed(leg.pieces(), inner.edits, inner.passed)
 
     async def next(self) -> Segment | None:
         segment = await self._inner.next()
@@ -192,70 +245,19 @@ class _Tee:
         return self._client.unread
 
 
-class _Tapped:
-    """An endpoint, for one attempt."""
-
-    __slots__ = ("_endpoint", "_more", "_most", "_record")
-
-    def __init__(self, endpoint: Endpoint, record: AttemptRecord, most: int, more: bytes) -> None:
-        self._endpoint = endpoint
-        self._record = record
-        self._most = most
-        self._more = more
-
-    async def send(self, **call: Any) -> Incoming:
-        if self._more:
-            call["headers"] += self._more
-        leg = self._record.leg = Leg(
-            dialect=call["dialect"],
-            method=call["method"],
-            path=call["path"],
-            sent=call.get("content_type", b"content-type: application/json\r\n") + call["headers"],
-            body=call["body"],
-            secrets=self._endpoint.secrets,
-            scrub=None if self._endpoint.credential is None else self._endpoint.scrub,
-        )
-        incoming = await self._endpoint.send(**call)
-        leg.status = incoming.status
-        fields: Mapping[bytes, bytes] | None = getattr(incoming, "fields", None)
-        leg.headers = incoming.headers if fields is None else fields.items()  # read where nobody waits
-        return _TappedIncoming(incoming, leg, self._most)
-
-
 class _TappedIncoming:
-    """An answer that is kept as it is read: as a whole where it comes so, else in pieces."""
+    """An answer of any kind, which is kept as it is read."""
 
-    __slots__ = ("_inner", "_leg", "_most", "_pieces", "status")
+    __slots__ = ("_inner", "_leg", "status")
 
-    def __init__(self, inner: Incoming, leg: Leg, most: int) -> None:
+    def __init__(self, inner: Incoming, leg: Leg) -> None:
         self._inner = inner
         self._leg = leg
-        self._most = most
-        self._pieces: Pieces | None = None
         self.status = inner.status
-
-    @property
-    def pieces(self) -> Pieces:
-        """Of the answer; from now on it is kept so."""
-        if self._pieces is None:
-            self._leg.answer = self._pieces = Pieces(self._most)
-        return self._pieces
-
-    def _keep(self, body: bytes) -> None:
-        """All of it, or all the rest."""
-        if self._pieces is None:
-            self._leg.answer = body
-        else:
-            self._pieces.add(body)
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
         return self._inner.headers
-
-    @property
-    def fields(self) -> Any:
-        """As the transport's own answers have it; not there where this one has it not."""
-        return cast("Any", self._inner).fields
 
     def header(self, name: bytes) -> bytes | None:
         return self._inner.header(name)
@@ -264,33 +266,16 @@ class _TappedIncoming:
     def over(self) -> bool:
         return bool(getattr(self._inner, "over", False))
 
-    def at_once(self, max_bytes: int) -> bytes | None:
-        """As the transport's own answers have it; None where this one has not."""
-        inner = getattr(self._inner, "at_once", None)
-        if inner is None:
-            return None
-        body: bytes | None = inner(max_bytes)
-        if body:
-            self._keep(body)
-        return body
-
     async def next(self) -> bytes | None:
         piece = await self._inner.next()
         if piece is not None:
-            self.pieces.add(piece)
+            self._leg.pieces().add(piece)
         return piece
-
-    async def pour(self, sink: Callable[[bytes], bool]) -> None:
-        """As the transport's own answers have it; where this one has not, it is pulled."""
-        inner = getattr(self._inner, "pour", None)
-        if inner is None:
-            return
-        await inner(sink, self.pieces)
 
     async def read(self, max_bytes: int) -> bytes:
         body = await self._inner.read(max_bytes)
         if body:
-            self._keep(body)
+            self._leg.whole(body)
         return body
 
     def abort(self) -> None:

@@ -135,11 +135,27 @@ class Leg(msgspec.Struct, kw_only=True):
     status: int = 0
     headers: Iterable[tuple[bytes, bytes]] = ()
     """Of the answer."""
+    most: int = MAX_BODY_BYTES
+    """Of the answer's bytes, where it comes in pieces."""
     answer: bytes | Pieces = b""
     secrets: tuple[bytes, ...] = ()
     """The endpoint's, of which the upstream may have told something, …"""
     scrub: Callable[[bytes], bytes] | None = None
     """… and where they are not known beforehand: takes them out of what it has told."""
+
+    def whole(self, body: bytes) -> None:
+        """The answer, or the rest of it."""
+        if isinstance(self.answer, Pieces):
+            self.answer.add(body)
+        else:
+            self.answer = body
+
+    def pieces(self) -> Pieces:
+        """The answer, which comes in pieces."""
+        answer = self.answer
+        if not isinstance(answer, Pieces):
+            answer = self.answer = Pieces(self.most)
+        return answer
 
 
 class Finished(msgspec.Struct, frozen=True):

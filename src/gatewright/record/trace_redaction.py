@@ -16,6 +16,7 @@ import msgspec
 import re2  # type: ignore[import-untyped]
 
 from gatewright.guards.terms import Detector
+from gatewright.record.trace_look import byte_options, look_for
 from gatewright.record.trace_streams import Stream, stream_of
 from gatewright.stores.trace_document import FRAMES
 from gatewright.stores.trace_terms import Fields, Message, Trace
@@ -70,19 +71,17 @@ class Redactor:
         self.rules = tuple(rules)
         literals = {form.encode("utf-8", "replace") for one in secrets if len(one) >= SHORTEST for form in _forms(one)}
         self._known = frozenset(literals)
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = 64 << 20
-        options.encoding = re2.Options.Encoding.LATIN1  # a byte that is no UTF-8 is one that a key may stand behind
+        options = byte_options()
         ordered = sorted(literals, key=lambda text: (-len(text), text))  # the longest that begins somewhere wins
-        anywhere = b"|".join((*map(re2.escape, ordered), *(form.encode() for form in OTHERS)))
+        every = (*map(re2.escape, ordered), *(form.encode() for form in OTHERS))
+        anywhere = b"|".join(every)
         keys = "|".join(KEYS).encode()
         at_begin = b"%b(%b)" % (BEGINS.encode(), keys)
         self._anywhere = re2.compile(anywhere, options)
         self._keys = re2.compile(at_begin, options)
         self._either = re2.compile(b"%b|%b" % (anywhere, at_begin), options)
         """For a look at what has none, as nearly all: it says whether, and not where."""
-        self._written = re2.compile(b"%b|%b|%b(?:%b)" % (anywhere, at_begin, FRAMES, keys), options)
+        self._is_in = look_for((*every, at_begin, b"%b(?:%b)" % (FRAMES, keys)))
         """The same for documents."""
         self._words = re2.compile(keys, options)
         """For texts that are joined with others, so that nobody knows where a word begins."""
@@ -94,7 +93,7 @@ class Redactor:
         Nearly none has anything secret, so many are looked at in one search: each gives up the interpreter's lock, which other
         threads then hold for a while.
         """
-        if self.rules or self._written.search(documents) is not None:
+        if self.rules or self._is_in(documents):
             return True
         return any(documents.find(one) >= 0 for one in self._unknown(own))
 

@@ -1,5 +1,6 @@
 """Pooled async HTTP/1.1 to upstreams, behind one seam: `send(Outgoing) -> Incoming`."""
 
+from gatewright.transport.answer import Answer
 from gatewright.transport.client import HttpTransport
 from gatewright.transport.coding import ACCEPTED
 from gatewright.transport.failures import BadAnswer, Closed, ConnectFailed, Cut, PoolTimeout, TimedOut, TooLarge, TransportError
@@ -9,6 +10,7 @@ from gatewright.transport.seam import KEPT_FEW, Incoming, Kept, Outgoing, Timeou
 __all__ = [
     "ACCEPTED",
     "KEPT_FEW",
+    "Answer",
     "BadAnswer",
     "Closed",
     "ConnectFailed",

@@ -15,7 +15,7 @@ from gatewright.transport.answer_head import MAX_HEAD_BYTES
 from gatewright.transport.answer_state import AnswerState
 from gatewright.transport.coding import decoding_of
 from gatewright.transport.failures import Cut, TooLarge
-from gatewright.transport.seam import KEPT_FEW, Kept, Timeouts
+from gatewright.transport.seam import KEPT_FEW, Keeper, Timeouts
 
 if TYPE_CHECKING:
     from gatewright.transport.connection import Connection
@@ -47,9 +47,10 @@ class Answer(AnswerState, eq=False):
             if self._decoding is not None:
                 data = self._decoded()
                 if data:
-                    return data
+                    return self._kept_by(self.keeper, data)
             elif self._pieces:
-                return self._take()
+                data = self._take()
+                return data if self.keeper is None else self._kept_by(self.keeper, data)
             if self.error is not None:
                 raise self.error.again()
             if self.complete:
@@ -65,11 +66,17 @@ class Answer(AnswerState, eq=False):
                 self.given_up()
                 raise
 
-    async def pour(self, sink: Callable[[bytes], bool], kept: Kept | None = None) -> None:
+    @staticmethod
+    def _kept_by(keeper: Keeper | None, data: bytes) -> bytes:
+        if keeper is not None:
+            keeper.pieces().add(data)
+        return data
+
+    async def pour(self, sink: Callable[[bytes], bool]) -> None:
         """Give `sink` what arrives, in the very call that brings it, for as long as it takes it (True) and the end has not come.
 
         `next` gives what it did not take, and goes on from there. `sink` must not raise. Does nothing where there is no need to
-        wait, or no strand to wait in. `kept` is given what was taken.
+        wait, or no strand to wait in.
         """
         reader = strand.running
         if (
@@ -83,8 +90,9 @@ class Answer(AnswerState, eq=False):
             return
         self._sink = sink
         self._waker = reader.resume
-        if kept is not None:
-            self._kept, self._few = kept, kept.few
+        if self.keeper is not None:
+            kept = self._kept = self.keeper.pieces()
+            self._few = kept.few
         try:
             await strand.paused()
         except asyncio.CancelledError:
@@ -101,6 +109,8 @@ class Answer(AnswerState, eq=False):
         data = self._take()
         if len(data) > max_bytes:
             raise self._too_large(max_bytes)
+        if self.keeper is not None and data:
+            self.keeper.whole(data)
         return data
 
     async def read(self, max_bytes: int) -> bytes:

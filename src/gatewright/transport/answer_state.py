@@ -12,7 +12,7 @@ import msgspec
 
 from gatewright.transport.coding import Decoding
 from gatewright.transport.failures import BadAnswer, Cut, Phase, TransportError
-from gatewright.transport.seam import Kept, Timeouts
+from gatewright.transport.seam import Keeper, Kept, Timeouts
 
 if TYPE_CHECKING:
     from gatewright.transport.connection import Connection
@@ -46,6 +46,8 @@ class AnswerState(msgspec.Struct, eq=False):
     """The parser's callbacks for headers and for pieces of the body, and no Python in between: a burst has hundreds."""
     _parser: httptools.HttpResponseParser | None = None
     _bodiless: bool = False
+    keeper: Keeper | None = None
+    """Who keeps what is read. None: nobody."""
     _kept: Kept | None = None
     """Who keeps what is poured, …"""
     _few: list[bytes] | None = None

@@ -66,13 +66,27 @@ KEPT_FEW = 16
 
 
 class Kept(Protocol):
-    """Where what is poured is kept, too."""
+    """An answer as it comes, piece by piece."""
 
     few: list[bytes]
-    """What came last, piece by piece."""
+    """What came last."""
+
+    def add(self, piece: bytes) -> None: ...
 
     def gather(self) -> None:
         """There are `KEPT_FEW` of them: put them together elsewhere."""
+        ...
+
+
+class Keeper(Protocol):
+    """Who keeps what is read of an answer, as it is given to its reader."""
+
+    def whole(self, body: bytes) -> None:
+        """All of it, or all the rest."""
+        ...
+
+    def pieces(self) -> Kept:
+        """For the next piece: the same each time."""
         ...
 
 
