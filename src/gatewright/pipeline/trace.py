@@ -102,7 +102,8 @@ class TraceStage:
         content_type: bytes = b"content-type: application/json\r\n",
     ) -> bytes:
         """As `Tap` says."""
-        if not is_traced(exchange):
+        principal = exchange.principal
+        if principal is None or not principal.traced:  # `is_traced`, uncalled
             return headers
         if self.onward is not None and record in exchange.attempts:
             named = exchange.call.headers.get("traceparent") or ""

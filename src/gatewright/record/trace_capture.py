@@ -182,4 +182,5 @@ class Finished(msgspec.Struct, frozen=True):
     @property
     def weight(self) -> int:
         """About how many bytes it holds on to."""
-        return 2 * (len(self.call.body) + size_of(self.answer)) + 2048
+        answer = self.answer
+        return 2 * (len(self.call.body) + (len(answer) if isinstance(answer, bytes) else answer.size)) + 2048

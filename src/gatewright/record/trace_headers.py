@@ -98,13 +98,13 @@ def of_answer_lines(lines: bytes) -> Fields:
 
 
 def of_answer(headers: Iterable[tuple[bytes, bytes]]) -> Fields:
-    return tuple(
-        [
-            (name.decode("latin-1"), value.decode("latin-1")[:MOST])
-            for name, value in headers
-            if name.startswith(_ANSWER_BYTES) and b"key" not in name
-        ]
-    )
+    return tuple([(name, value.decode("latin-1")[:MOST]) for raw, value in headers if (name := _name_of_answers(raw))])
+
+
+@lru_cache(1024)
+def _name_of_answers(name: bytes) -> str:
+    """Empty: it is not kept."""
+    return name.decode("latin-1") if name.startswith(_ANSWER_BYTES) and b"key" not in name else ""
 
 
 def of_query(pairs: Sequence[tuple[str, str]]) -> Fields:

@@ -104,6 +104,8 @@ class Redactor:
         fetched by a tool of the provider's, or a picture.
         """
         bodies = [body for body in _bodies(trace) if body[:1] not in b"{["]  # nearly all others are documents
+        if not bodies:
+            return False
         streams = [stream for body in bodies if (stream := stream_of(body)) is not None]
         asked = trace.request
         if not streams or not (asked.is_cut or UNSEEN.search(asked.body) is not None):
@@ -285,9 +287,9 @@ def _bodies(trace: Trace) -> list[bytes]:
     asked, told = trace.request.body, trace.answer.body
     found = [asked, told]
     for call in trace.upstream:
-        if call.request.body != asked:
+        if not call.sent_on and call.request.body != asked:
             found.append(call.request.body)
-        if call.answer is not None and call.answer.body != told:
+        if not call.passed and call.answer is not None and call.answer.body != told:
             found.append(call.answer.body)
     return found
 
