@@ -342,3 +342,12 @@ def test_the_name_of_no_schema_is_a_loss():
     """JSON without a schema has nothing that a name could stand in."""
     lost = losses_of(rendered(chat(user("Hi"), output=OutputFormat(kind="json_schema", name="n", description="d", at="f"))))
     assert {"f.name", "f.description"} <= set(lost)
+
+
+@pytest.mark.parametrize(("top_k", "told"), [(5, {"topK": 5}), (0, {})])
+def test_how_another_dialect_spells_a_setting_is_its_own_affair(top_k, told):
+    """Converse has its models' own fields, where it is `top_k`: what Gemini refuses was looked for under another name."""
+    asked = Request(origin="bedrock_converse", model="m", messages=(user("hi"),), sampling=Sampling(top_k=top_k, form=("top_k",)))
+    sent = rendered(asked)
+    assert sent.body.get("generationConfig", {}) == told
+    assert losses_of(sent) == ({} if told else {"additionalModelRequestFields.top_k": "hint"})

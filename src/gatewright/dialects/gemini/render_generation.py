@@ -30,7 +30,7 @@ def generation_config(request: Request, model: str, can: Abilities, losses: Loss
     """The object; empty when there is nothing to say."""
     home = request.origin == "gemini"
     sampling = request.sampling
-    spell = Speller(sampling.form)
+    spell = Speller(sampling.form if home else ())  # another dialect has other words there
     out: JsonObject = {}
     if request.max_tokens is not None:
         out[spell("maxOutputTokens")] = request.max_tokens
