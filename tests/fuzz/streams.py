@@ -174,7 +174,7 @@ def end_told_at(name: DialectName, wire: bytes) -> int:
     start = 0
     for match in re.finditer(rb"\r?\n\r?\n", wire):
         if mark.search(wire, start, match.start()):
-            return match.start()
+            return len(wire[: match.start()].rstrip(b" "))  # what is told is told before the spaces that some write behind it
         start = match.end()
     return len(wire)
 
